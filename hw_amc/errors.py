@@ -1,0 +1,49 @@
+"""The one exception tree of the package.
+
+The command line prints any of these as one line and exits with the class's `exit_code`; every message
+says what is wrong and what mends it.
+"""
+
+from __future__ import annotations
+
+
+class HwAmcError(Exception):
+    """Base of everything that a user can mend."""
+
+    exit_code = 1
+
+
+class ConfigError(HwAmcError):
+    """A project file, option or model name is wrong."""
+
+    exit_code = 2
+
+
+class UnsupportedLayer(HwAmcError):
+    """A layer cannot be represented exactly, or not by this back end."""
+
+    exit_code = 3
+
+
+class ToolMissing(HwAmcError):
+    """A program that the command needs is not on PATH."""
+
+    exit_code = 4
+
+
+class ToolFailed(HwAmcError):
+    """A program was run and failed."""
+
+    exit_code = 5
+
+
+class Mismatch(HwAmcError):
+    """Two back ends disagree in at least one integer."""
+
+    exit_code = 6
+
+
+class DataError(HwAmcError):
+    """A data file or an array is damaged, mislabelled or out of range."""
+
+    exit_code = 7

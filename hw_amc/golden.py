@@ -1,0 +1,233 @@
+"""The golden interpreter: executes a Graph on raw integers; every other back end must equal it.
+
+Arithmetic runs in float32 or float64 where every integer is exactly representable (BLAS and SIMD are several
+times faster on floats than on integers); the bound is checked per node from the real weights, so that results
+are exact integers whatever the dtype. Needs numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from hw_amc import graph as ir
+from hw_amc.errors import DataError, UnsupportedLayer
+from hw_amc.fixed import FixedFormat
+from hw_amc.graph import Graph, Node
+
+#: Frames in one pass: large enough for BLAS, small enough that a layer's tensor stays near the cache.
+CHUNK = 64
+
+Tensor = NDArray[Any]
+
+
+def run(graph: Graph, frames: Tensor, keep: Iterable[str] | None = None, workers: int = 1) -> dict[str, Tensor]:
+    """Execute `graph` on wire words.
+
+    Parameters
+    ----------
+    graph : Graph
+    frames : integer array (n, T, 2)
+        Raw input in the input node's format.
+    keep : iterable of node names, optional
+        Tensors to return; the outputs by default, ``graph.nodes`` names for all.
+    workers : int
+        Processes that share the frames.
+
+    Returns
+    -------
+    dict of node name -> integer array (n, *shape), int32 (int64 where the format needs it).
+
+    Raises
+    ------
+    DataError
+        `frames` has the wrong shape, is not of integers, or is outside the input format.
+    """
+    names = tuple(graph.outputs if keep is None else keep)
+    for name in names:
+        graph[name]
+    _check_frames(graph, frames)
+    chunks = [frames[start : start + CHUNK] for start in range(0, len(frames), CHUNK)]
+    if workers > 1 and len(chunks) > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+            parts = list(pool.map(_run_chunk, [graph] * len(chunks), chunks, [names] * len(chunks)))
+    else:
+        parts = [_run_chunk(graph, chunk, names) for chunk in chunks]
+    if not parts:
+        return {name: np.zeros((0, *graph[name].shape), _int_dtype(graph[name].fmt)) for name in names}
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def classify(graph: Graph, frames: Tensor, workers: int = 1) -> tuple[Tensor, Tensor]:
+    """Labels of the first head (n,) and its raw logits (n, classes); the lowest index wins a tie."""
+    logits = run(graph, frames, workers=workers)[graph.outputs[0]]
+    return logits.argmax(axis=1), logits
+
+
+def _check_frames(graph: Graph, frames: Tensor) -> None:
+    if not np.issubdtype(frames.dtype, np.integer):
+        raise DataError(f"frames must be raw integers (see radio.to_wire), not {frames.dtype}")
+    if frames.ndim != 3 or frames.shape[1:] != graph.input.shape:
+        wanted = ", ".join(map(str, graph.input.shape))
+        raise DataError(f"frames must have shape (n, {wanted}), not {frames.shape}")
+    if not graph.input.fmt.holds(frames):
+        raise DataError(f"frames hold integers outside the input format {graph.input.fmt}")
+
+
+def _run_chunk(graph: Graph, frames: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """One batch through all nodes; a tensor is dropped after its last reader unless it is kept."""
+    last_reader = {source: node.name for node in graph.nodes for source in node.inputs}
+    tensors: dict[str, Tensor] = {graph.input.name: frames}
+    kept: dict[str, Tensor] = {}
+    for node in graph.nodes:
+        if node.inputs:
+            sources = graph.sources(node)
+            tensors[node.name] = _execute(node, sources, [tensors[name] for name in node.inputs])
+        if node.name in names:
+            kept[node.name] = tensors[node.name].astype(_int_dtype(node.fmt))
+        for name in node.inputs:
+            if last_reader[name] == node.name:
+                del tensors[name]
+    return kept
+
+
+def _execute(node: Node, sources: list[Node], tensors: list[Tensor]) -> Tensor:
+    try:
+        operation = _OPERATIONS[type(node)]
+    except KeyError:
+        raise UnsupportedLayer(f"golden cannot execute {node.op!r} (node {node.name!r})") from None
+    return operation(node, sources[0], tensors[0])
+
+
+def _quantize(node: ir.Quantize, source: Node, x: Tensor) -> Tensor:
+    return _requantize(x.astype(_float_dtype(source.fmt.max_abs)), source.fmt.frac - node.fmt.frac, node.fmt)
+
+
+def _gru(node: ir.Gru, source: Node, x: Tensor) -> Tensor:
+    """docs/graph.md, operation `gru`; the gate order is z, r, h."""
+    H, T, n = node.units, x.shape[1], len(x)
+    F, gate, state = node.acc_frac(source.fmt), node.gate_fmt, node.fmt
+    m_x_fmt, m_h_fmt = node.product_ranges(source.fmt)
+    # z and r saturate beyond 2**F, so their sums need no more than the products themselves.
+    dtype = _float_dtype(2 * (m_x_fmt.max_abs + m_h_fmt.max_abs + (1 << F)))
+    # r * m_h,h adds the gate's bits.
+    wide = _float_dtype((m_x_fmt.max_abs + m_h_fmt.max_abs) << gate.frac)
+    kernel = _scaled(node.kernel, F - source.fmt.frac - node.kernel_fmt.frac, dtype)
+    recurrent = _scaled(node.recurrent, F - state.frac - node.recurrent_fmt.frac, dtype)
+    bias = _scaled(node.bias, F - node.bias_fmt.frac, dtype)
+    recurrent_bias = _scaled(node.recurrent_bias, F - node.recurrent_bias_fmt.frac, dtype)
+    one, gate_one, limit = dtype.type(1 << F), dtype.type(1 << gate.frac), wide.type(1 << (F + gate.frac))
+    # Time first: every step then works on contiguous memory.
+    inputs = np.ascontiguousarray(x.swapaxes(0, 1).astype(dtype))
+    output = np.empty((T, n, H), dtype)
+    h = np.zeros((n, H), dtype)
+    m_x, m_h = np.empty((n, 3 * H), dtype), np.empty((n, 3 * H), dtype)
+    for t in range(T):
+        np.matmul(inputs[t], kernel, out=m_x)
+        m_x += bias
+        np.matmul(h, recurrent, out=m_h)
+        m_h += recurrent_bias
+        zr = m_x[:, : 2 * H] + m_h[:, : 2 * H]
+        zr += one
+        zr = _requantize(zr, F + 1 - gate.frac, gate)
+        z, r = zr[:, :H], zr[:, H:]
+        c = m_x[:, 2 * H :].astype(wide) * gate_one
+        c += r * m_h[:, 2 * H :].astype(wide)
+        np.clip(c, -limit, limit, out=c)
+        c = _requantize(c, F + gate.frac - state.frac, state).astype(dtype, copy=False)
+        # z h + (2**g - z) c = 2**g c + z (h - c): one product less.
+        h -= c
+        h *= z
+        c *= gate_one
+        h += c
+        h = _requantize(h, gate.frac, state)
+        output[t] = h
+    return output.swapaxes(0, 1)
+
+
+def _conv1d(node: ir.Conv1d, source: Node, x: Tensor) -> Tensor:
+    dtype = _linear_dtype(node, source)
+    width, T = node.kernel.shape[0], x.shape[1]
+    before = (width - 1) // 2
+    padded = np.pad(x.astype(dtype, copy=False), ((0, 0), (before, width - 1 - before), (0, 0)))
+    kernel = node.kernel.astype(dtype)
+    acc = padded[:, :T] @ kernel[0]
+    for k in range(1, width):
+        acc += padded[:, k : k + T] @ kernel[k]
+    acc += node.scaled_bias(source.fmt).astype(dtype)
+    return acc
+
+
+def _dense(node: ir.Dense, source: Node, x: Tensor) -> Tensor:
+    dtype = _linear_dtype(node, source)
+    return x.astype(dtype) @ node.kernel.astype(dtype) + node.scaled_bias(source.fmt).astype(dtype)
+
+
+def _affine(node: ir.Affine, source: Node, x: Tensor) -> Tensor:
+    dtype = _linear_dtype(node, source)
+    return x.astype(dtype) * node.kernel.astype(dtype) + node.scaled_bias(source.fmt).astype(dtype)
+
+
+def _avg_pool1d(node: ir.AvgPool1d, source: Node, x: Tensor) -> Tensor:
+    return _windows(x, node.pool).astype(_float_dtype(node.fmt.max_abs), copy=False).sum(axis=2)
+
+
+def _max_pool1d(node: ir.MaxPool1d, source: Node, x: Tensor) -> Tensor:
+    return _windows(x, node.pool).max(axis=2)
+
+
+def _global_avg_pool1d(node: ir.GlobalAvgPool1d, source: Node, x: Tensor) -> Tensor:
+    return x.astype(_float_dtype(node.fmt.max_abs), copy=False).sum(axis=1)
+
+
+def _windows(x: Tensor, pool: int) -> Tensor:
+    n, T, channels = x.shape
+    return x.reshape(n, T // pool, pool, channels)
+
+
+def _requantize(x: Tensor, shift: int, fmt: FixedFormat) -> Tensor:
+    """`clip(rne(x / 2**shift))` in place on a float tensor that holds exact integers."""
+    if shift:
+        x *= x.dtype.type(2.0**-shift)
+        np.rint(x, out=x)
+    return np.clip(x, fmt.min_raw, fmt.max_raw, out=x)
+
+
+def _scaled(weights: Tensor, shift: int, dtype: DTypeLike) -> Tensor:
+    return (weights.astype(np.int64) << shift).astype(dtype)
+
+
+def _linear_dtype(node: Any, source: Node) -> np.dtype[Any]:
+    """Dtype in which every partial sum is exact: bounded by the L1 norm, not by the result's range."""
+    weights = np.abs(node.matrix().astype(np.int64)).sum(axis=0)
+    return _float_dtype(int((weights * source.fmt.max_abs + np.abs(node.scaled_bias(source.fmt))).max()))
+
+
+def _float_dtype(bound: int) -> np.dtype[Any]:
+    """Narrowest float that holds every integer up to `bound`."""
+    if bound < 1 << 24:
+        return np.dtype(np.float32)
+    if bound < 1 << 53:
+        return np.dtype(np.float64)
+    raise UnsupportedLayer(f"an accumulator of magnitude {bound} exceeds 53 bits; use narrower formats")
+
+
+def _int_dtype(fmt: FixedFormat) -> np.dtype[Any]:
+    return np.dtype(np.int32 if fmt.max_abs < 1 << 31 else np.int64)
+
+
+_OPERATIONS: dict[type[Node], Callable[..., Tensor]] = {
+    ir.Quantize: _quantize,
+    ir.Gru: _gru,
+    ir.Conv1d: _conv1d,
+    ir.Dense: _dense,
+    ir.Affine: _affine,
+    ir.AvgPool1d: _avg_pool1d,
+    ir.MaxPool1d: _max_pool1d,
+    ir.GlobalAvgPool1d: _global_avg_pool1d,
+}
