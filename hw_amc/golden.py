@@ -113,10 +113,11 @@ def _gru(node: ir.Gru, source: Node, x: Tensor) -> Tensor:
     H, T, n = node.units, x.shape[1], len(x)
     F, gate, state = node.acc_frac(source.fmt), node.gate_fmt, node.fmt
     m_x_fmt, m_h_fmt = node.product_ranges(source.fmt)
-    # z and r saturate beyond 2**F, so their sums need no more than the products themselves.
-    dtype = _float_dtype(2 * (m_x_fmt.max_abs + m_h_fmt.max_abs + (1 << F)))
+    products = m_x_fmt.max_abs + m_h_fmt.max_abs
+    blend = (gate.max_raw + 1) * 4 * state.max_abs
+    dtype = _float_dtype(max(2 * (products + (1 << F)), blend))
     # r * m_h,h adds the gate's bits.
-    wide = _float_dtype((m_x_fmt.max_abs + m_h_fmt.max_abs) << gate.frac)
+    wide = _float_dtype(products << gate.frac)
     kernel = _scaled(node.kernel, F - source.fmt.frac - node.kernel_fmt.frac, dtype)
     recurrent = _scaled(node.recurrent, F - state.frac - node.recurrent_fmt.frac, dtype)
     bias = _scaled(node.bias, F - node.bias_fmt.frac, dtype)
