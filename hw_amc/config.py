@@ -1,0 +1,198 @@
+"""Settings: a model's project.toml and a board's board.toml, read strictly.
+
+Unknown keys, wrong types and impossible numbers are refused with the key's full name. Every field carries a
+default, so that an empty project.toml describes a working project.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hw_amc.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - Python 3.10
+    import tomli as tomllib
+
+Bits = Annotated[int, Field(ge=2, le=16)]
+BiasBits = Annotated[int, Field(ge=4, le=24)]
+Reuse = Annotated[int, Field(ge=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class LayerWidths(_Settings):
+    """Bit widths of one layer; what is not given comes from `[quant]`."""
+
+    kernel_bits: Bits | None = None
+    bias_bits: BiasBits | None = None
+    output_bits: Bits | None = None
+
+
+class QuantSettings(_Settings):
+    """Bit widths of the deployed network; the binary points follow from the trained ranges."""
+
+    weight_bits: Bits = 8
+    activation_bits: Bits = 8
+    bias_bits: BiasBits = 16
+    layers: dict[str, LayerWidths] = {}
+
+
+class InputSettings(_Settings):
+    """From float frames to wire words (DESIGN: the accelerator's interface)."""
+
+    #: Fraction bits of the 16-bit wire words.
+    wire_frac: Annotated[int, Field(ge=8, le=15)] = 14
+    #: Left shift that the accelerator applies to wire words (register default).
+    input_shift: Annotated[int, Field(ge=-15, le=15)] = 0
+    #: `none`: frames are used as they are; `rms`: each frame is scaled to unit power.
+    normalise: Literal["none", "rms"] = "none"
+
+
+class LayerHls(_Settings):
+    """How hls4ml builds one layer."""
+
+    reuse_factor: Reuse = 1
+    strategy: Literal["Latency", "Resource"] = "Latency"
+
+
+class HlsSettings(_Settings):
+    """The HLS road."""
+
+    backend: Literal["Vivado", "Vitis"] = "Vitis"
+    #: Target clock period; the board's clock when not given.
+    clock_ns: Annotated[float, Field(gt=0.5, le=100)] | None = None
+    layers: dict[str, LayerHls] = {}
+
+    def layer(self, name: str) -> LayerHls:
+        """Return the settings of one layer, defaults where project.toml is silent."""
+        return self.layers.get(name, LayerHls())
+
+
+class LayerRtl(_Settings):
+    """How the RTL road builds one layer."""
+
+    cycles_per_step: Reuse
+
+
+class RtlSettings(_Settings):
+    """The RTL road."""
+
+    #: Initiation interval R: clock cycles per input sample.
+    cycles_per_step: Reuse = 1
+    #: Contexts K of the C-slow loop; 0 takes as many as keep it busy.
+    contexts: Annotated[int, Field(ge=0, le=256)] = 0
+    mode: Literal["frames", "channels"] = "frames"
+    layers: dict[str, LayerRtl] = {}
+
+
+class ProjectSettings(_Settings):
+    """A model's project.toml."""
+
+    board: str = "pynq-z2"
+    input: InputSettings = InputSettings()
+    quant: QuantSettings = QuantSettings()
+    hls: HlsSettings = HlsSettings()
+    rtl: RtlSettings = RtlSettings()
+
+
+class Budget(_Settings):
+    """What a part offers; a resource that it lacks is left out."""
+
+    lut: int
+    ff: int
+    dsp: int
+    bram36: int
+    uram: int | None = None
+    carry: int | None = None
+
+
+class BoardSettings(_Settings):
+    """A board's board.toml."""
+
+    name: str
+    part: str
+    board_part: str = ""
+    ps: Literal["zynq7", "zynqmp"]
+    #: Programmable-logic clock that the overlay asks for.
+    clock_mhz: Annotated[float, Field(gt=1, le=1000)]
+    budget: Budget
+    #: Where the figures come from.
+    sources: list[str] = []
+
+
+S = TypeVar("S", bound=_Settings)
+
+
+def load_project(folder: Path) -> ProjectSettings:
+    """Read `folder`/project.toml.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is not TOML, or holds an unknown key or an impossible value.
+    """
+    return _load(folder / "project.toml", ProjectSettings)
+
+
+def load_board(name: str, boards: Path) -> BoardSettings:
+    """Read `boards`/`name`/board.toml.
+
+    Raises
+    ------
+    ConfigError
+        No such board (near names are suggested), or its file is wrong.
+    """
+    known = sorted(path.parent.name for path in boards.glob("*/board.toml"))
+    if name not in known:
+        raise ConfigError(f"unknown board {name!r}{suggest(name, known)}")
+    return _load(boards / name / "board.toml", BoardSettings)
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """Return the end of an error message: near names, or all of them."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return f"; did you mean {' or '.join(near)}?"
+    return f"; known: {', '.join(known) or 'none'}"
+
+
+def _load(path: Path, kind: type[S]) -> S:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} is not readable TOML: {error}") from error
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first(error, kind)}") from None
+
+
+def _first(error: ValidationError, kind: type[BaseModel]) -> str:
+    """Return the first of pydantic's complaints, as one line with the key's full name."""
+    problem = error.errors(include_url=False)[0]
+    where = [str(part) for part in problem["loc"]]
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {'.'.join(where)}{suggest(where[-1], _keys(kind, where[:-1]))}"
+    return f"{'.'.join(where)} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _keys(kind: type[BaseModel], where: list[str]) -> list[str]:
+    """Return the keys that a table may have; `where` is its path from the top."""
+    current: Any = kind
+    for part in where:
+        if isinstance(current, type) and part in current.model_fields:
+            annotation = current.model_fields[part].annotation
+            # dict[str, LayerX]: the next part of the path is the layer's name.
+            current = getattr(annotation, "__args__", (None, annotation))[-1] if annotation else None
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
