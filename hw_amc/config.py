@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -159,7 +159,7 @@ def load_board(name: str, boards: Path) -> BoardSettings:
 
 def suggest(name: str, known: list[str]) -> str:
     """Return the end of an error message: near names, or all of them."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return f"; did you mean {' or '.join(near)}?"
     return f"; known: {', '.join(known) or 'none'}"
@@ -189,10 +189,9 @@ def _first(error: ValidationError, kind: type[BaseModel]) -> str:
 
 def _keys(kind: type[BaseModel], where: list[str]) -> list[str]:
     """Return the keys that a table may have; `where` is its path from the top."""
-    current: Any = kind
     for part in where:
-        if isinstance(current, type) and part in current.model_fields:
-            annotation = current.model_fields[part].annotation
-            # dict[str, LayerX]: the next part of the path is the layer's name.
-            current = getattr(annotation, "__args__", (None, annotation))[-1] if annotation else None
-    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+        field = kind.model_fields.get(part)
+        if field is None:  # a layer's name, the key of a dict[str, LayerX]
+            continue
+        kind = get_args(field.annotation)[-1] if get_args(field.annotation) else field.annotation  # type: ignore[assignment]
+    return list(kind.model_fields)

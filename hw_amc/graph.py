@@ -177,7 +177,7 @@ class _Linear(Node):
         low, high = self.acc_range(source.fmt, pad)
         self.require(
             self.fmt.frac == self.acc_frac(source.fmt) and self.fmt.holds([low, high]),
-            f"format {self.fmt} cannot hold the accumulator [{low}, {high}] at {self.acc_frac(source.fmt)} fraction bits",
+            f"format {self.fmt} cannot hold the accumulator [{low}, {high}], frac {self.acc_frac(source.fmt)}",
         )
 
 
@@ -439,7 +439,7 @@ def _check_arrays(node: Node, wanted: dict[str, tuple[int, ...]]) -> None:
 
 
 def _check_mean(node: Node, source: FixedFormat, count: int) -> None:
-    """A mean of a power-of-two number of samples is the sum with a moved binary point."""
+    """Require the exact format: a mean over 2**n samples is their sum with a moved binary point."""
     shift = count.bit_length() - 1
     if count != 1 << shift:
         raise UnsupportedLayer(f"{node.name}: a mean over {count} samples is not exact; use a power of two")

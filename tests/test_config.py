@@ -34,7 +34,7 @@ def test_committed_boards_load(path: Path) -> None:
 )
 def test_wrong_settings_name_the_key(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "project.toml").write_text(text)
-    with pytest.raises(ConfigError, match="project.toml") as caught:
+    with pytest.raises(ConfigError, match=r"project\.toml") as caught:
         config.load_project(tmp_path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
