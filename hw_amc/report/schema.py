@@ -1,0 +1,251 @@
+"""What report.json may hold: one table of keys, and one of sections.
+
+A new figure is added here first: its rule in `RULES`, and its key in the sections that may carry it. The schema
+is written up in docs/report.md.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hw_amc.config import suggest
+from hw_amc.errors import ConfigError
+
+#: Version of the schema; a report of another version is refused.
+SCHEMA = 1
+#: `measured` here, `estimated` by a formula or an assumed clock, `published` by somebody else.
+KINDS = ("measured", "estimated", "published")
+#: Any name that stands for a board, a device, a step or a tool's report.
+ANY = "*"
+
+Check = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a key's value must be; a `figure` needs a kind, a setting does not."""
+
+    check: Check
+    wanted: str
+    figure: bool = True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_table(check: Check) -> Check:
+    return lambda value: isinstance(value, dict) and all(map(_is_text, value)) and all(map(check, value.values()))
+
+
+def _is_scalar(value: Any) -> bool:
+    return _is_number(value) or _is_text(value) or isinstance(value, bool)
+
+
+def _is_rows(value: Any) -> bool:
+    cell = _is_table(_is_scalar)
+    return isinstance(value, list) and all(_is_table(lambda item: _is_scalar(item) or cell(item))(row) for row in value)
+
+
+def _is_percentiles(value: Any) -> bool:
+    return _is_amounts(value) and {"p50", "p90", "p99"} <= set(value)
+
+
+def _is_by_snr(value: Any) -> bool:
+    return _is_table(_is_fraction)(value) and all(re.fullmatch(r"-?\d+", key) for key in value)
+
+
+def _is_fraction(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_amount(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
+_is_amounts = _is_table(_is_amount)
+
+_COUNT = Rule(_is_count, "a whole number, 0 or more")
+_AMOUNT = Rule(_is_amount, "a number, 0 or more")
+_FRACTION = Rule(_is_fraction, "a number from 0 to 1")
+_AMOUNTS = Rule(_is_amounts, "a table of numbers, 0 or more")
+_NUMBERS = Rule(_is_table(_is_number), "a table of numbers")
+_PERCENTILES = Rule(_is_percentiles, "a table with p50, p90 and p99")
+_BY_SNR = Rule(_is_by_snr, 'a table of fractions by SNR in dB, such as {"10": 0.93}')
+_ROWS = Rule(_is_rows, "a list of tables of numbers or words")
+_TEXT = Rule(_is_text, "a word or sentence", figure=False)
+_TEXTS = Rule(_is_table(_is_text), "a table of words", figure=False)
+_SETTING = Rule(_is_count, "a whole number, 0 or more", figure=False)
+_AMOUNT_SET = Rule(_is_amount, "a number, 0 or more", figure=False)
+_FREE = Rule(lambda value: _is_text(value) or _is_table(_is_scalar)(value), "words, or a table", figure=False)
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(("command", "date", "note", "tool", "part", "board", "device", "reference"), _TEXT),
+    **dict.fromkeys(("name", "op", "mode", "reason", "log_sha256", "graph_sha256", "weights_sha256"), _TEXT),
+    **dict.fromkeys(("backend", "strategy", "source", "version"), _TEXT),
+    "formats": _TEXTS,
+    "eval_set": _FREE,
+    **dict.fromkeys(("R", "K", "lanes", "n_channels", "reuse_factor", "batch"), _SETTING),
+    **dict.fromkeys(("clock_mhz", "clock_ns"), _AMOUNT_SET),
+    **dict.fromkeys(("parameters", "nonzeros", "weight_bits", "kernel_weights", "kernel_nonzeros"), _COUNT),
+    **dict.fromkeys(("macs_per_frame", "nonzero_macs_per_frame", "memory_bytes", "weights", "macs"), _COUNT),
+    **dict.fromkeys(("frames", "mismatches", "tensors", "integers", "cycles_per_frame"), _COUNT),
+    **dict.fromkeys(("predicted_cycles_per_frame", "latency_cycles", "cycles", "interval_cycles"), _COUNT),
+    **dict.fromkeys(("lut", "ff", "dsp", "uram", "carry"), _COUNT),
+    **dict.fromkeys(("bram36", "bram18", "seconds", "seconds_compile", "frames_per_s", "cycles_per_s"), _AMOUNT),
+    **dict.fromkeys(("wall_frames_per_s", "device_frames_per_s", "arrival_ns", "fmax_mhz"), _AMOUNT),
+    **dict.fromkeys(("sparsity", "average_accuracy", "accuracy_at_least_10_db"), _FRACTION),
+    "accuracy": _BY_SNR,
+    **dict.fromkeys(("wall_latency_us", "device_latency_us"), _PERCENTILES),
+    **dict.fromkeys(("percent", "estimated"), _AMOUNTS),
+    "error_percent": _NUMBERS,
+    **dict.fromkeys(("sweep", "blocks"), _ROWS),
+}
+
+_EVERY = ("command", "kind", "date", "note", "seconds", "version", "log_sha256")
+_RESOURCES = ("lut", "ff", "dsp", "bram36", "uram", "carry", "percent")
+_COMPARED = ("frames", "mismatches", "tensors", "integers", "frames_per_s", "reference")
+
+#: Path of each innermost object -> its keys. `ANY` stands for a name.
+SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("model",): (
+        *("name", "graph_sha256", "weights_sha256", "parameters", "nonzeros", "weight_bits", "sparsity"),
+        *("kernel_weights", "kernel_nonzeros", "macs_per_frame", "nonzero_macs_per_frame", "memory_bytes"),
+        *("eval_set", "accuracy", "average_accuracy", "accuracy_at_least_10_db"),
+    ),
+    ("golden",): _COMPARED,
+    ("csim", "ap_fixed"): (*_COMPARED, "seconds_compile", "backend"),
+    ("csim", "native"): (*_COMPARED, "seconds_compile", "backend"),
+    ("hls", ANY): (
+        *("tool", "part", "clock_ns", "latency_cycles", "interval_cycles", "cycles_per_frame", "fmax_mhz", "bram18"),
+        *("frames", "mismatches", "blocks"),
+        *_RESOURCES,
+    ),
+    ("estimate", ANY): (
+        *("board", "part", "clock_mhz", "R", "K", "lanes", "reuse_factor", "cycles_per_frame", "latency_cycles"),
+        *("frames_per_s", "sweep"),
+        *_RESOURCES,
+    ),
+    ("cosim", "verilator"): (
+        *_COMPARED,
+        *("cycles_per_frame", "predicted_cycles_per_frame", "latency_cycles", "cycles_per_s", "seconds_compile"),
+        *("R", "K", "lanes", "n_channels", "mode", "source"),
+    ),
+    ("synth", ANY): (
+        *("tool", "part", "R", "K", "lanes", "mode", "clock_mhz", "arrival_ns", "fmax_mhz", "cycles_per_frame"),
+        *("frames_per_s", "estimated", "error_percent", "blocks"),
+        *_RESOURCES,
+    ),
+    ("bench", ANY): (
+        *("device", "frames", "mismatches", "wall_frames_per_s", "cycles_per_frame", "device_frames_per_s"),
+        *("wall_latency_us", "device_latency_us", "clock_mhz", "batch", "K", "n_channels", "mode"),
+    ),
+    ("steps", ANY): (),
+    ("not_run", ANY): ("reason",),
+}
+SECTIONS["cosim", "icarus"] = SECTIONS["cosim", "verilator"]
+
+#: Keys of one entry of the list `layers`.
+LAYER = (
+    *("name", "op", "weights", "nonzeros", "macs", "formats", "reuse_factor", "strategy", "cycles"),
+    *("latency_cycles", "lut", "ff", "dsp", "bram36", "uram", "carry"),
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+
+
+def keys_of(path: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Keys of the innermost object at `path`, None where there is none."""
+    if path in SECTIONS:
+        return SECTIONS[path]
+    return SECTIONS.get((*path[:-1], ANY)) if path[1:] and _NAME.fullmatch(path[-1]) else None
+
+
+def to_plain(value: Any) -> Any:
+    """`value` with numpy numbers as Python's, tuples as lists and number keys as text: what JSON gives back."""
+    if isinstance(value, dict):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def figures(item: dict[str, Any]) -> list[str]:
+    """Keys of an innermost object that need a kind."""
+    return [key for key in item if key in RULES and RULES[key].figure]
+
+
+def check_section(section: dict[str, Any]) -> None:
+    """Raise ConfigError, naming the key, unless `section` is a part of a report.
+
+    Parameters
+    ----------
+    section : dict
+        Nested from the top of the report, plain JSON values only (see `to_plain`).
+    """
+    for name, value in section.items():
+        if name == "layers":
+            _check_layers(value)
+        else:
+            _check_branch((name,), value)
+
+
+def _check_branch(path: tuple[str, ...], value: Any) -> None:
+    if not isinstance(value, dict):
+        raise ConfigError(f"report: {'.'.join(path)} must be a table, not {value!r}")
+    keys = keys_of(path)
+    if keys is not None:
+        _check_item(".".join(path), value, keys)
+        return
+    known = sorted({known[len(path) - 1] for known in SECTIONS if known[: len(path) - 1] == path[:-1]})
+    if path[-1] not in known:
+        raise ConfigError(f"report: unknown section {'.'.join(path)}{suggest(path[-1], known)}")
+    for name, item in value.items():
+        _check_branch((*path, name), item)
+
+
+def _check_layers(value: Any) -> None:
+    if not isinstance(value, list):
+        raise ConfigError("report: layers must be a list of tables")
+    for index, item in enumerate(value):
+        if not isinstance(item, dict) or "name" not in item:
+            raise ConfigError(f"report: layers[{index}] must be a table with a name")
+        _check_item(f"layers[{index}]", item, LAYER)
+
+
+def _check_item(where: str, item: dict[str, Any], keys: tuple[str, ...]) -> None:
+    known = (*_EVERY, *keys)
+    for key, value in item.items():
+        if key not in known:
+            raise ConfigError(f"report: unknown key {where}.{key}{suggest(key, sorted(known))}")
+        if key != "kind" and not RULES[key].check(value):
+            missing = " (leave out what is not there)" if value is None else ""
+            raise ConfigError(f"report: {where}.{key} must be {RULES[key].wanted}, not {value!r}{missing}")
+    if "command" not in item:
+        raise ConfigError(f"report: {where} lacks its command")
+    _check_kind(where, item)
+
+
+def _check_kind(where: str, item: dict[str, Any]) -> None:
+    kind, wanted = item.get("kind"), figures(item)
+    words = list(kind.values()) if isinstance(kind, dict) else [kind]
+    if kind is None and not wanted:
+        return
+    if any(word not in KINDS for word in words):
+        raise ConfigError(f"report: {where}.kind must be {', '.join(KINDS)}, or a table of them, not {kind!r}")
+    if isinstance(kind, dict) and set(kind) != set(wanted):
+        key = sorted(set(kind) ^ set(wanted))[0]
+        raise ConfigError(f"report: {where}.kind and the figures differ in {key!r}; every figure has one kind")

@@ -1,0 +1,111 @@
+"""report.json on disk: merged under a lock, written atomically, checked against the schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from hw_amc.errors import DataError, HwAmcError
+from hw_amc.files import load_json, write_text
+from hw_amc.report.schema import SCHEMA, check_section, figures, keys_of, to_plain
+
+FILE = "report.json"
+LOCK_S = 60.0
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Read `folder`/report.json; an empty report where there is none yet.
+
+    Raises
+    ------
+    DataError
+        The file is damaged, or of another schema.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return {"schema": SCHEMA}
+    report = load_json(path)
+    if report.get("schema") != SCHEMA:
+        raise DataError(f"{path} has schema {report.get('schema')!r}, expected {SCHEMA}; remove it and run again")
+    return report
+
+
+def merge(build_folder: Path, section: dict[str, Any]) -> dict[str, Any]:
+    """Merge `section` into `build_folder`/report.json and return the whole report.
+
+    Sections merge key by key down to the innermost objects. Such an object is one run and replaces the former one
+    whole, so that no figure of an older run stands under a newer command; `model` alone, to which the counts and
+    the accuracy come from different commands, merges by figure. A run removes what `not_run` said of it.
+
+    Parameters
+    ----------
+    build_folder : Path
+        Made where it is missing. Concurrent writers wait for each other.
+    section : dict
+        Nested from the top: ``{"csim": {"native": {"frames": 1000, ..., "command": ..., "kind": "measured"}}}``.
+        Numpy numbers are taken as Python's.
+
+    Raises
+    ------
+    ConfigError
+        A key, value or kind is not in the schema; the message names it and nothing is written.
+    DataError
+        The present file is damaged.
+    HwAmcError
+        Another process held the lock for a minute, or the file cannot be written.
+    """
+    plain: dict[str, Any] = to_plain(section)
+    plain.pop("schema", None)
+    check_section(plain)
+    build_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(build_folder / f".{FILE}.lock", timeout=LOCK_S):
+            report = load(build_folder)
+            done: list[str] = []
+            for name, value in plain.items():
+                report[name] = _merged((name,), report.get(name), value, done)
+            _forget_not_run(report, done)
+            write_text(build_folder / FILE, json.dumps(report, indent=1, allow_nan=False) + "\n")
+    except Timeout as error:
+        raise HwAmcError(f"{build_folder / FILE} is locked by another process; run again when it is done") from error
+    return report
+
+
+def _merged(path: tuple[str, ...], old: Any, new: Any, done: list[str]) -> Any:
+    if path == ("model",):
+        done.append("model")
+        return _merged_model(old or {}, new)
+    if path == ("layers",) or keys_of(path) is not None:
+        done.append(".".join(path))
+        return new
+    merged = dict(old or {})
+    for name, value in new.items():
+        merged[name] = _merged((*path, name), merged.get(name), value, done)
+    return merged
+
+
+def _merged_model(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    kinds = {**_kind_by_figure(old), **_kind_by_figure(new)}
+    words = set(kinds.values())
+    merged = {**old, **new, "kind": words.pop() if len(words) == 1 else kinds}
+    if not kinds:
+        del merged["kind"]
+    return merged
+
+
+def _kind_by_figure(item: dict[str, Any]) -> dict[str, str]:
+    kind = item.get("kind")
+    return dict(kind) if isinstance(kind, dict) else {key: str(kind) for key in figures(item)}
+
+
+def _forget_not_run(report: dict[str, Any], done: list[str]) -> None:
+    """Drop from `not_run` each name that is a run in `done` or the section that it is in."""
+    not_run = report.get("not_run", {})
+    for name in list(not_run):
+        if any(path == name or path.startswith(f"{name}.") for path in done):
+            del not_run[name]
+    if not not_run:
+        report.pop("not_run", None)

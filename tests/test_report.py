@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from hw_amc import report
+from hw_amc.errors import ConfigError, DataError
+
+CSIM = {"frames": 64, "mismatches": 0, "frames_per_s": 6.5, "command": "make hls", "kind": "measured"}
+SYNTH = {"tool": "yosys 0.70", "part": "xc7z020", "R": 10, "lut": 30000, "percent": {"lut": 56.4}}
+
+
+def test_merge_keeps_other_sections_and_returns_the_whole(tmp_path):
+    report.merge(tmp_path, {"csim": {"ap_fixed": CSIM}})
+    whole = report.merge(tmp_path, {"csim": {"native": {**CSIM, "frames": 1000}}, "golden": CSIM})
+    assert whole == report.load(tmp_path)
+    assert whole["schema"] == report.SCHEMA
+    assert whole["csim"]["ap_fixed"]["frames"] == 64
+    assert whole["csim"]["native"]["frames"] == 1000
+
+
+def test_a_run_replaces_the_former_run_whole(tmp_path):
+    report.merge(tmp_path, {"csim": {"native": {**CSIM, "seconds_compile": 9.0}}})
+    whole = report.merge(tmp_path, {"csim": {"native": CSIM}})
+    assert "seconds_compile" not in whole["csim"]["native"]
+
+
+def test_model_merges_by_figure_with_its_kinds(tmp_path):
+    counts = {"parameters": 10, "nonzeros": 4, "command": "make hls", "kind": "measured"}
+    report.merge(tmp_path, {"model": counts})
+    accuracy = {"accuracy": {"10": 0.9}, "command": "make evaluate", "kind": {"accuracy": "published"}}
+    model = report.merge(tmp_path, {"model": accuracy})["model"]
+    assert model["parameters"] == 10
+    assert model["kind"] == {"parameters": "measured", "nonzeros": "measured", "accuracy": "published"}
+    model = report.merge(tmp_path, {"model": {**accuracy, "kind": "measured"}})["model"]
+    assert model["kind"] == "measured"
+
+
+def test_numpy_numbers_and_number_keys_become_plain_json(tmp_path):
+    item = {"accuracy": {np.int64(10): np.float32(0.5)}, "parameters": np.int64(3), "command": "x", "kind": "measured"}
+    report.merge(tmp_path, {"model": item})
+    model = json.loads((tmp_path / "report.json").read_text())["model"]
+    assert model["accuracy"] == {"10": 0.5}
+    assert model["parameters"] == 3
+
+
+def test_a_run_removes_what_not_run_said_of_it(tmp_path):
+    missing = {"reason": "vitis_hls is not on PATH", "command": "make hls"}
+    report.merge(tmp_path, {"not_run": {"cosim": missing, "cosim.icarus": missing, "hls.csynth": missing}})
+    whole = report.merge(tmp_path, {"cosim": {"verilator": CSIM}})
+    assert set(whole["not_run"]) == {"cosim.icarus", "hls.csynth"}
+    csynth = {"tool": "vitis_hls", "lut": 41000, "command": "make hls", "kind": "estimated"}
+    whole = report.merge(tmp_path, {"cosim": {"icarus": CSIM}, "hls": {"csynth": csynth}})
+    assert "not_run" not in whole
+
+
+BAD = [
+    ({"csym": {"native": CSIM}}, "csym"),
+    ({"csim": {"nativ": CSIM}}, "csim.nativ"),
+    ({"csim": CSIM}, "csim.frames"),
+    ({"csim": {"native": {**CSIM, "frame": 1}}}, "csim.native.frame;.*did you mean frames"),
+    ({"csim": {"native": {**CSIM, "frames": 1.5}}}, "csim.native.frames"),
+    ({"csim": {"native": {**CSIM, "frames": True}}}, "csim.native.frames"),
+    ({"csim": {"native": {**CSIM, "frames_per_s": float("nan")}}}, "frames_per_s"),
+    ({"csim": {"native": {**CSIM, "kind": "guessed"}}}, "csim.native.kind"),
+    ({"csim": {"native": {**CSIM, "kind": {"frames": "measured"}}}}, "csim.native.kind"),
+    ({"csim": {"native": {key: value for key, value in CSIM.items() if key != "kind"}}}, "csim.native.kind"),
+    ({"csim": {"native": {key: value for key, value in CSIM.items() if key != "command"}}}, "command"),
+    ({"synth": {"pynq-z2": {**SYNTH, "uram": None, "command": "x", "kind": "measured"}}}, "uram.*leave out"),
+    ({"synth": {"pynq z2": {**SYNTH, "command": "x", "kind": "measured"}}}, "synth.pynq z2"),
+    ({"model": {"sparsity": 70.0, "command": "x", "kind": "measured"}}, "model.sparsity"),
+    ({"model": {"accuracy": {"high": 0.5}, "command": "x", "kind": "measured"}}, "model.accuracy"),
+    ({"bench": {"sim": {**CSIM, "wall_latency_us": {"p50": 1.0}}}}, "bench.sim"),
+    ({"layers": {"gru": {}}}, "layers"),
+    ({"layers": [{"op": "gru", "command": "x"}]}, r"layers\[0\]"),
+    ({"layers": [{"name": "gru", "lut": -1, "command": "x", "kind": "estimated"}]}, r"layers\[0\].lut"),
+]
+
+
+@pytest.mark.parametrize(("section", "message"), BAD, ids=[message for _, message in BAD])
+def test_what_does_not_fit_is_refused_by_name_and_nothing_is_written(tmp_path, section, message):
+    report.merge(tmp_path, {"golden": CSIM})
+    before = (tmp_path / "report.json").read_bytes()
+    with pytest.raises(ConfigError, match=message) as caught:
+        report.merge(tmp_path, section)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "report.json").read_bytes() == before
+
+
+def _merge_one(folder, index):
+    report.merge(folder, {"bench": {f"device{index}": {"frames": index, "command": "x", "kind": "measured"}}})
+
+
+def test_concurrent_writers_lose_nothing(tmp_path):
+    with ProcessPoolExecutor(4, mp_context=get_context("fork")) as pool:
+        list(pool.map(_merge_one, [tmp_path] * 24, range(24)))
+    assert len(report.load(tmp_path)["bench"]) == 24
+
+
+def test_load_refuses_a_damaged_file_and_another_schema(tmp_path):
+    assert report.load(tmp_path) == {"schema": report.SCHEMA}
+    (tmp_path / "report.json").write_text('{"schema": 99}')
+    with pytest.raises(DataError, match="schema 99"):
+        report.load(tmp_path)
+    (tmp_path / "report.json").write_text('{"schema":')
+    with pytest.raises(DataError, match="readable JSON"):
+        report.merge(tmp_path, {"golden": CSIM})
