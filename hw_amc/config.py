@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hw_amc.errors import ConfigError
 
@@ -20,30 +20,12 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - Python 3.10
     import tomli as tomllib
 
-Bits = Annotated[int, Field(ge=2, le=16)]
-BiasBits = Annotated[int, Field(ge=4, le=24)]
+Bits = Annotated[int, Field(ge=2, le=24)]
 Reuse = Annotated[int, Field(ge=1)]
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class LayerWidths(_Settings):
-    """Bit widths of one layer; what is not given comes from `[quant]`."""
-
-    kernel_bits: Bits | None = None
-    bias_bits: BiasBits | None = None
-    output_bits: Bits | None = None
-
-
-class QuantSettings(_Settings):
-    """Bit widths of the deployed network; the binary points follow from the trained ranges."""
-
-    weight_bits: Bits = 8
-    activation_bits: Bits = 8
-    bias_bits: BiasBits = 16
-    layers: dict[str, LayerWidths] = {}
 
 
 class InputSettings(_Settings):
@@ -99,7 +81,8 @@ class ProjectSettings(_Settings):
 
     board: str = "pynq-z2"
     input: InputSettings = InputSettings()
-    quant: QuantSettings = QuantSettings()
+    #: Bit widths by layer and field where they differ from `models.formats.DEFAULT_FORMATS`.
+    quant: dict[str, dict[str, Bits]] = {}
     hls: HlsSettings = HlsSettings()
     rtl: RtlSettings = RtlSettings()
 
@@ -115,6 +98,33 @@ class Budget(_Settings):
     carry: int | None = None
 
 
+class DmaSettings(_Settings):
+    """The AXI DMA of the overlay and the PS ports that it uses; the defaults suit Zynq-7000."""
+
+    #: Width of the length registers: one transfer carries up to 2**length_bits - 1 bytes.
+    length_bits: Annotated[int, Field(ge=8, le=26)] = 26
+    #: Memory side of the DMA, as wide as the PS port.
+    memory_bits: Literal[32, 64, 128] = 64
+    burst_beats: Literal[2, 4, 8, 16, 32, 64, 128, 256] = 16
+    memory_port: str = "S_AXI_HP0"
+    control_port: str = "M_AXI_GP0"
+
+
+class AddressMap(_Settings):
+    """Where the PS sees what; the defaults suit Zynq-7000."""
+
+    accelerator: int = 0x43C0_0000
+    dma: int = 0x4040_0000
+    #: Bytes of one register window.
+    window: int = 0x1_0000
+    #: Bytes of PS memory that the DMA reaches, from address 0.
+    memory_bytes: int = 0x2000_0000
+
+
+#: Addresses that the general-purpose master port of a PS drives (UG585 section 4.1, UG1085 chapter 10).
+CONTROL_WINDOWS = {"zynq7": (0x4000_0000, 0x7FFF_FFFF), "zynqmp": (0xA000_0000, 0xAFFF_FFFF)}
+
+
 class BoardSettings(_Settings):
     """A board's board.toml."""
 
@@ -124,9 +134,29 @@ class BoardSettings(_Settings):
     ps: Literal["zynq7", "zynqmp"]
     #: Programmable-logic clock that the overlay asks for.
     clock_mhz: Annotated[float, Field(gt=1, le=1000)]
+    #: PLL behind it, divided by two 6-bit numbers.
+    pl_source_mhz: Annotated[float, Field(gt=1, le=4000)] = 1000.0
     budget: Budget
+    dma: DmaSettings = DmaSettings()
+    address: AddressMap = AddressMap()
     #: Where the figures come from.
     sources: list[str] = []
+
+    @model_validator(mode="after")
+    def _addresses_are_reachable(self) -> BoardSettings:
+        low, high = CONTROL_WINDOWS[self.ps]
+        spans = {}
+        for name in ("accelerator", "dma"):
+            base = getattr(self.address, name)
+            if base % self.address.window or not low <= base <= base + self.address.window - 1 <= high:
+                raise ValueError(
+                    f"address.{name} = {base:#x} must be a multiple of {self.address.window:#x}"
+                    f" within {low:#x}..{high:#x}, the control port of {self.ps}"
+                )
+            spans[base] = name
+        if len(spans) < 2:
+            raise ValueError(f"address.accelerator and address.dma are both {self.address.dma:#x}")
+        return self
 
 
 S = TypeVar("S", bound=_Settings)

@@ -69,6 +69,21 @@ def classify(graph: Graph, frames: Tensor, workers: int = 1) -> tuple[Tensor, Te
     return logits.argmax(axis=1), logits
 
 
+def exact_dtype(node: Node, source: Node) -> np.dtype[Any]:
+    """Float dtype in which no intermediate result of `node` is rounded, whatever the input: float32 or float64.
+
+    Raises
+    ------
+    UnsupportedLayer
+        Not even float64 is exact.
+    """
+    if isinstance(node, ir.Gru):
+        return max(_gru_dtypes(node, source))
+    if isinstance(node, ir.Conv1d | ir.Dense | ir.Affine):
+        return _linear_dtype(node, source)
+    return _float_dtype(max(node.fmt.max_abs, source.fmt.max_abs))
+
+
 def _check_frames(graph: Graph, frames: Tensor) -> None:
     if not np.issubdtype(frames.dtype, np.integer):
         raise DataError(f"frames must be raw integers (see radio.to_wire), not {frames.dtype}")
@@ -112,12 +127,7 @@ def _gru(node: ir.Gru, source: Node, x: Tensor) -> Tensor:
     """docs/graph.md, operation `gru`; the gate order is z, r, h."""
     H, T, n = node.units, x.shape[1], len(x)
     F, gate, state = node.acc_frac(source.fmt), node.gate_fmt, node.fmt
-    m_x_fmt, m_h_fmt = node.product_ranges(source.fmt)
-    products = m_x_fmt.max_abs + m_h_fmt.max_abs
-    blend = (gate.max_raw + 1) * 4 * state.max_abs
-    dtype = _float_dtype(max(2 * (products + (1 << F)), blend))
-    # r * m_h,h adds the gate's bits.
-    wide = _float_dtype(products << gate.frac)
+    dtype, wide = _gru_dtypes(node, source)
     kernel = _scaled(node.kernel, F - source.fmt.frac - node.kernel_fmt.frac, dtype)
     recurrent = _scaled(node.recurrent, F - state.frac - node.recurrent_fmt.frac, dtype)
     bias = _scaled(node.bias, F - node.bias_fmt.frac, dtype)
@@ -151,13 +161,22 @@ def _gru(node: ir.Gru, source: Node, x: Tensor) -> Tensor:
     return output.swapaxes(0, 1)
 
 
+def _gru_dtypes(node: ir.Gru, source: Node) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """Dtypes of the products and the state, and of the candidate's sum m_x,h 2**g + r m_h,h."""
+    m_x, m_h = node.product_ranges(source.fmt)
+    products = m_x.max_abs + m_h.max_abs
+    blend = (node.gate_fmt.max_raw + 1) * 4 * node.fmt.max_abs
+    narrow = max(2 * (products + (1 << node.acc_frac(source.fmt))), blend)
+    return _float_dtype(narrow), _float_dtype(max(blend, products << node.gate_fmt.frac))
+
+
 def _conv1d(node: ir.Conv1d, source: Node, x: Tensor) -> Tensor:
     dtype = _linear_dtype(node, source)
     width, T = node.kernel.shape[0], x.shape[1]
     before = (width - 1) // 2
     padded = np.pad(x.astype(dtype, copy=False), ((0, 0), (before, width - 1 - before), (0, 0)))
     kernel = node.kernel.astype(dtype)
-    acc = padded[:, :T] @ kernel[0]
+    acc: Tensor = padded[:, :T] @ kernel[0]
     for k in range(1, width):
         acc += padded[:, k : k + T] @ kernel[k]
     acc += node.scaled_bias(source.fmt).astype(dtype)
@@ -166,24 +185,31 @@ def _conv1d(node: ir.Conv1d, source: Node, x: Tensor) -> Tensor:
 
 def _dense(node: ir.Dense, source: Node, x: Tensor) -> Tensor:
     dtype = _linear_dtype(node, source)
-    return x.astype(dtype) @ node.kernel.astype(dtype) + node.scaled_bias(source.fmt).astype(dtype)
+    acc: Tensor = x.astype(dtype) @ node.kernel.astype(dtype)
+    acc += node.scaled_bias(source.fmt).astype(dtype)
+    return acc
 
 
 def _affine(node: ir.Affine, source: Node, x: Tensor) -> Tensor:
     dtype = _linear_dtype(node, source)
-    return x.astype(dtype) * node.kernel.astype(dtype) + node.scaled_bias(source.fmt).astype(dtype)
+    acc: Tensor = x.astype(dtype) * node.kernel.astype(dtype)
+    acc += node.scaled_bias(source.fmt).astype(dtype)
+    return acc
 
 
 def _avg_pool1d(node: ir.AvgPool1d, source: Node, x: Tensor) -> Tensor:
-    return _windows(x, node.pool).astype(_float_dtype(node.fmt.max_abs), copy=False).sum(axis=2)
+    sums: Tensor = _windows(x, node.pool).astype(_float_dtype(node.fmt.max_abs), copy=False).sum(axis=2)
+    return sums
 
 
 def _max_pool1d(node: ir.MaxPool1d, source: Node, x: Tensor) -> Tensor:
-    return _windows(x, node.pool).max(axis=2)
+    largest: Tensor = _windows(x, node.pool).max(axis=2)
+    return largest
 
 
 def _global_avg_pool1d(node: ir.GlobalAvgPool1d, source: Node, x: Tensor) -> Tensor:
-    return x.astype(_float_dtype(node.fmt.max_abs), copy=False).sum(axis=1)
+    sums: Tensor = x.astype(_float_dtype(node.fmt.max_abs), copy=False).sum(axis=1)
+    return sums
 
 
 def _windows(x: Tensor, pool: int) -> Tensor:

@@ -1,0 +1,245 @@
+"""From a deployed QKeras model to the integer Graph.
+
+Only layers that fixed point represents exactly are admitted: anything else is refused by name, with the reason.
+The weights become the integers that the layer's quantiser makes of them; accumulators get the narrowest format
+that holds every value which the real weights can produce.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hw_amc import graph as ir
+from hw_amc.errors import UnsupportedLayer
+from hw_amc.fixed import MAX_BITS, FixedFormat, format_for
+from hw_amc.graph import Graph, Node, Weights
+
+#: Wire words: 16 bit, the binary point from project.toml.
+WIRE_BITS = 16
+
+L = TypeVar("L", ir.Conv1d, ir.Dense, ir.Affine)
+
+
+def build_graph(
+    model: Any, name: str, classes: Sequence[str], weights_digest: str = "", wire_frac: int = 14
+) -> Graph:
+    """Translate a deployed QKeras model, a chain of layers, node by layer under the layer's name.
+
+    A QGRU and the state quantiser behind it become one node, named after the QGRU: QKeras hands out the state
+    before it is quantised.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Its input is (T, 2) in real units.
+    name : str
+        The graph's name.
+    classes : sequence of str
+        Class names in the order of the logits.
+    weights_digest : str
+        SHA-256 of the file that the model was loaded from.
+    wire_frac : int
+        Fraction bits of the wire words that feed the model.
+
+    Raises
+    ------
+    UnsupportedLayer
+        A layer that cannot be exact, with the reason.
+    """
+    _, frame_len, channels = model.input_shape
+    if frame_len is None:
+        raise UnsupportedLayer("the model's input needs a fixed number of samples")
+    first, *others = model.layers
+    nodes: list[Node] = [ir.Input(first.name, (), (int(frame_len), int(channels)), FixedFormat(WIRE_BITS, wire_frac))]
+    layers = iter(others)
+    for layer in layers:
+        node = _translate(layer, nodes[-1])
+        if isinstance(node, ir.Gru):
+            _require_state_quantizer(node, next(layers, None))
+        if node is not None:
+            nodes.append(node)
+    return Graph(name, tuple(nodes), (nodes[-1].name,), (tuple(classes),), weights_digest)
+
+
+def keras_tensor_of(node: Node, model: Any) -> Any:
+    """Return the Keras tensor that equals `node`: its layer's output, behind the state quantiser for a GRU."""
+    names = [layer.name for layer in model.layers]
+    position = names.index(node.name) + isinstance(node, ir.Gru)
+    return model.layers[position].output
+
+
+def _translate(layer: Any, source: Node) -> Node | None:
+    kind = type(layer).__name__
+    if kind not in _TRANSLATORS:
+        raise UnsupportedLayer(f"layer {layer.name!r} ({kind}) has no exact form; known: {', '.join(_TRANSLATORS)}")
+    inbound = layer.inbound_nodes
+    if len(inbound) != 1 or not hasattr(inbound[0].inbound_layers, "name"):
+        raise UnsupportedLayer(f"layer {layer.name!r} has several inputs or is used twice; only chains are exact here")
+    return _TRANSLATORS[kind](layer, source)
+
+
+def _require(layer: Any, condition: bool, reason: str) -> None:
+    if not condition:
+        raise UnsupportedLayer(f"layer {layer.name!r} ({type(layer).__name__}): {reason}")
+
+
+def _format_of(quantizer: Any, layer: Any) -> FixedFormat:
+    """Return the format of a QKeras quantiser; its rounding and limits must be those of two's complement."""
+    kind = type(quantizer).__name__
+    _require(layer, quantizer is not None, "every tensor needs a quantiser (quantized_bits or quantized_relu)")
+    config = quantizer.get_config() if hasattr(quantizer, "get_config") else {}
+    _require(layer, config.get("qnoise_factor", 1.0) == 1.0, "qnoise_factor must be 1")
+    _require(layer, not config.get("use_stochastic_rounding"), "stochastic rounding is not reproducible")
+    if kind == "quantized_bits":
+        _require(layer, config["alpha"] in (1, 1.0), f"alpha must be 1, not {config['alpha']!r}")
+        signed = bool(config["keep_negative"])
+        _require(layer, not (config["symmetric"] and signed), "symmetric must be 0, as in two's complement")
+        return FixedFormat(int(config["bits"]), int(config["bits"] - config["integer"] - signed), signed)
+    if kind == "quantized_relu":
+        _require(layer, not config["negative_slope"], "a leaky ReLU is not exact")
+        _require(layer, not config["use_sigmoid"] and config["relu_upper_bound"] is None, "only a plain ReLU is exact")
+        return FixedFormat(int(config["bits"]), int(config["bits"] - config["integer"]), signed=False)
+    raise UnsupportedLayer(f"layer {layer.name!r}: quantiser {kind} has no exact form; use quantized_bits, alpha=1")
+
+
+def _integers(values: Any, fmt: FixedFormat) -> Weights:
+    return fmt.to_raw(np.asarray(values)).astype(np.int32)
+
+
+def _quantize(layer: Any, source: Node) -> Node:
+    fmt = _format_of(layer.quantizer, layer)
+    return ir.Quantize(layer.name, (source.name,), source.shape, fmt)
+
+
+def _gru(layer: Any, source: Node) -> Node:
+    cell = layer.cell
+    _require(layer, cell.reset_after, "set reset_after=True: the reset gate applies behind the product")
+    _require(layer, layer.return_sequences, "return_sequences must be True")
+    _require(layer, not (layer.go_backwards or layer.stateful), "go_backwards and stateful are not supported")
+    _require(layer, cell.use_bias, "use_bias must be True")
+    state = _format_of(cell.state_quantizer_internal, layer)
+    kernel_fmt, recurrent_fmt, bias_fmt = (
+        _format_of(quantizer, layer)
+        for quantizer in (
+            cell.kernel_quantizer_internal,
+            cell.recurrent_quantizer_internal,
+            cell.bias_quantizer_internal,
+        )
+    )
+    gate_bits = _hard_bits(cell.recurrent_activation, "quantized_sigmoid", layer)
+    candidate_bits = _hard_bits(cell.activation, "quantized_tanh", layer)
+    _require(layer, candidate_bits == state.bits, f"quantized_tanh must have the state's {state.bits} bits")
+    kernel, recurrent, bias = (np.asarray(w) for w in layer.get_weights())
+    return ir.Gru(
+        layer.name,
+        (source.name,),
+        (source.shape[0], cell.units),
+        state,
+        _integers(kernel, kernel_fmt),
+        _integers(recurrent, recurrent_fmt),
+        _integers(bias[0], bias_fmt),
+        _integers(bias[1], bias_fmt),
+        kernel_fmt,
+        recurrent_fmt,
+        bias_fmt,
+        bias_fmt,
+        FixedFormat(gate_bits, gate_bits, signed=False),
+        state,
+    )
+
+
+def _hard_bits(activation: Any, kind: str, layer: Any) -> int:
+    config = activation.get_config() if hasattr(activation, "get_config") else {}
+    name = type(activation).__name__
+    smooth = any(value is True for key, value in config.items() if key.startswith("use_real"))
+    exact = name == kind and not smooth and not config.get("symmetric") and not config.get("use_stochastic_rounding")
+    _require(layer, exact, f"needs {kind} in its hard form, not {name}: smooth gates have no exact form")
+    return int(config["bits"])
+
+
+def _require_state_quantizer(node: ir.Gru, layer: Any) -> None:
+    follows = layer is not None and type(layer).__name__ == "QActivation"
+    if not follows or _format_of(layer.quantizer, layer) != node.fmt:
+        raise UnsupportedLayer(f"{node.name}: put a QActivation with its state quantiser ({node.fmt}) right behind it")
+
+
+def _conv1d(layer: Any, source: Node) -> Node:
+    _require(layer, layer.padding == "same", "padding must be 'same'")
+    _require(layer, layer.strides == (1,) and layer.dilation_rate == (1,), "strides and dilation must be 1")
+    _require(layer, layer.groups == 1, "groups must be 1")
+    _require(layer, _is_linear(layer), "put its activation into a QActivation behind it")
+    shape = (source.shape[0], layer.filters)
+    return _linear(ir.Conv1d, layer, source, shape, (layer.kernel_quantizer_internal, layer.bias_quantizer_internal))
+
+
+def _dense(layer: Any, source: Node) -> Node:
+    _require(layer, _is_linear(layer), "put its activation into a QActivation behind it")
+    shape = (*source.shape[:-1], layer.units)
+    return _linear(ir.Dense, layer, source, shape, (layer.kernel_quantizer_internal, layer.bias_quantizer_internal))
+
+
+def _affine(layer: Any, source: Node) -> Node:
+    return _linear(ir.Affine, layer, source, source.shape, (layer.scale_quantizer, layer.bias_quantizer))
+
+
+def _is_linear(layer: Any) -> bool:
+    return layer.activation is None or getattr(layer.activation, "__name__", "") == "linear"
+
+
+def _linear(kind: type[L], layer: Any, source: Node, shape: tuple[int, ...], quantizers: tuple[Any, Any]) -> L:
+    """Build a node whose output is the exact accumulator, as narrow as the real weights allow."""
+    weights = layer.get_weights()
+    _require(layer, len(weights) == 2, "use_bias must be True")
+    kernel_fmt, bias_fmt = (_format_of(quantizer, layer) for quantizer in quantizers)
+    kernel, bias = _integers(weights[0], kernel_fmt), _integers(weights[1], bias_fmt)
+    wide = FixedFormat(MAX_BITS, source.fmt.frac + kernel_fmt.frac)
+    node = kind(layer.name, (source.name,), tuple(map(int, shape)), wide, kernel, bias, kernel_fmt, bias_fmt)
+    low, high = node.acc_range(source.fmt, pad=kind is ir.Conv1d)
+    return replace(node, fmt=format_for(min(low, -1), high, wide.frac))
+
+
+def _avg_pool1d(layer: Any, source: Node) -> Node:
+    pool = _pool_size(layer)
+    shift = pool.bit_length() - 1
+    fmt = FixedFormat(source.fmt.bits + shift, source.fmt.frac + shift, source.fmt.signed)
+    return ir.AvgPool1d(layer.name, (source.name,), (source.shape[0] // pool, source.shape[1]), fmt, pool)
+
+
+def _max_pool1d(layer: Any, source: Node) -> Node:
+    pool = _pool_size(layer)
+    shape = (source.shape[0] // pool, source.shape[1])
+    return ir.MaxPool1d(layer.name, (source.name,), shape, source.fmt, pool)
+
+
+def _pool_size(layer: Any) -> int:
+    pool = int(np.ravel(layer.pool_size)[0])
+    _require(layer, tuple(np.ravel(layer.strides)) == (pool,), "strides must equal pool_size")
+    return pool
+
+
+def _global_avg_pool1d(layer: Any, source: Node) -> Node:
+    T, channels = source.shape
+    shift = T.bit_length() - 1
+    fmt = FixedFormat(source.fmt.bits + shift, source.fmt.frac + shift, source.fmt.signed)
+    return ir.GlobalAvgPool1d(layer.name, (source.name,), (channels,), fmt)
+
+
+def _nothing(layer: Any, source: Node) -> None:
+    """Dropout does nothing at inference."""
+
+
+_TRANSLATORS: dict[str, Callable[[Any, Node], Node | None]] = {
+    "QActivation": _quantize,
+    "QGRU": _gru,
+    "QConv1D": _conv1d,
+    "QDense": _dense,
+    "QAffine": _affine,
+    "AveragePooling1D": _avg_pool1d,
+    "MaxPooling1D": _max_pool1d,
+    "GlobalAveragePooling1D": _global_avg_pool1d,
+    "Dropout": _nothing,
+}
