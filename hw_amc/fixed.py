@@ -82,7 +82,7 @@ class FixedFormat:
 def format_for(low: int, high: int, frac: int) -> FixedFormat:
     """Return the narrowest format with `frac` fraction bits that holds every integer in [low, high]."""
     signed = low < 0
-    bits = max(int(high).bit_length(), int(~low).bit_length() if signed else 0) + signed
+    bits = max(max(int(high), 0).bit_length(), int(~low).bit_length() if signed else 0) + signed
     return FixedFormat(max(bits, 1 + signed), frac, signed)
 
 

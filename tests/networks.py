@@ -35,7 +35,7 @@ def gru_cnn_graph(
     cells: int = 6,
     filters: tuple[int, int] = (4, 3),
     sparsity: float = 0.5,
-    widths: Widths = Widths(),  # noqa: B008 - frozen
+    widths: Widths = Widths(),
 ) -> Graph:
     """A GRU-CNN of the lead model's form with random weights; `filters[1]` is the number of classes."""
     T, w = frame_len, widths
