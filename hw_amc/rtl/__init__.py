@@ -1,0 +1,13 @@
+"""The RTL road: a Graph becomes plain Verilog, the accelerator's core, with a known number of cycles.
+
+>>> core = build_core(graph, settings)              # doctest: +SKIP
+>>> core.project.write(folder)                      # doctest: +SKIP
+
+Needs da4ml (extra `sim`), which is imported when a core is built.
+"""
+
+from __future__ import annotations
+
+from hw_amc.rtl.core import Core, build_core
+
+__all__ = ["Core", "build_core"]
