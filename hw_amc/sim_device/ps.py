@@ -1,0 +1,66 @@
+"""Clock registers of the processing system, as far as PYNQ programs and reads them.
+
+Offsets and fields are those of UG585 (Zynq-7000, SLCR) and UG1087 (Zynq UltraScale+, CRL_APB and CRF_APB); the PLLs
+start as PYNQ's images leave them, so that `pynq.Clocks` computes a board's real frequencies.
+"""
+
+from __future__ import annotations
+
+from hw_amc.sim_device.design import PsKind
+
+ARCH = {"zynq7": "armv7l", "zynqmp": "aarch64"}
+#: Reference oscillator that PYNQ assumes, MHz.
+REFERENCE_MHZ = {"zynq7": 50.0, "zynqmp": 33.333}
+_WINDOWS = {"zynq7": ((0xF800_0000, 0x1000),), "zynqmp": ((0xFF5E_0000, 0x1000), (0xFD1A_0000, 0x1000))}
+_PLL = {"zynq7": 0xF800_0108, "zynqmp": 0xFF5E_0020}
+_PL_CLOCK = {"zynq7": 0xF800_0170, "zynqmp": 0xFF5E_00C0}
+_RESET = {
+    "zynq7": {
+        0xF800_0100: 26 << 12,  # ARM PLL 1300 MHz
+        0xF800_0104: 21 << 12,  # DDR PLL 1050 MHz
+        0xF800_0108: 20 << 12,  # IO PLL 1000 MHz
+        0xF800_0120: 2 << 8,
+        **{0xF800_0170 + 0x10 * i: 1 << 20 | 10 << 8 for i in range(4)},
+    },
+    "zynqmp": {
+        0xFF5E_0020: 1 << 16 | 90 << 8,  # IOPLL 1500 MHz
+        0xFF5E_0030: 1 << 16 | 45 << 8,
+        **{0xFF5E_00C0 + 4 * i: 1 << 24 | 1 << 16 | 15 << 8 for i in range(4)},
+        0xFD1A_0020: 1 << 16 | 72 << 8,  # APLL 1200 MHz
+        0xFD1A_002C: 1 << 16 | 64 << 8,
+        0xFD1A_0038: 1 << 16 | 90 << 8,
+        0xFD1A_0060: 1 << 8,
+    },
+}
+
+
+class PsClocks:
+    """The PS registers behind `pynq.Clocks`: plain storage with the reset values of a booted board."""
+
+    def __init__(self, kind: PsKind) -> None:
+        self.kind = kind
+        self._values = dict(_RESET[kind])
+
+    def owns(self, address: int) -> bool:
+        """Say whether an address is in one of the clock controllers."""
+        return any(base <= address < base + size for base, size in _WINDOWS[self.kind])
+
+    def read(self, address: int) -> int:
+        """Read a register; one that nobody wrote reads 0."""
+        return self._values.get(address, 0)
+
+    def write(self, address: int, value: int) -> None:
+        """Write a register."""
+        self._values[address] = value
+
+    @property
+    def clock_mhz(self) -> float:
+        """Frequency of programmable-logic clock 0."""
+        pll, clock = self._values[_PLL[self.kind]], self._values[_PL_CLOCK[self.kind]]
+        if self.kind == "zynq7":
+            source = REFERENCE_MHZ["zynq7"] * (pll >> 12 & 0x7F)
+            second = clock >> 20 & 0x3F
+        else:
+            source = REFERENCE_MHZ["zynqmp"] * (pll >> 8 & 0x7F) / (2 if pll >> 16 & 1 else 1)
+            second = clock >> 16 & 0x3F
+        return source / max((clock >> 8 & 0x3F) * second, 1)
