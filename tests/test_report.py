@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import gru_cnn_graph
 
 from hw_amc import report
+from hw_amc.config import HlsSettings, load_board
 from hw_amc.errors import ConfigError, DataError
 
 CSIM = {"frames": 64, "mismatches": 0, "frames_per_s": 6.5, "command": "make hls", "kind": "measured"}
@@ -109,3 +112,53 @@ def test_load_refuses_a_damaged_file_and_another_schema(tmp_path):
     (tmp_path / "report.json").write_text('{"schema":')
     with pytest.raises(DataError, match="readable JSON"):
         report.merge(tmp_path, {"golden": CSIM})
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return gru_cnn_graph(np.random.default_rng(3), frame_len=16, cells=6, filters=(4, 3), sparsity=0.5)
+
+
+@pytest.fixture(scope="module")
+def board():
+    return load_board("pynq-z2", Path(__file__).parents[1] / "boards")
+
+
+def test_model_section_counts_by_hand(graph):
+    section = report.model_section(graph)
+    # Kernels: GRU 2x18 and 6x18, convolutions 3x6x4 and 3x4x3. Beside them 36 + 4 + 3 biases, affines of 6 and 3.
+    kernels = [graph["gru"].kernel, graph["gru"].recurrent, graph["conv1"].kernel, graph["conv2"].kernel]
+    nonzeros = [int((kernel != 0).sum()) for kernel in kernels]
+    assert section["kernel_weights"] == 36 + 108 + 72 + 36
+    assert section["parameters"] == 252 + 43 + 18
+    assert section["kernel_nonzeros"] == sum(nonzeros)
+    assert section["nonzeros"] == sum(nonzeros) + 43 + 18
+    assert section["sparsity"] == 1 - sum(nonzeros) / 252
+    assert section["weight_bits"] == 8
+    assert section["macs_per_frame"] == 16 * (36 + 108) + 16 * 72 + 8 * 36
+    assert section["nonzero_macs_per_frame"] == 16 * sum(nonzeros[:3]) + 8 * nonzeros[3]
+    # GRU biases have 8 bits, those of convolutions 12, affines 8 and 18.
+    assert section["memory_bytes"] == -(-(8 * sum(nonzeros) + 8 * 36 + 12 * 7 + 9 * (8 + 18)) // 8)
+    assert section["graph_sha256"] == graph.digest()
+
+
+def test_model_section_takes_the_accuracy(graph, tmp_path):
+    found = {"eval_set": {"frames": 960}, "accuracy": {"0": 0.5}, "average": 0.5, "at_least_10_db": 0.9}
+    section = report.model_section(graph, {**found, "kind": "measured"}, "make evaluate")
+    model = report.merge(tmp_path, {"model": section})["model"]
+    assert model["accuracy"] == {"0": 0.5}
+    assert model["accuracy_at_least_10_db"] == 0.9
+    assert model["eval_set"] == {"frames": 960}
+    assert model["kind"] == "measured"
+
+
+def test_layers_section_fits_and_adds_up(graph, board, tmp_path):
+    layers = report.layers_section(graph, HlsSettings(), board)
+    assert report.merge(tmp_path, {"layers": layers})["layers"] == layers
+    assert [layer["name"] for layer in layers] == [node.name for node in graph.nodes[1:]]
+    assert sum(layer["macs"] for layer in layers) == report.model_section(graph)["macs_per_frame"]
+    gru = next(layer for layer in layers if layer["op"] == "gru")
+    assert gru["weights"] == 144
+    assert gru["formats"]["output"] == "s8.7"
+    assert gru["kind"]["lut"] == "estimated"
+    assert gru["kind"]["nonzeros"] == "measured"

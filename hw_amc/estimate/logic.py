@@ -1,0 +1,153 @@
+"""LUTs, DSPs and delays of adders, multipliers and selections on Xilinx parts: the formulas of docs/estimate.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.errors import UnsupportedLayer
+
+Integers = NDArray[np.int64]
+
+#: Operand widths together from which HLS puts a lone multiplier on a DSP; below, it is made of LUTs.
+DSP_BITS = 19
+#: LUTs of a small multiplier by the product of its operand widths: 41 for 8 x 8.
+LUTS_PER_BIT2 = 0.64
+
+
+@dataclass(frozen=True)
+class Family:
+    """Delays by which HLS decides what fits into one clock cycle, ns."""
+
+    #: An adder, and what each of its bits adds.
+    add_ns: float
+    add_bit_ns: float
+    mul_ns: float
+
+
+#: By the beginning of the part's name, slowest speed grade.
+FAMILIES = {"xc7": Family(1.70, 0.0266, 4.2), "xcz": Family(0.60, 0.0130, 2.0)}
+
+
+@dataclass(frozen=True)
+class Context:
+    """Clock and delays that every layer's estimate needs."""
+
+    family: Family
+    usable_ns: float
+
+    def stages(self, delays_ns: Sequence[float]) -> int:
+        """Clock cycles of a chain of operations: each cycle takes as many as fit, at least one."""
+        cycles, room = 1, self.usable_ns
+        for delay in delays_ns:
+            if delay > room and room < self.usable_ns:
+                cycles, room = cycles + 1, self.usable_ns
+            room -= delay
+        return cycles
+
+    def adds(self, count: int, bits: int) -> list[float]:
+        """Delays of `count` adders in a chain."""
+        return [self.family.add_ns + self.family.add_bit_ns * bits] * count
+
+    def per_cycle(self, bits: int) -> int:
+        """Adders in a chain that one cycle holds."""
+        return max(1, int(self.usable_ns / self.adds(1, bits)[0]))
+
+
+def family_of(part: str) -> Family:
+    """Return the delays of a part's family.
+
+    Raises
+    ------
+    UnsupportedLayer
+        The family is unknown.
+    """
+    for start, family in FAMILIES.items():
+        if part.startswith(start):
+            return family
+    raise UnsupportedLayer(f"no delays are known for part {part!r}; known families: {', '.join(FAMILIES)}")
+
+
+def csd_digits(values: Any) -> Integers:
+    """Nonzero digits of integers in canonical signed digits: shifts of x that make the product, sign and all."""
+    magnitude = np.abs(np.asarray(values, np.int64))
+    digits = magnitude ^ (3 * magnitude)
+    count: Integers = np.zeros_like(digits)
+    while digits.any():
+        count += digits & 1
+        digits = digits >> 1
+    return count
+
+
+@dataclass(frozen=True)
+class Adders:
+    """LUTs, pipeline FFs and levels of adders that work out one constant product."""
+
+    lut: int
+    ff: int
+    levels: int
+
+
+def literal_adders(matrix: Any, bias: Any, x_bits: int, acc_bits: int, per_cycle: int) -> Adders:
+    """Shift-and-add network of straight-line text, without sharing but of equal products.
+
+    Parameters
+    ----------
+    matrix : integer array (inputs, outputs)
+    bias : integer array (outputs,)
+    x_bits : int
+        Width of the inputs.
+    acc_bits : int
+        Width of the accumulators, which no adder exceeds.
+    per_cycle : int
+        Levels of adders between two registers.
+    """
+    weights = np.asarray(matrix, np.int64)
+    odd = np.abs(weights)
+    while (even := (odd != 0) & (odd % 2 == 0)).any():
+        odd = np.where(even, odd // 2, odd)
+    lut = ff = 0
+    for row in odd:
+        # x * 12 is x * 3 shifted, and the compiler makes each product of an input once.
+        constants = np.unique(row[row > 0])
+        widths = np.minimum(x_bits + np.ceil(np.log2(constants + 1)).astype(np.int64), acc_bits)
+        lut += int(((csd_digits(constants) - 1) * widths).sum())
+    largest = int(csd_digits(weights).max(initial=0))
+    product_bits = min(acc_bits, x_bits + (int(odd.max(initial=1)) - 1).bit_length())
+    levels = math.ceil(math.log2(largest)) if largest else 0
+    operands = (weights != 0).sum(axis=0) + (np.asarray(bias) != 0) * (weights != 0).any(axis=0)
+    depth = 0
+    while (operands > 1).any():
+        depth += 1
+        bits = min(product_bits + depth, acc_bits)
+        lut += int((operands // 2).sum()) * bits
+        operands = operands - operands // 2
+        if (levels + depth) % per_cycle == 0:
+            ff += int(operands.sum()) * bits
+    return Adders(lut, ff, levels + depth)
+
+
+def multiplier(a_bits: int, b_bits: int, added: bool = False) -> tuple[int, int]:
+    """LUTs and DSPs of one multiplication of two variables; `added`: its product goes into one addition only.
+
+    HLS puts a multiply-add on a DSP whatever its width, and a lone multiplication from `DSP_BITS` on.
+    """
+    wide, narrow = max(a_bits, b_bits), min(a_bits, b_bits)
+    if added or a_bits + b_bits >= DSP_BITS:
+        return 0, math.ceil(wide / 25) * math.ceil(narrow / 18)
+    return math.ceil(LUTS_PER_BIT2 * a_bits * b_bits), 0
+
+
+def select_luts(ways: int) -> int:
+    """LUTs that select one bit of `ways`: a LUT6 takes four."""
+    return math.ceil((ways - 1) / 3)
+
+
+def round_clip(from_bits: int, to_bits: int) -> int:
+    """LUTs that round half to even and saturate: an adder, the bits cut off, the bits above."""
+    return from_bits + to_bits + math.ceil(max(from_bits - to_bits, 0) / 6)

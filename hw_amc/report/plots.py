@@ -1,0 +1,136 @@
+"""Plots of the report as SVG text; every label is drawn as paths, so that a page looks the same everywhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, MUTED, GRID = "#1f2933", "#6b7785", "#dfe4ea"
+BLUE, ORANGE, TEAL, RED = "#2f6db5", "#d9822b", "#2a9d8f", "#c0392b"
+SERIES = (BLUE, ORANGE, TEAL, "#8e6bbf", "#7a8794", RED)
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+    "svg.fonttype": "path",
+    # Equal input gives equal files.
+    "svg.hashsalt": "hw_amc",
+}
+
+
+def accuracy(
+    by_snr: dict[int, float], chance: float, published: dict[int, float] | None = None, source: str = ""
+) -> str:
+    """Accuracy against SNR; `published` points of another data set are drawn apart from the curve."""
+    with _figure(8.2, 3.7) as (figure, axes):
+        snrs = sorted(by_snr)
+        axes.axvspan(10, max(snrs[-1], 10), color=BLUE, alpha=0.06, lw=0)
+        axes.plot(snrs, [100 * by_snr[snr] for snr in snrs], "-o", color=BLUE, ms=4.5, lw=2, label="this network")
+        axes.axhline(100 * chance, color=MUTED, lw=1, ls=(0, (2, 3)))
+        axes.text(snrs[0], 100 * chance + 1.2, "chance", color=MUTED, fontsize=8.5)
+        if published:
+            points = sorted(published)
+            values = [100 * published[snr] for snr in points]
+            axes.plot(points, values, "D", mfc="white", mec=ORANGE, mew=1.8, ms=7, label=source)
+        if snrs[-1] > 10:
+            axes.text(snrs[-1], 2, "SNR ≥ 10 dB", color=BLUE, ha="right", fontsize=8.5)
+        axes.set(xlabel="signal-to-noise ratio, dB", ylabel="top-1 accuracy, %", ylim=(0, 102))
+        axes.set_xticks([snr for snr in range(-20, 31, 5) if snrs[0] <= snr <= snrs[-1]])
+        axes.margins(x=0.02)
+        axes.legend(loc="upper left")
+        return _svg(figure)
+
+
+def confusion(matrices: dict[int, NDArray[np.float64]], classes: Sequence[str]) -> str:
+    """Confusion matrices side by side: rows are the sent class, each row sums to 1."""
+    columns = len(matrices)
+    with _figure(4.1 * columns + 0.5, 4.9, columns) as (figure, all_axes):
+        for index, (snr, axes) in enumerate(zip(sorted(matrices), np.atleast_1d(all_axes), strict=True)):
+            axes.grid(visible=False)
+            image = axes.imshow(matrices[snr], cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(f"{snr} dB", fontsize=11, fontweight="bold")
+            axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=6.3)
+            axes.set_yticks(range(len(classes)), classes if index == 0 else [""] * len(classes), fontsize=6.3)
+            axes.tick_params(length=0)
+            axes.set_xlabel("recognised as")
+            for side in axes.spines.values():
+                side.set_visible(False)
+        np.atleast_1d(all_axes)[0].set_ylabel("sent")
+        bar = figure.colorbar(image, ax=all_axes, fraction=0.012, pad=0.015, ticks=[0, 0.5, 1])
+        bar.ax.set_yticklabels(["0", "50 %", "100 %"], fontsize=8)
+        bar.outline.set_visible(False)
+        return _svg(figure)
+
+
+def trade(reuse: Sequence[int], cycles: Sequence[float], shares: dict[str, Sequence[float]]) -> str:
+    """Two panels over the reuse factor: cycles per frame, and the share of the board that each resource takes."""
+    with _figure(8.6, 3.5, 2) as (figure, (left, right)):
+        left.plot(reuse, cycles, "-o", color=BLUE, ms=4.5, lw=2)
+        left.set(xlabel="reuse factor", ylabel="cycles per frame", xscale="log", yscale="log")
+        for color, (name, values) in zip(SERIES, shares.items(), strict=False):
+            right.plot(reuse, values, "-o", color=color, ms=4, lw=1.8, label=name)
+        right.axhline(100, color=RED, lw=1.2, ls=(0, (4, 3)))
+        right.annotate("board full", (reuse[-1], 100), (0, 4), textcoords="offset points", ha="right", color=RED)
+        right.set(xlabel="reuse factor", ylabel="share of the board, %", xscale="log", ylim=(0, None))
+        right.legend(fontsize=8.5)
+        for axes in (left, right):
+            axes.set_xticks(list(reuse), [str(value) for value in reuse])
+            axes.minorticks_off()
+        return _svg(figure)
+
+
+def shares(groups: dict[str, dict[str, float]]) -> str:
+    """Bars of the board's budget in percent: one group a resource, one colour a source."""
+    resources = list(dict.fromkeys(name for group in groups.values() for name in group))
+    height = 0.8 / len(groups)
+    with _figure(8.2, 0.75 + 0.62 * len(resources)) as (figure, axes):
+        most = max(value for group in groups.values() for value in group.values())
+        for index, (color, (label, group)) in enumerate(zip(SERIES, groups.items(), strict=False)):
+            places = [resources.index(name) + (index - (len(groups) - 1) / 2) * height for name in group]
+            axes.barh(places, list(group.values()), height * 0.88, color=color, label=label)
+            for place, value in zip(places, group.values(), strict=True):
+                axes.text(value + most * 0.008, place, f"{value:.1f} %", va="center", fontsize=8.5)
+        axes.axvline(100, color=RED, lw=1.2, ls=(0, (4, 3)))
+        axes.set_yticks(range(len(resources)), [name.upper() for name in resources])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set(xlabel="share of the board's budget, %", xlim=(0, max(112.0, most * 1.1)))
+        axes.legend(loc="lower right")
+        return _svg(figure)
+
+
+@contextmanager
+def _figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Figure, Any]]:
+    """Yield a figure in the report's style, drawn off screen, and its axes."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure, figure.subplots(1, columns)
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    return stream.getvalue()

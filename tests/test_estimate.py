@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import gru_cnn_graph
+
+from hw_amc import estimate, report
+from hw_amc.config import HlsSettings, LayerHls, load_board
+from hw_amc.errors import ConfigError, UnsupportedLayer
+from hw_amc.estimate.logic import Adders, Context, Family, csd_digits, literal_adders, multiplier
+from hw_amc.hls import terms
+
+BOARDS = Path(__file__).parents[1] / "boards"
+
+
+@pytest.fixture(scope="module")
+def board():
+    return load_board("pynq-z2", BOARDS)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return gru_cnn_graph(np.random.default_rng(5), frame_len=32, cells=12, filters=(6, 4), sparsity=0.6)
+
+
+def with_reuse(**factors):
+    return HlsSettings(layers={name: LayerHls(reuse_factor=factor) for name, factor in factors.items()})
+
+
+def test_csd_digits():
+    values = [0, 1, 2, 3, 7, -7, 15, 255, -128, 85, 90]
+    assert csd_digits(values).tolist() == [0, 1, 1, 2, 2, 2, 2, 2, 1, 4, 4]
+
+
+def test_csd_digits_are_the_fewest_for_all_8_bit_weights():
+    fewest = {0: 0}
+    reached = {0}
+    for digits in range(1, 6):
+        reached |= {value + sign * (1 << shift) for value in reached for sign in (1, -1) for shift in range(10)}
+        for value in reached:
+            fewest.setdefault(value, digits)
+    values = range(-128, 128)
+    assert csd_digits(list(values)).tolist() == [fewest[value] for value in values]
+
+
+# x is 8 bits wide. 3x takes one adder of 10 bits; 4x is a shift.
+LITERALS = [
+    ([[0], [0]], [5], Adders(0, 0, 0)),
+    ([[4], [0]], [0], Adders(0, 0, 0)),
+    ([[3], [0]], [0], Adders(10, 0, 1)),
+    # 3 x0 + 4 x1: one more of 11 bits.
+    ([[3], [4]], [0], Adders(21, 0, 2)),
+    # With a bias one more of 12 bits.
+    ([[3], [4]], [-7], Adders(33, 0, 3)),
+    # 12 x0 is 3 x0 shifted: worked out once for both outputs.
+    ([[3, 12], [4, 1]], [0, 0], Adders(32, 0, 2)),
+    # Five terms in three levels: two adders of 9 bits, one of 10, one of 11.
+    ([[1], [2], [-4], [8], [1]], [0], Adders(39, 0, 3)),
+]
+
+
+@pytest.mark.parametrize(("matrix", "bias", "wanted"), LITERALS)
+def test_literal_adders_by_hand(matrix, bias, wanted):
+    assert literal_adders(matrix, bias, x_bits=8, acc_bits=20, per_cycle=99) == wanted
+
+
+def test_registers_stand_behind_every_full_cycle_of_adders():
+    eight = [[1]] * 8
+    # Levels of 9, 10 and 11 bits with 4, 2 and 1 sums.
+    assert literal_adders(eight, [0], 8, 20, per_cycle=1).ff == 4 * 9 + 2 * 10 + 11
+    assert literal_adders(eight, [0], 8, 20, per_cycle=2).ff == 2 * 10
+
+
+def test_no_adder_is_wider_than_the_accumulator():
+    assert literal_adders([[1]] * 4, [0], 8, acc_bits=9, per_cycle=99).lut == 3 * 9
+
+
+@pytest.mark.parametrize(
+    ("bits", "added", "wanted"),
+    [((8, 8), False, (41, 0)), ((8, 8), True, (0, 1)), ((8, 11), False, (0, 1)), ((8, 26), False, (0, 2))],
+)
+def test_multiplier(bits, added, wanted):
+    assert multiplier(*bits, added) == wanted
+
+
+def test_stages_pack_operations_into_cycles():
+    context = Context(Family(2.0, 0.0, 4.0), usable_ns=5.0)
+    assert context.stages([]) == 1
+    assert context.stages([2.0, 2.0]) == 1
+    assert context.stages([2.0, 2.0, 2.0]) == 2
+    assert context.stages([2.0, 4.0, 2.0]) == 3
+    # What fits into no cycle still takes one.
+    assert context.stages([9.0, 2.0]) == 2
+    assert context.per_cycle(16) == 2
+
+
+def test_affine_by_hand(graph, board):
+    node, source = graph["gru_affine"], graph["gru"]
+    channels = len(node.kernel)
+    kernel, bias = np.zeros(channels, np.int32), np.zeros(channels, np.int32)
+    kernel[:2], bias[0] = (3, 4), 1
+    cost = estimate.hls(graph.replace_node(replace(node, kernel=kernel, bias=bias)), HlsSettings(), board)
+    found = next(layer for layer in cost.layers if layer.name == "gru_affine")
+    stream = channels * node.fmt.bits
+    # 3x and its bias are adders of 10 and 11 bits; 4x is a shift; the rest is the stream behind the layer.
+    assert found.lut == 10 + 11 + stream
+    assert found.dsp == 0
+    assert source.shape[0] < found.cycles < source.shape[0] + 8
+
+
+def test_zero_weights_cost_nothing(graph, board):
+    node = graph["gru"]
+    for factor in terms.legal_reuse_factors(node):
+        settings = with_reuse(gru=factor)
+        empty = replace(node, kernel=node.kernel * 0, recurrent=node.recurrent * 0)
+        none = estimate.hls(graph.replace_node(empty), settings, board)
+        some = estimate.hls(graph, settings, board)
+        one = node.recurrent.copy()
+        one[np.nonzero(one)[0][0], np.nonzero(one)[1][0]] = 0
+        fewer = estimate.hls(graph.replace_node(replace(node, recurrent=one)), settings, board)
+        assert none.total.lut < fewer.total.lut <= some.total.lut
+        assert none.total.dsp <= fewer.total.dsp <= some.total.dsp
+    # Without a weight there is no multiplier: what is left is the cells.
+    cells = [estimate.hls(graph.replace_node(empty), with_reuse(gru=f), board).total.dsp for f in (1, 12)]
+    assert cells == [24, 2]
+
+
+def test_cycles_grow_and_multipliers_fall_with_the_reuse_factor(graph, board):
+    for name in ("gru", "conv1", "conv2", "gru_affine"):
+        costs = []
+        for factor in terms.legal_reuse_factors(graph[name]):
+            found = estimate.hls(graph, with_reuse(**{name: factor}), board)
+            costs.append(next(cost for cost in found.layers if cost.name == name))
+        cycles = [cost.cycles for cost in costs]
+        assert cycles == sorted(cycles)
+        assert cycles[0] < cycles[-1]
+        # At reuse factor 1 constants need no multiplier; from 2 on, fewer and fewer serve.
+        dsps = [cost.dsp for cost in costs[1:]]
+        assert dsps == sorted(dsps, reverse=True)
+
+
+def test_the_slowest_layer_gives_the_interval(graph, board):
+    found = estimate.hls(graph, with_reuse(gru=12), board)
+    assert found.total.cycles == max(cost.cycles for cost in found.layers)
+    assert found.total.cycles % graph.frame_len == 0
+    assert found.total.latency_cycles > found.total.cycles
+    assert found.frames_per_s == pytest.approx(125e6 / found.total.cycles, abs=0.1)
+    assert found.total.lut == sum(cost.lut for cost in found.layers)
+    assert found.percent["lut"] == pytest.approx(100 * found.total.lut / 53200, abs=0.01)
+    assert "uram" not in found.percent
+
+
+def test_a_slower_clock_needs_fewer_cycles_and_vivado_keeps_less_back(graph, board):
+    fast = estimate.hls(graph, HlsSettings(clock_ns=4.0), board).total.cycles
+    slow = estimate.hls(graph, HlsSettings(clock_ns=20.0), board).total.cycles
+    assert slow < fast
+    vitis = estimate.hls(graph, HlsSettings(), board).total.cycles
+    assert estimate.hls(graph, HlsSettings(backend="Vivado"), board).total.cycles <= vitis
+
+
+def test_an_illegal_reuse_factor_is_refused_with_the_legal_ones(graph, board):
+    with pytest.raises(ConfigError, match=r"hls.layers.gru.*reuse_factor = 7.*1, 2, 3, 4, 6, 12"):
+        estimate.hls(graph, with_reuse(gru=7), board)
+
+
+def test_an_unknown_family_is_refused(graph, board):
+    with pytest.raises(UnsupportedLayer, match="part '10AX'"):
+        estimate.hls(graph, HlsSettings(), board.model_copy(update={"part": "10AX"}))
+
+
+def test_sweep_and_estimate_fit_the_report(graph, board, tmp_path):
+    rows = estimate.sweep(graph, HlsSettings(), board, [1, 4, 12])
+    assert [row["reuse_factor"] for row in rows] == [1, 4, 12]
+    assert [row["cycles_per_frame"] for row in rows] == sorted(row["cycles_per_frame"] for row in rows)
+    section = estimate.hls(graph, HlsSettings(), board).section("make hls", rows)
+    whole = report.merge(tmp_path, {"estimate": {"hls": section}})
+    assert whole["estimate"]["hls"]["kind"] == "estimated"
+    assert [row["reuse_factor"] for row in estimate.sweep(graph, HlsSettings(), board)][:4] == [1, 2, 3, 6]
