@@ -35,7 +35,7 @@ class Difference:
     def describe(self, left: str, right: str) -> str:
         """Say it in one line, with the names of the two back ends."""
         axes = ("step", "channel")[-len(self.index) :]
-        where = " ".join(f"{axis} {i}" for axis, i in zip(axes, self.index, strict=True))
+        where = ", ".join(f"{axis} {i}" for axis, i in zip(axes, self.index, strict=True))
         return (
             f"layer {self.layer}, frame {self.frame}, {where}: {left} {self.left}, {right} {self.right} "
             f"({self.differing} of {self.total} integers of this layer differ)"

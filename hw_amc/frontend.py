@@ -197,6 +197,7 @@ def _linear(kind: type[L], layer: Any, source: Node, shape: tuple[int, ...], qua
     kernel_fmt, bias_fmt = (_format_of(quantizer, layer) for quantizer in quantizers)
     kernel, bias = _integers(weights[0], kernel_fmt), _integers(weights[1], bias_fmt)
     wide = FixedFormat(MAX_BITS, source.fmt.frac + kernel_fmt.frac)
+    _require(layer, bias_fmt.frac <= wide.frac, f"its bias may have {wide.frac} fraction bits, not {bias_fmt.frac}")
     node = kind(layer.name, (source.name,), tuple(map(int, shape)), wide, kernel, bias, kernel_fmt, bias_fmt)
     low, high = node.acc_range(source.fmt, pad=kind is ir.Conv1d)
     return replace(node, fmt=format_for(min(low, -1), high, wide.frac))

@@ -1,0 +1,60 @@
+# Every target builds the environment once and then calls the command line; `make help` lists them.
+MODEL   ?= gru_cnn_sparse07
+FRAMES  ?= 1000
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+
+# Options that are passed on only when they are given: make hls BACKEND=Vivado BOARD=zcu104 DATA=file.hdf5
+OPTIONS := $(if $(BACKEND),--backend $(BACKEND)) $(if $(BOARD),--board $(BOARD)) $(if $(DATA),--data $(DATA))
+
+# The warnings and banners of TensorFlow say nothing that a user of this flow can act on.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help hls csim train estimate report test test-all bench-csim lint clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.train: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): 3 GB, a few minutes, once"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' || \
+	  { echo "error: Python 3.10 or 3.11 is needed (TensorFlow 2.14); run make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "error: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
+	@touch $@
+
+$(VENV)/.all: $(VENV)/.train
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sim,board,dev]'
+	@touch $@
+
+hls: $(VENV)/.train  ## HLS project of MODEL, proven equal to Keras; report in hls_projects/MODEL/build
+	@$(BIN)/hw-amc hls $(MODEL) $(OPTIONS)
+
+csim: $(VENV)/.train  ## long regression: FRAMES frames through the native C-sim
+	@$(BIN)/hw-amc csim $(MODEL) --frames $(FRAMES) $(OPTIONS)
+
+estimate: $(VENV)/.train  ## cycles and resources against the reuse factor
+	@$(BIN)/hw-amc estimate $(MODEL) $(OPTIONS)
+
+train: $(VENV)/.train  ## train MODEL by its train.toml; resumes
+	@$(BIN)/hw-amc train $(MODEL)
+
+report: $(VENV)/.train  ## report.md and report.html from report.json
+	@$(BIN)/hw-amc report $(MODEL)
+
+test: $(VENV)/.all  ## the tests that CI runs
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow and not vendor and not gnuradio'
+
+test-all: $(VENV)/.all  ## all tests, minutes to hours
+	@$(BIN)/python -m pytest -m ''
+
+bench-csim: $(VENV)/.train  ## golden and C-sim beside stock hls4ml, in one run
+	@$(BIN)/python benchmarks/bench_csim.py $(MODEL)
+
+lint: $(VENV)/.all  ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+clean:  ## remove what was generated, keep the environment and checkpoints
+	rm -rf hls_projects/*/build

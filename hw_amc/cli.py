@@ -1,0 +1,182 @@
+"""The command line: `hw-amc`. Each command reads its options, calls one function, and prints what came of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hw_amc import __version__
+from hw_amc.errors import HwAmcError
+
+app = typer.Typer(
+    name="hw-amc",
+    help="FPGA accelerators for automatic modulation classification, equal to Keras in every bit.\n\n"
+    "Start with: hw-amc hls gru_cnn_sparse07",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+data_app = typer.Typer(help="Radio frames: make, look into and check RadioML files.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+console = Console()
+problems = Console(stderr=True)
+
+Model = Annotated[str, typer.Argument(help="Model name; `hw-amc models` lists them.", metavar="MODEL")]
+Board = Annotated[str | None, typer.Option(help="Board folder under boards/; project.toml's by default.")]
+Backend = Annotated[str | None, typer.Option(help="Vivado or Vitis; project.toml's by default.")]
+Data = Annotated[Path | None, typer.Option(help="RadioML 2018.01A HDF5 file; generated frames by default.")]
+
+
+@app.command()
+def models() -> None:
+    """List the models, and which of them are trained."""
+    from hw_amc.models import MODELS
+    from hw_amc.workspace import find_root
+
+    root = find_root()
+    table = Table("model", "cells", "sparsity", "parameters", "nonzeros", "trained")
+    for spec in MODELS.values():
+        trained = (root / "hls_projects" / spec.name / "weights.h5").is_file()
+        row = (spec.name, spec.cells, f"{spec.sparsity:g}", f"{spec.parameters:,}", f"{spec.nonzeros:,}")
+        table.add_row(*map(str, row), "yes" if trained else "")
+    console.print(table)
+
+
+@app.command()
+def hls(
+    model: Model,
+    backend: Backend = None,
+    board: Board = None,
+    frames: Annotated[int, typer.Option(help="Held-out frames of the proof.", min=1)] = 64,
+    data: Data = None,
+    start: Annotated[str | None, typer.Option(help="First step: graph golden project csim vendor report.")] = None,
+    stop: Annotated[str | None, typer.Option(help="Last step to run.")] = None,
+) -> None:
+    """Make the HLS project and prove it: Keras = golden = C-sim in every integer of every layer."""
+    from hw_amc import flow, report
+
+    road = flow.open_road(model, console, board, backend, frames, data)
+    flow.run(road, start, stop)
+    report.print_summary(console, report.load(road.workspace.build))
+
+
+@app.command()
+def csim(
+    model: Model,
+    frames: Annotated[int, typer.Option(help="Held-out frames to run.", min=1)] = 1000,
+    backend: Backend = None,
+    board: Board = None,
+    data: Data = None,
+) -> None:
+    """Run a long regression: Keras = native-integer C-sim, which must first equal the ap_fixed build."""
+    from hw_amc import flow
+
+    flow.regress(flow.open_road(model, console, board, backend, frames, data))
+
+
+@app.command()
+def graph(
+    model: Model,
+    update: Annotated[bool, typer.Option("--update", help="Save the graph that weights.h5 gives now.")] = False,
+) -> None:
+    """Rebuild the integer graph from weights.h5 and compare it with the committed one."""
+    from hw_amc import flow
+    from hw_amc.workspace import Workspace
+
+    built = flow.rebuild_graph(Workspace.open(model), update)
+    table = Table("node", "operation", "shape", "format", title=f"{built.name}  {built.digest()[:16]}")
+    for node in built.nodes:
+        table.add_row(node.name, node.op, " x ".join(map(str, node.shape)), str(node.fmt))
+    console.print(table)
+
+
+@app.command()
+def estimate(
+    model: Model,
+    board: Board = None,
+    backend: Backend = None,
+) -> None:
+    """Estimate cycles and resources of the HLS road for each reuse factor, without a vendor tool."""
+    from hw_amc import estimate as estimator
+    from hw_amc import flow
+
+    road = flow.open_road(model, console, board, backend)
+    console.print(estimator.table(road.graph, road.settings, road.board))
+
+
+@app.command()
+def train(
+    model: Model,
+    recipe: Annotated[Path | None, typer.Option(help="train.toml; the model folder's by default.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin again instead of resuming.")] = False,
+) -> None:
+    """Train: float, pruned, quantised, deployable. Resumes where it was stopped."""
+    from hw_amc.train import run_recipe
+    from hw_amc.workspace import Workspace
+
+    workspace = Workspace.open(model)
+    run_recipe(model, recipe or workspace.folder / "train.toml", workspace.folder, restart=restart)
+
+
+@app.command()
+def report(model: Model) -> None:
+    """Write report.md and report.html anew from report.json, and print the summary."""
+    from hw_amc import report as reports
+    from hw_amc.workspace import Workspace
+
+    workspace = Workspace.open(model)
+    reports.write_pages(workspace.build, model)
+    reports.print_summary(console, reports.load(workspace.build))
+
+
+@data_app.command("make")
+def data_make(
+    path: Annotated[Path, typer.Argument(help="HDF5 file to write, in RadioML 2018.01A's schema.")],
+    recipe: Annotated[str, typer.Option(help="Named recipe.")] = "radioml2018-v1",
+    frames: Annotated[int, typer.Option(help="Frames for each class and SNR.", min=1)] = 100,
+    split: Annotated[int, typer.Option(help="0 training, 1 validation, 2 test.", min=0, max=2)] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.", min=1)] = None,
+) -> None:
+    """Generate frames of all 24 classes from -20 to 30 dB."""
+    from hw_amc.radio import load_recipe, make_dataset
+
+    make_dataset(path, load_recipe(recipe), frames, split=split, workers=workers, progress=True)
+    console.print(f"[green]✓[/] {path}")
+
+
+@data_app.command("info")
+def data_info(path: Annotated[Path, typer.Argument(help="RadioML 2018.01A HDF5 file.")]) -> None:
+    """Print classes, SNRs, counts, power and saturation of a file."""
+    from hw_amc.radio import describe
+
+    table = Table("figure", "value", title=path.name)
+    for key, value in describe(path).items():
+        table.add_row(key, str(value))
+    console.print(table)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        console.print(__version__)
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; errors that a user can mend become one line and an exit code."""
+    try:
+        return app(args=arguments)
+    except HwAmcError as error:
+        problems.print(f"[bold red]error:[/] {error}", markup=True, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        problems.print("stopped; nothing is half written, run the same command to go on")
+        sys.exit(130)

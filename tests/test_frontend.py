@@ -1,0 +1,147 @@
+"""The deployed Keras model equals the golden interpreter in every integer of every layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import deployed
+import numpy as np
+import pytest
+from deployed import FILLS, SMALL
+
+from hw_amc import compare, golden, models
+from hw_amc.errors import Mismatch, UnsupportedLayer
+from hw_amc.frontend import build_graph
+
+CLASSES = [f"class{i}" for i in range(SMALL.classes)]
+FOUR_BITS = {
+    "gru": {"kernel_bits": 4, "recurrent_bits": 4, "bias_bits": 6},
+    "conv1": {"kernel_bits": 4, "bias_bits": 12},
+    "conv2": {"kernel_bits": 4, "bias_bits": 12},
+}
+WIDE = {"gru": {"state_bits": 12, "candidate_bits": 12, "gate_bits": 10, "recurrent_bits": 12, "kernel_bits": 12}}
+
+
+@pytest.mark.parametrize(
+    ("fill", "formats"),
+    [*((fill, None) for fill in FILLS), ("random", FOUR_BITS), ("random", WIDE), ("alternating", WIDE)],
+    ids=[*FILLS, "random 4 bit", "random 12 bit", "alternating 12 bit"],
+)
+def test_keras_equals_golden_in_every_layer(tmp_path: Path, fill: str, formats: dict | None) -> None:
+    path = tmp_path / "weights.h5"
+    _, graph = deployed.build(fill, path, formats)
+    frames = deployed.wire_frames(6)
+    layers = [node.name for node in graph.nodes[1:]]
+    keras = compare.KerasReference(path, graph).run(frames, layers)
+    compared = compare.require_equal(graph, ("Keras", "golden"), keras, golden.run(graph, frames, layers))
+    assert compared == len(frames) * sum(int(np.prod(graph[name].shape)) for name in layers)
+
+
+def test_keras_runs_in_float64_where_float32_would_round(tmp_path: Path) -> None:
+    _, small = deployed.build("zero", tmp_path / "a.h5")
+    _, large = deployed.build("largest", tmp_path / "b.h5", WIDE)
+    assert compare.KerasReference(tmp_path / "a.h5", small).dtype == "float32"
+    assert compare.nodes_beyond_float32(large) == ["gru"]
+    assert compare.KerasReference(tmp_path / "b.h5", large).dtype == "float64"
+
+
+def test_a_changed_weight_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    model, graph = deployed.build("random", path)
+    changed = model.get_layer("conv1").get_weights()
+    changed[0][1, 2, 3] += 2.0**-7
+    model.get_layer("conv1").set_weights(changed)
+    other = build_graph(model, "changed", CLASSES)
+    frames = deployed.wire_frames(4)
+    keras = compare.KerasReference(path, graph).run(frames, ["gru", "conv1", "head"])
+    with pytest.raises(Mismatch, match=r"layer conv1, frame \d, step \d+, channel 3: Keras -?\d+, golden -?\d+"):
+        compare.require_equal(graph, ("Keras", "golden"), keras, golden.run(other, frames, keras))
+
+
+def _chain(*layers):
+    from tensorflow import keras
+
+    inputs = keras.Input((16, 2), name="frames")
+    x = inputs
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def _bad_models():
+    """Name, model, and what the message must say."""
+    from tensorflow import keras
+
+    from hw_amc.models.affine import qkeras
+
+    bits = "quantized_bits(8,0,0,alpha=1)"
+
+    def gru(**changes):
+        settings = dict(
+            kernel_quantizer=bits, recurrent_quantizer=bits, bias_quantizer=bits, state_quantizer=bits,
+            activation="quantized_tanh(8)", recurrent_activation="quantized_sigmoid(8)",
+            return_sequences=True, reset_after=True, name="gru",
+        )  # fmt: skip
+        return qkeras.QGRU(3, **{**settings, **changes})
+
+    def act(text=bits):
+        return qkeras.QActivation(text, name="act")
+
+    def conv(**changes):
+        return qkeras.QConv1D(
+            3, 3, **{"padding": "same", "kernel_quantizer": bits, "bias_quantizer": bits, "name": "conv", **changes}
+        )
+
+    return {
+        "unknown layer": (lambda: _chain(keras.layers.LSTM(3, name="lstm")), "'lstm' (LSTM) has no exact form"),
+        "batch normalisation": (lambda: _chain(keras.layers.BatchNormalization(name="bn")), "'bn' (BatchNormalization)"),
+        "smooth sigmoid": (lambda: _chain(act("quantized_sigmoid(8,use_real_sigmoid=1)")), "quantized_sigmoid"),
+        "auto scale": (lambda: _chain(act("quantized_bits(8,0,0,alpha='auto')")), "alpha must be 1"),
+        "symmetric": (lambda: _chain(act("quantized_bits(8,0,1,alpha=1)")), "symmetric must be 0"),
+        "leaky": (lambda: _chain(act("quantized_relu(8,0,negative_slope=0.25)")), "leaky"),
+        "reset before": (lambda: _chain(gru(reset_after=False), act()), "reset_after"),
+        "smooth gates": (lambda: _chain(gru(recurrent_activation="sigmoid"), act()), "hard form"),
+        "no state quantiser": (lambda: _chain(gru(), keras.layers.AveragePooling1D(2)), "right behind it"),
+        "last state only": (lambda: _chain(gru(return_sequences=False)), "return_sequences"),
+        "float kernel": (lambda: _chain(act(), conv(kernel_quantizer=None)), "needs a quantiser"),
+        "valid padding": (lambda: _chain(act(), conv(padding="valid")), "padding"),
+        "strides": (lambda: _chain(act(), conv(strides=2)), "strides"),
+        "dilation": (lambda: _chain(act(), conv(dilation_rate=2)), "dilation"),
+        "fused activation": (lambda: _chain(act(), conv(activation="relu")), "QActivation behind it"),
+        "odd mean": (lambda: _chain(act(), keras.layers.AveragePooling1D(4, strides=2)), "strides must equal"),
+    }
+
+
+@pytest.mark.parametrize("case", [
+    "unknown layer", "batch normalisation", "smooth sigmoid", "auto scale", "symmetric", "leaky", "reset before",
+    "smooth gates", "no state quantiser", "last state only", "float kernel", "valid padding", "strides", "dilation",
+    "fused activation", "odd mean",
+])  # fmt: skip
+def test_layers_that_cannot_be_exact_are_refused(case: str) -> None:
+    build, message = _bad_models()[case]
+    model = build()
+    with pytest.raises(UnsupportedLayer) as caught:
+        build_graph(model, "bad", CLASSES)
+    assert message in str(caught.value)
+
+
+def test_branches_are_refused() -> None:
+    from tensorflow import keras
+
+    from hw_amc.models.affine import qkeras
+
+    inputs = keras.Input((16, 2), name="frames")
+    a = qkeras.QActivation("quantized_bits(8,0,0,alpha=1)", name="a")(inputs)
+    b = keras.layers.MaxPooling1D(1, name="b")
+    model = keras.Model(inputs, [b(a), b(inputs)])
+    with pytest.raises(UnsupportedLayer, match="used twice"):
+        build_graph(model, "branch", CLASSES)
+
+
+def test_deployed_weights_are_already_integers(tmp_path: Path) -> None:
+    model, graph = deployed.build("random", tmp_path / "weights.h5")
+    kernel, fmt = model.get_layer("conv1").get_weights()[0], graph["conv1"].kernel_fmt
+    np.testing.assert_array_equal(fmt.to_value(graph["conv1"].kernel), kernel)
+    models.save_deployed(model, tmp_path / "again.h5")
+    again = build_graph(models.load_deployed(tmp_path / "again.h5"), SMALL.name, CLASSES, graph.weights_digest)
+    assert again.digest() == graph.digest()
