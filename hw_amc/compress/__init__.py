@@ -1,0 +1,1 @@
+"""Compression: magnitude pruning, batch-norm folding, choice of fixed-point formats."""

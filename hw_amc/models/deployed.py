@@ -1,0 +1,181 @@
+"""The deployed form of the networks: QKeras layers that fixed point represents exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tensorflow import keras
+
+from hw_amc.errors import DataError
+from hw_amc.files import atomic_path
+from hw_amc.models.affine import QAffine, qkeras
+from hw_amc.models.formats import Formats, affine_bias, merge
+from hw_amc.models.specs import CONV_FILTERS, CONV_WIDTH, INPUTS, GruCnnSpec
+
+
+def signed(bits: int, integer: int) -> str:
+    """QKeras' name of a signed power-of-two format: range -2^integer .. 2^integer - step, half to even."""
+    return f"quantized_bits({bits},{integer},0,alpha=1)"
+
+
+def unsigned(bits: int, integer: int) -> str:
+    """QKeras' name of a ReLU onto an unsigned format."""
+    return f"quantized_relu({bits},{integer})"
+
+
+def recurrent_layers(spec: GruCnnSpec, formats: Formats) -> list[Any]:
+    """QGRU and the state quantiser behind it (QGRU itself returns the unrounded blend)."""
+    gru = formats["gru"]
+    state = signed(gru["state_bits"], 0)
+    layer = qkeras.QGRU(
+        spec.cells,
+        kernel_quantizer=signed(gru["kernel_bits"], gru["kernel_int"]),
+        recurrent_quantizer=signed(gru["recurrent_bits"], gru["recurrent_int"]),
+        bias_quantizer=signed(gru["bias_bits"], gru["bias_int"]),
+        state_quantizer=state,
+        activation=f"quantized_tanh({gru['candidate_bits']})",
+        recurrent_activation=f"quantized_sigmoid({gru['gate_bits']})",
+        return_sequences=True,
+        reset_after=True,
+        name="gru",
+    )
+    return [layer, qkeras.QActivation(state, name="gru_quant")]
+
+
+def _affine(name: str, formats: Formats, input_frac: int) -> Any:
+    layer = formats[name]
+    scale = signed(layer["scale_bits"], layer["scale_int"])
+    return QAffine(scale, signed(*affine_bias(layer, input_frac)), name=name)
+
+
+def _convolution(name: str, filters: int, formats: Formats) -> Any:
+    layer = formats[name]
+    return qkeras.QConv1D(
+        filters,
+        CONV_WIDTH,
+        padding="same",
+        kernel_quantizer=signed(layer["kernel_bits"], layer["kernel_int"]),
+        bias_quantizer=signed(layer["bias_bits"], layer["bias_int"]),
+        name=name,
+    )
+
+
+def _relu(name: str, formats: Formats) -> Any:
+    return qkeras.QActivation(unsigned(formats[name]["bits"], formats[name]["int"]), name=name)
+
+
+def build_deployed(
+    spec: GruCnnSpec,
+    formats: Mapping[str, Mapping[str, int]] | None = None,
+    frame_len: int | None = 0,
+    recurrent: Any = recurrent_layers,
+) -> Any:
+    """Build the deployed network with untrained weights.
+
+    Parameters
+    ----------
+    spec : the network
+    formats : changes to `formats.DEFAULT_FORMATS`, by layer and field
+    frame_len : samples a frame; 0 takes the network's own, None any length
+    recurrent : makes the recurrent layers from (spec, formats); training puts its fast twin here
+
+    Returns
+    -------
+    keras.Model, (n, T, 2) values raw / 2^wire_frac -> logits (n, classes).
+
+    Raises
+    ------
+    ConfigError
+        `formats` names an unknown layer or field, or a width out of range.
+    """
+    full = merge(formats)
+    inputs = keras.Input((spec.frame_len if frame_len == 0 else frame_len, INPUTS), name="frames")
+    gap = full["gap_quant"]
+    layers = [
+        qkeras.QActivation(signed(full["input_quant"]["bits"], full["input_quant"]["int"]), name="input_quant"),
+        *recurrent(spec, full),
+        _affine("gru_affine", full, full["gru"]["state_bits"] - 1),
+        _relu("gru_relu", full),
+        _convolution("conv1", CONV_FILTERS, full),
+        _relu("conv1_relu", full),
+        keras.layers.AveragePooling1D(2, name="pool"),
+        _convolution("conv2", spec.classes, full),
+        _relu("conv2_relu", full),
+        keras.layers.GlobalAveragePooling1D(name="gap"),
+        qkeras.QActivation(signed(gap["bits"], gap["int"]), name="gap_quant"),
+        _affine("head", full, gap["bits"] - 1 - gap["int"]),
+    ]
+    x = inputs
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, x, name=spec.name)
+
+
+#: (layer, weight) -> the quantiser attribute that rounds it, in the order of the layer's weights.
+_QUANTISERS = {
+    "QGRU": ("kernel_quantizer_internal", "recurrent_quantizer_internal", "bias_quantizer_internal"),
+    "QConv1D": ("kernel_quantizer_internal", "bias_quantizer_internal"),
+    "QAffine": ("scale_quantizer", "bias_quantizer"),
+}
+
+
+def quantised_weights(layer: Any) -> list[Any]:
+    """Return the layer's weights as its quantisers round them, in the order of `get_weights`."""
+    import numpy as np
+
+    owner = layer.cell if type(layer).__name__ == "QGRU" else layer
+    names = _QUANTISERS.get(type(layer).__name__, ())
+    return [np.asarray(getattr(owner, name)(w)) for name, w in zip(names, layer.get_weights(), strict=True)]
+
+
+def round_weights(model: Any) -> None:
+    """Replace every weight by its quantised value, so that a saved file says exactly what is deployed."""
+    for layer in model.layers:
+        if type(layer).__name__ in _QUANTISERS:
+            # Twice: QKeras' x + (q(x) - x) may be off by one float32 step for a clipped x, but not for a grid value.
+            for _ in range(2):
+                layer.set_weights(quantised_weights(layer))
+
+
+def save_deployed(model: Any, path: Path) -> None:
+    """Round the weights and save the whole model (HDF5), atomically."""
+    round_weights(model)
+    with atomic_path(path) as temporary:
+        model.save(temporary, save_format="h5", include_optimizer=False)
+
+
+def load_deployed(path: Path) -> Any:
+    """Load a model that `save_deployed` wrote.
+
+    Raises
+    ------
+    DataError
+        The file is missing or is not such a model.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"{path} does not exist; train the model or fetch its weights")
+    try:
+        return keras.models.load_model(path, custom_objects=_custom_objects(), compile=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a deployed model: {str(error).splitlines()[0]}") from error
+
+
+def to_float64(model: Any) -> Any:
+    """Rebuild a deployed model with float64 arithmetic, for weights whose sums float32 would round.
+
+    Call it, and the model that it returns, under `keras.backend.set_floatx("float64")`.
+    """
+    with keras.utils.custom_object_scope(_custom_objects()):
+        wide = keras.models.clone_model(
+            model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+        )
+    wide.set_weights(model.get_weights())
+    return wide
+
+
+def _custom_objects() -> dict[str, Any]:
+    objects: dict[str, Any] = {"QAffine": QAffine}
+    qkeras.utils._add_supported_quantized_objects(objects)
+    return objects

@@ -1,0 +1,1 @@
+"""Training: the recipe's stages, the fast GRU kernel, checkpoints, evaluation."""

@@ -1,0 +1,100 @@
+"""Training data: wire words generated once and kept under `data/`, cut into batches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw_amc.errors import DataError
+from hw_amc.files import atomic_path
+from hw_amc.radio import WIRE_FRAC, generate_wire_set, load_recipe
+
+Words = np.ndarray[Any, np.dtype[np.int16]]
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """Labelled frames as wire words.
+
+    Attributes
+    ----------
+    wire : (n, T, 2) int16, raw words with 14 fraction bits
+    labels : (n,) uint8
+    snr_db : (n,) int8
+    """
+
+    wire: Words
+    labels: np.ndarray[Any, np.dtype[np.uint8]]
+    snr_db: np.ndarray[Any, np.dtype[np.int8]]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def load_frames(
+    recipe_name: str, cells: Sequence[tuple[Sequence[int], int]], split: int, folder: Path, workers: int | None = None
+) -> FrameSet:
+    """Generate a set, or map the one that an earlier run left in `folder`.
+
+    Parameters
+    ----------
+    recipe_name : see `hw_amc.radio.RECIPES`
+    cells : (SNRs in dB, frames of each class at each of these SNRs), ...
+    split : 0 training, 1 validation, 2 test
+    folder : where the arrays are kept; the name holds the digest of all that decides them
+    workers : processes; None takes all processors
+
+    Raises
+    ------
+    ConfigError
+        Unknown recipe or an empty set.
+    DataError
+        A kept array is damaged.
+    """
+    recipe = load_recipe(recipe_name)
+    plan = [[list(snrs), frames] for snrs, frames in cells]
+    key = hashlib.sha256(json.dumps([recipe.digest(), plan, split]).encode()).hexdigest()[:16]
+    paths = [folder / f"{recipe_name}-{key}-{part}.npy" for part in ("wire", "labels", "snr")]
+    if not all(path.exists() for path in paths):
+        parts = [generate_wire_set(recipe, frames, snrs, split, workers) for snrs, frames in cells]
+        for path, arrays in zip(reversed(paths), reversed(list(zip(*parts, strict=True))), strict=True):
+            with atomic_path(path) as temporary, temporary.open("wb") as stream:
+                np.save(stream, np.concatenate(arrays))
+    try:
+        wire, labels, snrs = (np.load(path, mmap_mode="r" if i == 0 else None) for i, path in enumerate(paths))
+    except (OSError, ValueError) as error:
+        raise DataError(f"a kept set in {folder} is damaged; delete {recipe_name}-{key}-*.npy") from error
+    if not len(wire) == len(labels) == len(snrs):
+        raise DataError(f"a kept set in {folder} is incomplete; delete {recipe_name}-{key}-*.npy")
+    return FrameSet(wire, labels, snrs)
+
+
+def crop(frames: FrameSet, rows: Any, length: int, generator: np.random.Generator) -> tuple[Floats, Any]:
+    """Cut one window of `length` samples out of each chosen frame, turned by a random carrier phase.
+
+    The turned values go back onto the wire's grid.
+
+    Returns
+    -------
+    (n, length, 2) float32 values raw / 2^14, and (n,) int32 labels.
+    """
+    T = frames.wire.shape[1]
+    starts = generator.integers(0, T - length + 1, len(rows))
+    words = np.stack([frames.wire[row, s : s + length] for row, s in zip(rows, starts, strict=True)])
+    angles = generator.uniform(0, 2 * np.pi, len(rows)).astype(np.float32)
+    c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    i, q = words[..., 0].astype(np.float32), words[..., 1].astype(np.float32)
+    turned = np.stack([np.rint(c * i - s * q), np.rint(s * i + c * q)], axis=-1)
+    return np.clip(turned, -(2.0**15), 2.0**15 - 1) / np.float32(1 << WIRE_FRAC), frames.labels[rows].astype(np.int32)
+
+
+def whole(frames: FrameSet, rows: Any) -> tuple[Floats, Any]:
+    """Give the chosen frames as they are: (n, T, 2) float32 values raw / 2^14, and (n,) int32 labels."""
+    return frames.wire[rows].astype(np.float32) / np.float32(1 << WIRE_FRAC), frames.labels[rows].astype(np.int32)

@@ -1,0 +1,159 @@
+"""The C++ GRU kernel (`gru_kernel.cc`): compiled once for this machine, called from TensorFlow.
+
+TensorFlow's own GRU is about ten times slower on a CPU. Where no compiler is found, `available()` is false and
+`FastGru` runs its recurrence in plain TensorFlow instead: the same numbers, slowly.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from hw_amc import tools
+from hw_amc.errors import ToolMissing
+
+SOURCE = Path(__file__).with_name("gru_kernel.cc")
+FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return "".join(sorted({line for line in lines if line.startswith(("flags", "model name", "Features"))}))
+
+
+def build(compiler: str | None = None) -> Path:
+    """Compile the kernel, or find it compiled already for this source, compiler and processor.
+
+    Raises
+    ------
+    ToolMissing
+        There is no C++ compiler on PATH.
+    ToolFailed
+        The compiler refuses the source.
+    """
+    path = compiler or shutil.which("g++") or shutil.which("c++")
+    if path is None:
+        raise ToolMissing("no C++ compiler on PATH; install g++ (training then runs about ten times faster)")
+    key = hashlib.sha256(SOURCE.read_bytes())
+    for part in (path, str(Path(path).resolve().stat().st_mtime_ns), *FLAGS, _processor()):
+        key.update(part.encode())
+    folder = platformdirs.user_cache_path("hw_amc")
+    folder.mkdir(parents=True, exist_ok=True)
+    library = folder / f"gru_kernel-{key.hexdigest()[:16]}.so"
+    if not library.exists():
+        temporary = folder / f".{library.name}.{os.getpid()}"
+        tools.run([path, *FLAGS, str(SOURCE), "-o", str(temporary)], cwd=folder, timeout_s=300)
+        temporary.replace(library)
+    return library
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(build()))
+    library.gru_saved_size.restype = ctypes.c_int64
+    library.gru_forward.restype = None
+    library.gru_backward.restype = None
+    return library
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether the kernel can be compiled and loaded here."""
+    try:
+        _library()
+    except (ToolMissing, OSError):
+        return False
+    return True
+
+
+def threads() -> int:
+    """Threads that a call may use: the processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _pointer(array: Floats | None) -> ctypes.c_void_p | None:
+    return None if array is None else array.ctypes.data_as(ctypes.c_void_p)
+
+
+def _levels(levels: tuple[float, float, float] | None) -> Any:
+    return None if levels is None else (ctypes.c_float * 3)(*levels)
+
+
+def _contiguous(*arrays: Any) -> list[Floats]:
+    return [np.ascontiguousarray(array, np.float32) for array in arrays]
+
+
+def forward(
+    x: Floats, weights: tuple[Floats, Floats, Floats], levels: tuple[float, float, float] | None, keep: bool
+) -> tuple[Floats, Floats]:
+    """Run the GRU over a batch.
+
+    Parameters
+    ----------
+    x : (B, T, D) float32
+    weights : kernel (D, 3H), recurrent kernel (H, 3H), bias (2, 3H); already quantised where `levels` is given
+    levels : values per unit of the gates, the candidate and the state, or None for plain floats
+    keep : whether to keep what `backward` needs
+
+    Returns
+    -------
+    h (B, T, H), and the kept values (opaque, empty when `keep` is false).
+    """
+    x, kernel, recurrent, bias = _contiguous(x, *weights)
+    (B, T, D), H = x.shape, recurrent.shape[0]
+    library = _library()
+    h = np.empty((B, T, H), np.float32)
+    saved = np.empty(library.gru_saved_size(B, T, H) if keep else 0, np.float32)
+    library.gru_forward(
+        B, T, D, H, threads(), _levels(levels), _pointer(x), _pointer(kernel), _pointer(recurrent),
+        _pointer(bias[0]), _pointer(bias[1]), _pointer(h), _pointer(saved) if keep else None,
+    )  # fmt: skip
+    return h, saved
+
+
+def backward(
+    x: Floats,
+    weights: tuple[Floats, Floats],
+    levels: tuple[float, float, float] | None,
+    kept: tuple[Floats, Floats, Floats],
+    want_dx: bool,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Propagate a gradient through the batch that `forward` ran.
+
+    Parameters
+    ----------
+    x : (B, T, D) float32
+    weights : kernel and recurrent kernel, as in `forward`
+    levels : as in `forward`
+    kept : h and the kept values from `forward`, and the gradient of h (B, T, H)
+    want_dx : whether the input's gradient is wanted (an empty array is returned otherwise)
+
+    Returns
+    -------
+    Gradients of x (B, T, D), kernel (D, 3H), recurrent kernel (H, 3H) and bias (2, 3H); roundings pass the
+    gradient straight through, saturated gates stop it.
+    """
+    x, kernel, recurrent, h, saved, dh = _contiguous(x, *weights, *kept)
+    (B, T, D), H = x.shape, recurrent.shape[0]
+    dkernel, drecurrent, dbias = np.empty_like(kernel), np.empty_like(recurrent), np.empty((2, 3 * H), np.float32)
+    dx = np.empty((B, T, D) if want_dx else (0, T, D), np.float32)
+    _library().gru_backward(
+        B, T, D, H, threads(), _levels(levels), _pointer(x), _pointer(kernel), _pointer(recurrent), _pointer(h),
+        _pointer(saved), _pointer(dh), _pointer(dkernel), _pointer(drecurrent), _pointer(dbias[0]),
+        _pointer(dbias[1]), _pointer(dx) if want_dx else None,
+    )  # fmt: skip
+    return dx, dkernel, drecurrent, dbias

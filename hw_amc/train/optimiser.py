@@ -1,0 +1,45 @@
+"""Adam with clipped gradients, whose whole state is a list of variables that a checkpoint can hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from hw_amc.train.recipe import Phase
+
+
+def learning_rate(phase: Phase, step: int) -> float:
+    """Learning rate of a step of a phase: linear warm-up, then half a cosine down to the final share."""
+    if step < phase.warmup:
+        return phase.learning_rate * (step + 1) / phase.warmup
+    done = (step - phase.warmup) / max(1, phase.steps - phase.warmup)
+    share = phase.final_share + (1.0 - phase.final_share) * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+    return phase.learning_rate * share
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015); the gradients are first clipped to a global norm of `clip`."""
+
+    def __init__(self, variables: list[Any], clip: float = 1.0) -> None:
+        self.variables = variables
+        self.clip = clip
+        self.count = tf.Variable(0.0, trainable=False)
+        self.first = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
+        self.second = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
+
+    @property
+    def state(self) -> list[Any]:
+        """Everything that a checkpoint must keep."""
+        return [self.count, *self.first, *self.second]
+
+    def apply(self, gradients: list[Any], rate: Any) -> None:
+        """Take one step."""
+        gradients, _ = tf.clip_by_global_norm(gradients, self.clip)
+        count = self.count.assign_add(1.0)
+        correction = tf.sqrt(1.0 - 0.999**count) / (1.0 - 0.9**count)
+        for variable, gradient, m, v in zip(self.variables, gradients, self.first, self.second, strict=True):
+            m.assign(0.9 * m + 0.1 * gradient)
+            v.assign(0.999 * v + 0.001 * tf.square(gradient))
+            variable.assign_sub(rate * correction * m / (tf.sqrt(v) + 1e-8))

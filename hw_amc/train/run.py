@@ -1,0 +1,295 @@
+"""Running a recipe from its first stage to the deployed network, resumable at any step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw_amc.compress.magnitude import ramp_keep
+from hw_amc.compress.quantise import activation_tops, choose_formats, equalise, fold_norms, set_weights
+from hw_amc.errors import ConfigError, DataError
+from hw_amc.files import atomic_path, exclusive
+from hw_amc.models.deployed import build_deployed, save_deployed
+from hw_amc.models.floating import build_float
+from hw_amc.models.formats import Formats
+from hw_amc.models.specs import GruCnnSpec, find
+from hw_amc.train.data import FrameSet, crop, load_frames, whole
+from hw_amc.train.fast_gru import fast_gru
+from hw_amc.train.optimiser import learning_rate
+from hw_amc.train.recipe import Phase, Stage, TrainRecipe, load_recipe_file
+from hw_amc.train.trainee import Trainee, quantise_input, validate
+
+#: Steps between two rounds of removing weights.
+PRUNE_EVERY = 20
+
+#: Called after every step with (stage, phase number, step, figures); returning is all it must do.
+Progress = Callable[[Stage, int, int, dict[str, float]], None]
+
+
+def save_arrays(path: Path, arrays: list[Any], note: dict[str, Any]) -> None:
+    """Write arrays and a JSON note atomically."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        named = {f"a{i:04d}": np.asarray(a) for i, a in enumerate(arrays)}
+        np.savez(stream, note=np.array(json.dumps(note)), **named)
+
+
+def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:
+    """Read what `save_arrays` wrote.
+
+    Raises
+    ------
+    DataError
+        The file is damaged.
+    """
+    try:
+        with np.load(path) as archive:
+            note = json.loads(str(archive["note"]))
+            return [archive[key] for key in sorted(archive.files) if key != "note"], note
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"checkpoint {path} is damaged; delete it and start again") from error
+
+
+class Run:
+    """One training run: its recipe, data, folder and position.
+
+    Parameters
+    ----------
+    spec : the network
+    recipe : what to do
+    folder : where checkpoints live
+    data_folder : where generated frames are kept
+    progress : told about every step
+    """
+
+    def __init__(
+        self, spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Path, progress: Progress
+    ) -> None:
+        self.spec, self.recipe, self.folder, self.progress = spec, recipe, folder, progress
+        self.train = load_frames(recipe.data.recipe, recipe.data.cells("train"), 0, data_folder)
+        self.validation = load_frames(recipe.data.recipe, recipe.data.cells("validation"), 1, data_folder)
+        self.generator = np.random.default_rng(recipe.seed)
+        self.position = {"stage": 0, "phase": 0, "step": 0, "best": float("inf"), "bad": 0}
+        self.trainee: Trainee | None = None
+        self.best: list[Any] = []
+
+    # -- checkpoints ---------------------------------------------------------------------------------------
+
+    @property
+    def _state_path(self) -> Path:
+        return self.folder / "state.npz"
+
+    def save(self) -> None:
+        """Write the whole state: weights, statistics, optimiser, masks, generator, position."""
+        assert self.trainee is not None
+        note = {"position": self.position, "generator": self.generator.bit_generator.state,
+                "recipe": self.recipe.digest, "best": len(self.best)}  # fmt: skip
+        save_arrays(self._state_path, [*(v.numpy() for v in self.trainee.state), *self.best], note)
+
+    def resume(self) -> bool:
+        """Go to where the last run was stopped; return whether there was one.
+
+        Raises
+        ------
+        ConfigError
+            The checkpoint belongs to another recipe.
+        DataError
+            The checkpoint is damaged.
+        """
+        if not self._state_path.exists():
+            return False
+        arrays, note = load_arrays(self._state_path)
+        if note["recipe"] != self.recipe.digest:
+            raise ConfigError(f"{self._state_path} belongs to another train.toml; restore that or start without --resume")
+        self.position = note["position"]
+        self.generator.bit_generator.state = note["generator"]
+        if self.position["stage"] < len(self.recipe.stages):
+            self.trainee = self._make_trainee(self.recipe.stages[self.position["stage"]])
+            count = len(arrays) - note["best"]
+            for variable, array in zip(self.trainee.state, arrays[:count], strict=True):
+                variable.assign(array)
+            self.best = arrays[count:]
+        return True
+
+    def _stage_path(self, stage: Stage) -> Path:
+        return self.folder / f"{stage.name}.npz"
+
+    # -- stages --------------------------------------------------------------------------------------------
+
+    def _float_model(self, stage: Stage) -> Any:
+        """Float network with the weights that a float or prune stage left."""
+        model = build_float(self.spec, None, fast_gru, dropout=0.0)
+        model.set_weights(load_arrays(self._stage_path(stage))[0])
+        return model
+
+    def _make_trainee(self, stage: Stage) -> Trainee:
+        """Build a stage's network, without its weights."""
+        if stage.kind != "qat":
+            return Trainee(self.spec, None, stage.dropout)
+        return Trainee(self.spec, self.formats(stage)[0], 0.0)
+
+    def formats(self, stage: Stage) -> tuple[Formats, dict[str, list[Any]]]:
+        """Formats and folded weights for a qat stage, from the stage before it."""
+        number = self.recipe.stages.index(stage)
+        if number == 0 or self.recipe.stages[number - 1].kind == "qat":
+            raise ConfigError(f"stage {stage.name!r}: a qat stage must follow a float or prune stage")
+        model = self._float_model(self.recipe.stages[number - 1])
+        rows = np.linspace(0, len(self.validation) - 1, 512).astype(int)
+        rounded = quantise_input(whole(self.validation, rows)[0])
+        weights, tops = fold_norms(model), activation_tops(model, rounded)
+        equalise(weights, tops)
+        return choose_formats(weights, tops, self.recipe.widths), weights
+
+    def _enter(self, stage: Stage) -> Trainee:
+        """Build a stage's network and give it the weights of the stage before."""
+        trainee = self._make_trainee(stage)
+        number = self.recipe.stages.index(stage)
+        if stage.kind == "qat":
+            set_weights(trainee.model, self.formats(stage)[1])
+        elif number > 0:
+            trainee.model.set_weights(load_arrays(self._stage_path(self.recipe.stages[number - 1]))[0])
+        else:
+            self._initialise(trainee)
+        trainee.keep_zeros()
+        return trainee
+
+    def _initialise(self, trainee: Trainee) -> None:
+        """Draw the first weights from the run's own generator."""
+        for variable in trainee.kernels:
+            shape = variable.shape.as_list()
+            if variable.name.startswith("gru/recurrent"):
+                blocks = [np.linalg.qr(self.generator.normal(size=(shape[0], shape[0])))[0] for _ in range(3)]
+                variable.assign(np.concatenate(blocks, axis=1).astype(np.float32) * 0.5)
+            else:
+                fan = float(np.prod(shape[:-1]) + shape[-1])
+                variable.assign(self.generator.normal(size=shape).astype(np.float32) * np.sqrt(2.0 / fan))
+
+    def run(self) -> None:
+        """Run every stage that is left."""
+        while self.position["stage"] < len(self.recipe.stages):
+            stage = self.recipe.stages[int(self.position["stage"])]
+            if self.trainee is None:
+                self.trainee = self._enter(stage)
+            rows = np.flatnonzero(self.train.snr_db >= stage.min_snr_db)
+            while self.position["phase"] < len(stage.phases):
+                self._run_phase(stage, stage.phases[int(self.position["phase"])], rows)
+            self._finish(stage)
+
+    def _run_phase(self, stage: Stage, phase: Phase, rows: Any) -> None:
+        assert self.trainee is not None
+        check = self._validation_frames(phase)
+        while self.position["step"] < phase.steps:
+            step = int(self.position["step"])
+            if stage.kind == "prune" and self.position["phase"] == 0:
+                self._prune(stage, step)
+            chosen = rows[self.generator.integers(0, len(rows), phase.batch)]
+            x, labels = crop(self.train, chosen, phase.crop, self.generator)
+            loss, accuracy = self.trainee.step(x, labels, learning_rate(phase, step))
+            self.position["step"] = step + 1
+            figures = {"loss": loss, "accuracy": accuracy}
+            if (step + 1) % self.recipe.validate_every == 0 or step + 1 == phase.steps:
+                figures |= self._validate(check)
+                if stage.patience and self.position["bad"] >= stage.patience:
+                    self.position["step"] = phase.steps
+            if (step + 1) % self.recipe.checkpoint_every == 0:
+                self.save()
+            self.progress(stage, int(self.position["phase"]), step, figures)
+        if stage.patience and self.best:
+            for variable, array in zip(self.trainee.model.weights, self.best, strict=True):
+                variable.assign(array)
+        self.position |= {"phase": self.position["phase"] + 1, "step": 0, "best": float("inf"), "bad": 0}
+        self.best = []
+
+    def _prune(self, stage: Stage, step: int) -> None:
+        assert self.trainee is not None
+        if step > stage.ramp_steps or (step % PRUNE_EVERY and step < stage.ramp_steps):
+            return
+        total = self.spec.kernel_weights
+        number = self.recipe.stages.index(stage)
+        earlier = [s.sparsity for s in self.recipe.stages[:number] if s.kind == "prune"]
+        start = round(total * (1.0 - max([0.0, *earlier])))
+        target = round(total * (1.0 - stage.sparsity))
+        self.trainee.prune(ramp_keep(total, start, target, step / max(1, stage.ramp_steps)))
+
+    def _validation_frames(self, phase: Phase) -> tuple[Any, Any]:
+        generator = np.random.default_rng(self.recipe.seed + 1)
+        count = min(self.recipe.validate_frames, len(self.validation))
+        rows = generator.choice(len(self.validation), count, replace=False)
+        return crop(self.validation, rows, phase.crop, generator)
+
+    def _validate(self, check: tuple[Any, Any]) -> dict[str, float]:
+        assert self.trainee is not None
+        loss, accuracy = validate(self.trainee, *check)
+        if loss < self.position["best"]:
+            self.position |= {"best": loss, "bad": 0}
+            self.best = [w.numpy() for w in self.trainee.model.weights]
+        else:
+            self.position["bad"] += 1
+        return {"val_loss": loss, "val_accuracy": accuracy}
+
+    def _finish(self, stage: Stage) -> None:
+        """Recalibrate, keep the stage's weights, and go to the next stage."""
+        assert self.trainee is not None
+        phase = stage.phases[-1]
+        rows = np.flatnonzero(self.train.snr_db >= stage.min_snr_db)
+        batches = [crop(self.train, rows[self.generator.integers(0, len(rows), 256)], phase.crop, self.generator)[0]
+                   for _ in range(16)]  # fmt: skip
+        self.trainee.recalibrate(batches)
+        save_arrays(self._stage_path(stage), self.trainee.model.get_weights(), {"stage": stage.name})
+        self.position |= {"stage": self.position["stage"] + 1, "phase": 0, "step": 0}
+        if self.position["stage"] < len(self.recipe.stages):
+            self.trainee = self._enter(self.recipe.stages[int(self.position["stage"])])
+        self.save()
+
+    def deploy(self, path: Path) -> Any:
+        """Save the last stage, a qat stage, as the deployed network; return the Keras model."""
+        stage = self.recipe.stages[-1]
+        model = build_deployed(self.spec, self.formats(stage)[0])
+        model.set_weights(load_arrays(self._stage_path(stage))[0])
+        save_deployed(model, path)
+        return model
+
+
+def run_recipe(
+    model_name: str,
+    recipe_path: Path,
+    out_dir: Path,
+    data_dir: Path = Path("data"),
+    resume: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Path:
+    """Train a network by its recipe and save its deployed form.
+
+    Parameters
+    ----------
+    model_name : a name of `hw_amc.models.MODELS`
+    recipe_path : the `train.toml`
+    out_dir : the model's folder; gets `weights.h5` and `checkpoints/`
+    data_dir : where generated frames are kept
+    resume : continue from the last checkpoint; without it a checkpoint of an earlier run is refused
+    progress : told about every step
+
+    Returns
+    -------
+    Path of the saved `weights.h5`.
+
+    Raises
+    ------
+    ConfigError
+        Unknown model, wrong recipe, or a checkpoint in the way.
+    """
+    spec, recipe = find(model_name), load_recipe_file(recipe_path)
+    folder = out_dir / "checkpoints"
+    with exclusive(folder, "a training"):
+        if (folder / "state.npz").exists() and not resume:
+            raise ConfigError(f"{folder} holds an unfinished training; give --resume, or delete the folder")
+        run = Run(spec, recipe, folder, data_dir, progress)
+        if resume:
+            run.resume()
+        run.run()
+        if recipe.stages[-1].kind == "qat":
+            run.deploy(out_dir / "weights.h5")
+    return out_dir / "weights.h5"
