@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from hw_amc.errors import DataError
+from hw_amc.manifest import Head, Manifest
+
+MANIFEST = Manifest(
+    name="net", graph_digest="ab" * 32, project_digest="cd" * 32, road="rtl", interface=65536, frame_len=1024,
+    wire_frac=14, input_shift=-2, input_bits=8, input_frac=6, heads=(Head("a", ("x", "y")), Head("b", ("z",))),
+    logit_frac=17, mode="channels", contexts=4, n_channels=4, lanes=1, cycles_per_frame=10240, latency_cycles=None,
+    board="pynq-z2", part="xc7z020clg400-1", clock_mhz=125.0,
+)  # fmt: skip
+
+
+def test_saves_and_loads(tmp_path):
+    MANIFEST.save(tmp_path / "manifest.json")
+    assert Manifest.load(tmp_path / "manifest.json") == MANIFEST
+    assert MANIFEST.classes == 3
+    assert MANIFEST.result_words == 4
+
+
+def test_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(DataError, match="build the accelerator"):
+        Manifest.load(tmp_path / "manifest.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 99}', '{"schema": 1}', "{"])
+def test_damaged_text_is_refused(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(DataError, match="manifest"):
+        Manifest.load(tmp_path / "manifest.json")
+
+
+def test_unknown_field_is_named():
+    data = json.loads(MANIFEST.to_json()) | {"colour": 1}
+    with pytest.raises(DataError, match="colour"):
+        Manifest.from_json(json.dumps(data))
+
+
+def test_none_survives():
+    assert Manifest.from_json(replace(MANIFEST, cycles_per_frame=None).to_json()).cycles_per_frame is None
