@@ -78,7 +78,7 @@ def exact_dtype(node: Node, source: Node) -> np.dtype[Any]:
         Not even float64 is exact.
     """
     if isinstance(node, ir.Gru):
-        return max(_gru_dtypes(node, source))
+        return _gru_dtype(node, source)
     if isinstance(node, ir.Conv1d | ir.Dense | ir.Affine):
         return _linear_dtype(node, source)
     return _float_dtype(max(node.fmt.max_abs, source.fmt.max_abs))
@@ -124,50 +124,77 @@ def _quantize(node: ir.Quantize, source: Node, x: Tensor) -> Tensor:
 
 
 def _gru(node: ir.Gru, source: Node, x: Tensor) -> Tensor:
-    """docs/graph.md, operation `gru`; the gate order is z, r, h."""
+    """docs/graph.md, operation `gru`, as one product a time step: [x 1 h] times one matrix.
+
+    The matrix has the columns z + r (the sum of both products), the candidate's input part, and its recurrent part.
+    Each column is scaled by the power of two that makes its rounding position the integer, which is exact in
+    floating point. The clips ahead of a rounding are left out: the one behind it saturates the same sums.
+    """
     H, T, n = node.units, x.shape[1], len(x)
-    F, gate, state = node.acc_frac(source.fmt), node.gate_fmt, node.fmt
-    dtype, wide = _gru_dtypes(node, source)
-    kernel = _scaled(node.kernel, F - source.fmt.frac - node.kernel_fmt.frac, dtype)
-    recurrent = _scaled(node.recurrent, F - state.frac - node.recurrent_fmt.frac, dtype)
-    bias = _scaled(node.bias, F - node.bias_fmt.frac, dtype)
-    recurrent_bias = _scaled(node.recurrent_bias, F - node.recurrent_bias_fmt.frac, dtype)
-    one, gate_one, limit = dtype.type(1 << F), dtype.type(1 << gate.frac), wide.type(1 << (F + gate.frac))
-    # Time first: every step then works on contiguous memory.
+    gate, state = node.gate_fmt, node.fmt
+    dtype = exact_dtype(node, source)
+    matrix = _gru_matrix(node, source).astype(dtype)
+    blend = dtype.type(2.0**-gate.frac)
     inputs = np.ascontiguousarray(x.swapaxes(0, 1).astype(dtype))
+    operand = np.zeros((n, matrix.shape[0]), dtype)
+    operand[:, -H - 1] = 1
     output = np.empty((T, n, H), dtype)
-    h = np.zeros((n, H), dtype)
-    m_x, m_h = np.empty((n, 3 * H), dtype), np.empty((n, 3 * H), dtype)
+    sums, mixed = np.empty((n, 4 * H), dtype), np.empty((n, H), dtype)
+    gates, c, recurrent = sums[:, : 2 * H], sums[:, 2 * H : 3 * H], sums[:, 3 * H :]
+    z, r, h = gates[:, :H], gates[:, H:], np.zeros((n, H), dtype)
     for t in range(T):
-        np.matmul(inputs[t], kernel, out=m_x)
-        m_x += bias
-        np.matmul(h, recurrent, out=m_h)
-        m_h += recurrent_bias
-        zr = m_x[:, : 2 * H] + m_h[:, : 2 * H]
-        zr += one
-        zr = _requantize(zr, F + 1 - gate.frac, gate)
-        z, r = zr[:, :H], zr[:, H:]
-        c = m_x[:, 2 * H :].astype(wide) * gate_one
-        c += r * m_h[:, 2 * H :].astype(wide)
-        np.clip(c, -limit, limit, out=c)
-        c = _requantize(c, F + gate.frac - state.frac, state).astype(dtype, copy=False)
-        # z h + (2**g - z) c = 2**g c + z (h - c): one product less.
-        h -= c
+        operand[:, : -H - 1] = inputs[t]
+        operand[:, -H:] = h
+        np.matmul(operand, matrix, out=sums)
+        np.rint(gates, out=gates)
+        np.clip(gates, 0, gate.max_raw, out=gates)
+        np.multiply(r, recurrent, out=mixed)
+        mixed += c
+        np.rint(mixed, out=mixed)
+        np.clip(mixed, state.min_raw, state.max_raw, out=mixed)
+        # z h + (2**g - z) c = 2**g c + z (h - c): one product less. A mean of two states needs no clip.
+        h = output[t]
+        np.subtract(operand[:, -H:], mixed, out=h)
         h *= z
-        c *= gate_one
-        h += c
-        h = _requantize(h, gate.frac, state)
-        output[t] = h
+        h *= blend
+        h += mixed
+        np.rint(h, out=h)
     return output.swapaxes(0, 1)
 
 
-def _gru_dtypes(node: ir.Gru, source: Node) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    """Dtypes of the products and the state, and of the candidate's sum m_x,h 2**g + r m_h,h."""
+def _gru_matrix(node: ir.Gru, source: Node) -> Tensor:
+    """Columns (z r, c of the input, c of the state) over rows (x, 1, h), scaled; exact in float64."""
+    H, F, gate, state = node.units, node.acc_frac(source.fmt), node.gate_fmt, node.fmt
+    kernel = np.ldexp(node.kernel, F - source.fmt.frac - node.kernel_fmt.frac)
+    recurrent = np.ldexp(node.recurrent, F - state.frac - node.recurrent_fmt.frac)
+    bias = np.ldexp(node.bias, F - node.bias_fmt.frac)
+    recurrent_bias = np.ldexp(node.recurrent_bias, F - node.recurrent_bias_fmt.frac)
+    matrix = np.zeros((len(kernel) + 1 + H, 4 * H))
+    from_input, from_one, from_state = matrix[: len(kernel)], matrix[len(kernel)], matrix[len(kernel) + 1 :]
+    gates, c, c_recurrent = slice(0, 2 * H), slice(2 * H, 3 * H), slice(3 * H, 4 * H)
+    from_input[:, : 3 * H] = kernel
+    from_state[:, gates], from_state[:, c_recurrent] = recurrent[:, : 2 * H], recurrent[:, 2 * H :]
+    # The hard sigmoid is x/2 + 1/2.
+    from_one[gates] = bias[: 2 * H] + recurrent_bias[: 2 * H] + (1 << F)
+    from_one[c], from_one[c_recurrent] = bias[2 * H :], recurrent_bias[2 * H :]
+    matrix[:, gates] *= 2.0 ** (gate.frac - F - 1)
+    matrix[:, c] *= 2.0 ** (state.frac - F)
+    matrix[:, c_recurrent] *= 2.0 ** (state.frac - F - gate.frac)
+    return matrix
+
+
+def _gru_dtype(node: ir.Gru, source: Node) -> np.dtype[Any]:
+    """Float dtype of the recurrent layer.
+
+    The candidate's sum m_x 2**g + r m_h saturates at 2**(F+g). Beyond 2**24 float32 rounds r m_h, but the clip then
+    decides as long as m_x 2**g cannot bring the sum back: a bound on m_x alone (DESIGN, exactness contract).
+    """
+    F, gate = node.acc_frac(source.fmt), node.gate_fmt
     m_x, m_h = node.product_ranges(source.fmt)
-    products = m_x.max_abs + m_h.max_abs
-    blend = (node.gate_fmt.max_raw + 1) * 4 * node.fmt.max_abs
-    narrow = max(2 * (products + (1 << node.acc_frac(source.fmt))), blend)
-    return _float_dtype(narrow), _float_dtype(max(blend, products << node.gate_fmt.frac))
+    sums = 2 * (m_x.max_abs + m_h.max_abs + (1 << F))
+    blend = 4 * node.fmt.max_abs << gate.frac
+    returns = (m_x.max_abs << gate.frac) + (1 << (F + gate.frac))
+    return _float_dtype(max(sums, blend, returns))
 
 
 def _conv1d(node: ir.Conv1d, source: Node, x: Tensor) -> Tensor:
