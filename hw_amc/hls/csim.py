@@ -1,0 +1,254 @@
+"""C simulation of a written project with g++: the synthesizable ap_fixed types, or native integers.
+
+Both builds compile the same kernels and text; the native one puts its own small ap_fixed.h first on the include
+path and runs several frames in the lanes of vector registers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import mmap
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc import tools
+from hw_amc.errors import ConfigError, DataError, ToolFailed
+from hw_amc.files import atomic_path, load_json
+from hw_amc.fixed import FixedFormat
+from hw_amc.hls.bench import DESCRIPTION, to_samples
+
+Tensor = NDArray[Any]
+Progress = Callable[[int], object]
+
+SOURCE = "hw_amc_csim.cpp"
+#: -fwrapv: partial sums may wrap; the final sum fits, as it does in hardware. Warnings come from the tools' headers.
+COMMON = ("-shared", "-fPIC", "-fwrapv", "-w", "-I.", "-Ifirmware", "-Ifirmware/nnet_utils")
+FLAVOURS = {
+    "ap_fixed": ("-O2", "-std=c++14", "-Ifirmware/ap_types"),
+    "native": ("-O3", "-march=native", "-std=c++17", "-Inative"),
+}
+#: Frames in one call into the shared object: a multiple of the native build's lanes.
+BATCH = {"ap_fixed": 2, "native": 32}
+
+
+class _Sink(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), ("bytes", ctypes.c_int))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A traced layer: its name, shape without the batch, and format."""
+
+    name: str
+    shape: tuple[int, ...]
+    fmt: FixedFormat
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its integers, as golden's."""
+        return np.dtype(np.int32 if self.fmt.max_abs < 1 << 31 else np.int64)
+
+
+class CSim:
+    """A compiled C simulation.
+
+    Attributes
+    ----------
+    flavour : `ap_fixed` or `native`
+    library : path of the shared object
+    layers : what can be traced, in order; the last one's tensor are the logits
+    """
+
+    def __init__(self, folder: Path, flavour: str, library: Path) -> None:
+        description = load_json(folder / DESCRIPTION)
+        self.flavour = flavour
+        self.library = library
+        self.wire = _format(description["wire"])
+        self.input = Layer(description["input"]["name"], (description["frame_len"], 2), _format(description["input"]))
+        self.layers = [Layer(d["name"], tuple(d["shape"]), _format(d)) for d in description["layers"]]
+
+    def run(
+        self,
+        frames: Tensor,
+        trace: Iterable[str] | None = None,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Tensor]:
+        """Simulate wire words.
+
+        Parameters
+        ----------
+        frames : integer array (n, T, 2)
+            Wire words; the rounding to the network's input, the shell's work, happens here.
+        trace : names of layers, optional
+            Tensors to return; the logits' layer by default.
+        workers : int, optional
+            Processes that share the frames; one a core by default.
+        progress : callable, optional
+            Called with the number of frames done since the last call.
+
+        Returns
+        -------
+        dict of layer name -> integer array (n, *shape).
+
+        Raises
+        ------
+        ConfigError
+            `trace` names an unknown layer.
+        DataError
+            `frames` have the wrong shape or are not wire words.
+        ToolFailed
+            The simulation crashed.
+        """
+        names = [self.layers[-1].name] if trace is None else list(trace)
+        self._check(frames, names)
+        samples = to_samples(frames, self.wire, self.input.fmt)
+        results = {layer.name: _shared((len(frames), *layer.shape), layer.dtype) for layer in self._chosen(names)}
+        batch = BATCH[self.flavour]
+        starts = list(range(0, len(frames), batch))
+        count = min(workers or os.cpu_count() or 1, max(1, len(starts)))
+        shares = [starts[k::count] for k in range(count)]
+        for done in _parallel(self._simulate, shares, samples, results, batch):
+            if progress is not None:
+                progress(done)
+        known = {self.input.name: samples, **results}
+        return {name: known[name] for name in names}
+
+    def _chosen(self, names: list[str]) -> list[Layer]:
+        return [layer for layer in self.layers if layer.name in names]
+
+    def _check(self, frames: Tensor, names: list[str]) -> None:
+        known = [self.input.name, *(layer.name for layer in self.layers)]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"the C simulation has no layer {name!r}; it has {', '.join(known)}")
+        if not np.issubdtype(frames.dtype, np.integer) or frames.shape[1:] != self.input.shape:
+            wanted = ", ".join(map(str, self.input.shape))
+            raise DataError(f"frames must be integers (n, {wanted}), not {frames.dtype} {frames.shape}")
+        if not self.wire.holds(frames):
+            raise DataError(f"frames hold integers outside the wire format {self.wire}")
+
+    def _simulate(self, starts: list[int], samples: Tensor, results: dict[str, Tensor], batch: int) -> Iterator[int]:
+        """Run batches of frames, writing into `results`; yields the frames done."""
+        library = ctypes.CDLL(str(self.library))
+        logits = np.empty((batch, self.layers[-1].shape[0]), np.int32)
+        sinks = (_Sink * len(self.layers))()
+        for start in starts:
+            part = np.ascontiguousarray(samples[start : start + batch])
+            for sink, layer in zip(sinks, self.layers, strict=True):
+                if layer.name in results:
+                    sink.data = results[layer.name][start:].ctypes.data
+                    sink.bytes = layer.dtype.itemsize
+            library.hw_amc_csim(
+                part.ctypes.data_as(ctypes.c_void_p), ctypes.c_longlong(len(part)),
+                logits.ctypes.data_as(ctypes.c_void_p), sinks,
+            )  # fmt: skip
+            name = self.layers[-1].name
+            if name in results:
+                # The logits as the core packs them, not as the last layer held them.
+                results[name][start : start + len(part)] = logits[: len(part)]
+            yield len(part)
+
+
+def build(folder: Path, flavour: str) -> CSim:
+    """Compile a written project, or take the shared object that was compiled from the same text.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the Project was written.
+    flavour : `ap_fixed` or `native`
+
+    Raises
+    ------
+    ConfigError
+        Unknown flavour.
+    ToolMissing
+        No g++.
+    ToolFailed
+        It does not compile.
+    """
+    if flavour not in FLAVOURS:
+        raise ConfigError(f"unknown C simulation {flavour!r}; choose from {', '.join(FLAVOURS)}")
+    flags = (*FLAVOURS[flavour], *COMMON)
+    library = folder / "csim" / f"{flavour}-{_digest(folder, flags)}.so"
+    if not library.is_file():
+        with atomic_path(library) as temporary:
+            tools.run(["g++", *flags, SOURCE, "-o", temporary.resolve()], cwd=folder)
+        for old in library.parent.glob(f"{flavour}-*.so"):
+            if old != library:
+                old.unlink()
+    return CSim(folder, flavour, library.resolve())
+
+
+def _digest(folder: Path, flags: tuple[str, ...]) -> str:
+    """Digest of everything that decides the shared object: flags, compiler, processor, sources."""
+    digest = hashlib.sha256(" ".join(flags).encode())
+    digest.update(tools.run(["g++", "-march=native", "-Q", "--help=target", "--version"], cwd=folder).encode())
+    sources = [folder / SOURCE, *sorted((folder / "firmware").rglob("*")), *sorted((folder / "native").rglob("*"))]
+    for path in sources:
+        if path.is_file():
+            digest.update(path.relative_to(folder).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _format(data: dict[str, Any]) -> FixedFormat:
+    return FixedFormat(data["bits"], data["frac"], data["signed"])
+
+
+def _shared(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """Array on anonymous shared memory, which forked processes write to."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    return np.frombuffer(mmap.mmap(-1, max(size, 1)), dtype, int(np.prod(shape))).reshape(shape)
+
+
+def _parallel(simulate: Callable[..., Iterator[int]], shares: list[list[int]], *args: Any) -> Iterator[int]:
+    """Run `simulate` on each share in a forked process; yields the frames done as they come."""
+    context = get_context("fork")
+    readers: list[Any] = []
+    processes = []
+    for share in shares:
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(writer, simulate, share, args), daemon=True)
+        process.start()
+        writer.close()
+        readers.append(reader)
+        processes.append(process)
+    open_readers = list(readers)
+    try:
+        while open_readers:
+            ready: list[Any] = wait(open_readers)
+            for reader in ready:
+                try:
+                    yield reader.recv()
+                except EOFError:
+                    open_readers.remove(reader)
+        for process in processes:
+            process.join()
+            _require_success(process.exitcode)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _work(writer: Any, simulate: Callable[..., Iterator[int]], share: list[int], args: tuple[Any, ...]) -> None:
+    for done in simulate(share, *args):
+        writer.send(done)
+
+
+def _require_success(exit_code: int | None) -> None:
+    if exit_code:
+        cause = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
+        raise ToolFailed(f"the C simulation crashed ({cause}); write and compile the project again")

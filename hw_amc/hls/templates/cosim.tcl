@@ -1,0 +1,7 @@
+# RTL co-simulation of the same bench, behind csynth.tcl.
+source [file join [file dirname [info script]] project.tcl]
+cd [file normalize [file dirname [info script]]]
+open_project hw_amc_prj
+open_solution solution1
+cosim_design -rtl verilog
+exit
