@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hw_amc.errors import ConfigError, DataError, HwAmcError
+from hw_amc.files import atomic_path, exclusive, file_digest, load_json, write_text
+from hw_amc.project import Project
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_failing_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+
+    def write_half(path: Path) -> None:
+        path.write_text("half")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"), atomic_path(tmp_path / "a.txt") as path:
+        write_half(path)
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert leftovers(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    def write_too_much(path: Path) -> None:
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(HwAmcError, match="No space left on device; nothing was changed"):  # noqa: SIM117
+        with atomic_path(tmp_path / "a.txt") as path:
+            write_too_much(path)
+    assert leftovers(tmp_path) == []
+
+
+def test_really_full_device_is_reported() -> None:
+    """Writing to /dev/full fails as a full disk does; the folder itself cannot hold a temporary file either."""
+    with pytest.raises(HwAmcError, match="cannot write"):
+        write_text(Path("/proc/hw_amc_no_such_folder/a.txt"), "text")
+
+
+def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    program = (
+        "import os, signal, pathlib\n"
+        "from hw_amc.files import atomic_path\n"
+        f"with atomic_path(pathlib.Path({str(tmp_path / 'a.txt')!r})) as path:\n"
+        "    path.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_a_second_run_is_refused_at_once(tmp_path: Path) -> None:
+    with exclusive(tmp_path, "hw-amc on x"):
+        program = (
+            "import pathlib\nfrom hw_amc.files import exclusive\n"
+            f"with exclusive(pathlib.Path({str(tmp_path)!r}), 'hw-amc on x'): pass\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "ConfigError: hw-amc on x is already running" in done.stderr
+    with exclusive(tmp_path, "hw-amc on x"):
+        pass
+
+
+def test_the_lock_of_a_failed_run_is_free(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError), exclusive(tmp_path, "x"):
+        raise ConfigError("wrong")
+    with exclusive(tmp_path, "x"):
+        pass
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "not readable JSON"), ("[1]", "JSON object, not list")])
+def test_damaged_json_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_json(tmp_path / "a.json")
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        load_json(tmp_path / "a.json")
+    with pytest.raises(DataError, match="cannot read"):
+        file_digest(tmp_path / "a.bin")
+
+
+def test_project_writes_only_what_differs(tmp_path: Path) -> None:
+    project = Project({"a.txt": "1", "sub/b.txt": "2"})
+    project.write(tmp_path)
+    before = (tmp_path / "a.txt").stat().st_mtime_ns
+    Project({**project.files, "sub/b.txt": "3"}).write(tmp_path)
+    assert (tmp_path / "a.txt").stat().st_mtime_ns == before
+    assert (tmp_path / "sub" / "b.txt").read_text() == "3"
+
+
+def test_project_digest_covers_names_and_contents() -> None:
+    digests = {Project(files).digest() for files in ({"a": "bc"}, {"ab": "c"}, {"a": "bd"}, {"a": "b", "c": ""})}
+    assert len(digests) == 4
+    assert Project({"a": "1", "b": "2"}).digest() == Project({"b": "2", "a": "1"}).digest()
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a", "a/../../b"])
+def test_project_stays_in_its_folder(name: str) -> None:
+    with pytest.raises(HwAmcError, match="outside the project"):
+        Project({name: ""})
