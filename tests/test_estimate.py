@@ -46,19 +46,20 @@ def test_csd_digits_are_the_fewest_for_all_8_bit_weights():
     assert csd_digits(list(values)).tolist() == [fewest[value] for value in values]
 
 
-# x is 8 bits wide. 3x takes one adder of 10 bits; 4x is a shift.
+# x is 8 bits wide. 3x is x + 2x, an adder of 9 bits since the lowest passes by; 4x is a shift.
 LITERALS = [
     ([[0], [0]], [5], Adders(0, 0, 0)),
     ([[4], [0]], [0], Adders(0, 0, 0)),
-    ([[3], [0]], [0], Adders(10, 0, 1)),
-    # 3 x0 + 4 x1: one more of 11 bits.
-    ([[3], [4]], [0], Adders(21, 0, 2)),
+    ([[3], [0]], [0], Adders(9, 0, 1)),
+    # x0 + x1: 9 bits. 3 x0 + 4 x1: bits 2 to 10 of a sum that has 11.
+    ([[1], [1]], [0], Adders(9, 0, 1)),
+    ([[3], [4]], [0], Adders(9 + 9, 0, 2)),
     # With a bias one more of 12 bits.
-    ([[3], [4]], [-7], Adders(33, 0, 3)),
-    # 12 x0 is 3 x0 shifted: worked out once for both outputs.
-    ([[3, 12], [4, 1]], [0, 0], Adders(32, 0, 2)),
-    # Five terms in three levels: two adders of 9 bits, one of 10, one of 11.
-    ([[1], [2], [-4], [8], [1]], [0], Adders(39, 0, 3)),
+    ([[3], [4]], [-7], Adders(9 + 9 + 12, 0, 3)),
+    # 12 x0 is 3 x0 shifted: worked out once for both outputs. 12 x0 + x1: bits 2 to 12.
+    ([[3, 12], [4, 1]], [0, 0], Adders(9 + 9 + 11, 0, 2)),
+    # Five terms in three levels: x0 + 2 x1 of 10 bits, 4 x2 + 8 x3 of 12, both of 13; with the fifth, of 14.
+    ([[1], [2], [-4], [8], [1]], [0], Adders(9 + 9 + 11 + 14, 0, 3)),
 ]
 
 
@@ -105,8 +106,8 @@ def test_affine_by_hand(graph, board):
     cost = estimate.hls(graph.replace_node(replace(node, kernel=kernel, bias=bias)), HlsSettings(), board)
     found = next(layer for layer in cost.layers if layer.name == "gru_affine")
     stream = channels * node.fmt.bits
-    # 3x and its bias are adders of 10 and 11 bits; 4x is a shift; the rest is the stream behind the layer.
-    assert found.lut == 10 + 11 + stream
+    # 3x and its bias are adders of 9 and 11 bits; 4x is a shift; the rest is the stream behind the layer.
+    assert found.lut == 9 + 11 + stream
     assert found.dsp == 0
     assert source.shape[0] < found.cycles < source.shape[0] + 8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,9 @@ class Family:
     mul_ns: float
 
 
-#: By the beginning of the part's name, slowest speed grade.
-FAMILIES = {"xc7": Family(1.70, 0.0266, 4.2), "xcz": Family(0.60, 0.0130, 2.0)}
+_ULTRASCALE = Family(0.60, 0.0130, 2.0)
+#: By the beginning of the part's name; 7 series at speed grade -1, UltraScale+ at -2.
+FAMILIES = {"xc7": Family(1.70, 0.0266, 4.2), "xcz": _ULTRASCALE, "xck": _ULTRASCALE}
 
 
 @dataclass(frozen=True)
@@ -108,28 +109,49 @@ def literal_adders(matrix: Any, bias: Any, x_bits: int, acc_bits: int, per_cycle
         Levels of adders between two registers.
     """
     weights = np.asarray(matrix, np.int64)
-    odd = np.abs(weights)
-    while (even := (odd != 0) & (odd % 2 == 0)).any():
-        odd = np.where(even, odd // 2, odd)
-    lut = ff = 0
-    for row in odd:
+    lut = ff = depth = 0
+    for row in odd_part(weights):
         # x * 12 is x * 3 shifted, and the compiler makes each product of an input once.
         constants = np.unique(row[row > 0])
-        widths = np.minimum(x_bits + np.ceil(np.log2(constants + 1)).astype(np.int64), acc_bits)
-        lut += int(((csd_digits(constants) - 1) * widths).sum())
+        lut += int((csd_digits(constants) - 1).sum()) * (x_bits + 1)
     largest = int(csd_digits(weights).max(initial=0))
-    product_bits = min(acc_bits, x_bits + (int(odd.max(initial=1)) - 1).bit_length())
     levels = math.ceil(math.log2(largest)) if largest else 0
-    operands = (weights != 0).sum(axis=0) + (np.asarray(bias) != 0) * (weights != 0).any(axis=0)
-    depth = 0
-    while (operands > 1).any():
-        depth += 1
-        bits = min(product_bits + depth, acc_bits)
-        lut += int((operands // 2).sum()) * bits
-        operands = operands - operands // 2
-        if (levels + depth) % per_cycle == 0:
-            ff += int(operands.sum()) * bits
+    for column, constant in zip(weights.T, np.asarray(bias).tolist(), strict=True):
+        terms = [_Bits(_zeros(w), min(x_bits + (abs(w) - 1).bit_length(), acc_bits)) for w in column.tolist() if w]
+        if terms and constant:
+            terms.append(_Bits(_zeros(constant), min(abs(constant).bit_length() + 1, acc_bits)))
+        level = 0
+        while len(terms) > 1:
+            level += 1
+            pairs = list(zip(terms[::2], terms[1::2], strict=False))
+            # Below the higher of the two lowest bits there is nothing to add.
+            sums = [_Bits(min(a.low, b.low), min(max(a.high, b.high) + 1, acc_bits)) for a, b in pairs]
+            lut += sum(y.high - max(a.low, b.low) for y, (a, b) in zip(sums, pairs, strict=True))
+            terms = sums + terms[2 * len(pairs) :]
+            if (levels + level) % per_cycle == 0:
+                ff += sum(term.high - term.low for term in terms)
+        depth = max(depth, level)
     return Adders(lut, ff, levels + depth)
+
+
+class _Bits(NamedTuple):
+    """Bits that a number occupies: from `low` up to, without, `high`."""
+
+    low: int
+    high: int
+
+
+def odd_part(values: Any) -> Integers:
+    """Magnitude of integers without their factors of two; 0 of 0."""
+    odd: Integers = np.abs(np.asarray(values, np.int64))
+    while (even := (odd != 0) & (odd % 2 == 0)).any():
+        odd = np.where(even, odd // 2, odd)
+    return odd
+
+
+def _zeros(value: int) -> int:
+    """Zero bits at the end of an integer other than 0."""
+    return (value & -value).bit_length() - 1
 
 
 def multiplier(a_bits: int, b_bits: int, added: bool = False) -> tuple[int, int]:

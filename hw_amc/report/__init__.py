@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from hw_amc.report.pages import write_pages
 from hw_amc.report.schema import KINDS, SCHEMA
 from hw_amc.report.sections import layers_section, model_section
 from hw_amc.report.store import FILE, load, merge
+from hw_amc.report.terminal import print_summary
 
-__all__ = ["FILE", "KINDS", "SCHEMA", "layers_section", "load", "merge", "model_section"]
+__all__ = [
+    "FILE",
+    "KINDS",
+    "SCHEMA",
+    "layers_section",
+    "load",
+    "merge",
+    "model_section",
+    "print_summary",
+    "write_pages",
+]

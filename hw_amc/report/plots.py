@@ -39,21 +39,22 @@ _STYLE: dict[str, Any] = {
 
 
 def accuracy(
-    by_snr: dict[int, float], chance: float, published: dict[int, float] | None = None, source: str = ""
+    by_snr: dict[int, float], classes: int, published: dict[int, float] | None = None, source: str = ""
 ) -> str:
-    """Accuracy against SNR; `published` points of another data set are drawn apart from the curve."""
+    """Accuracy against SNR and the chance of `classes`; `published` points of another data set stand apart."""
     with _figure(8.2, 3.7) as (figure, axes):
         snrs = sorted(by_snr)
         axes.axvspan(10, max(snrs[-1], 10), color=BLUE, alpha=0.06, lw=0)
         axes.plot(snrs, [100 * by_snr[snr] for snr in snrs], "-o", color=BLUE, ms=4.5, lw=2, label="this network")
-        axes.axhline(100 * chance, color=MUTED, lw=1, ls=(0, (2, 3)))
-        axes.text(snrs[0], 100 * chance + 1.2, "chance", color=MUTED, fontsize=8.5)
+        if classes:
+            axes.axhline(100 / classes, color=MUTED, lw=1, ls=(0, (2, 3)))
+            axes.text(snrs[-1], 100 / classes + 1.2, "chance", color=MUTED, fontsize=8.5, ha="right")
         if published:
             points = sorted(published)
             values = [100 * published[snr] for snr in points]
             axes.plot(points, values, "D", mfc="white", mec=ORANGE, mew=1.8, ms=7, label=source)
         if snrs[-1] > 10:
-            axes.text(snrs[-1], 2, "SNR ≥ 10 dB", color=BLUE, ha="right", fontsize=8.5)
+            axes.text(snrs[-1], 12, "SNR ≥ 10 dB", color=BLUE, ha="right", fontsize=8.5)
         axes.set(xlabel="signal-to-noise ratio, dB", ylabel="top-1 accuracy, %", ylim=(0, 102))
         axes.set_xticks([snr for snr in range(-20, 31, 5) if snrs[0] <= snr <= snrs[-1]])
         axes.margins(x=0.02)

@@ -1,0 +1,59 @@
+"""A Document as Markdown; pictures are files beside it."""
+
+from __future__ import annotations
+
+from hw_amc.report.document import Cell, Document, Picture, Table
+
+
+def emit_markdown(document: Document, folder: str) -> str:
+    """Write `document` as Markdown text.
+
+    Parameters
+    ----------
+    document : Document
+    folder : str
+        Where the pictures lie, relative to the page: `folder`/`name`.svg.
+    """
+    lines = [f"# {document.title}", ""]
+    if document.subtitle:
+        lines += [f"`{document.subtitle}`", ""]
+    lines += [f"**{document.verdict}**", ""]
+    lines += [f"- {line}" for line in document.proofs]
+    lines += [f"- Not run: {line}" for line in document.not_run]
+    if document.proofs or document.not_run:
+        lines.append("")
+    if document.facts:
+        rows = tuple((Cell(fact.label), Cell(fact.value, fact.kind)) for fact in document.facts)
+        lines += _table(Table(("Figure", "Value"), rows))
+    for chapter in document.chapters:
+        lines += [f"## {chapter.title}", ""]
+        for part in chapter.parts:
+            if isinstance(part, str):
+                lines += [_escape(part), ""]
+            elif isinstance(part, Picture):
+                lines += [f"![{part.alt}]({folder}/{part.name}.svg)", ""]
+                lines += [f"*{part.caption}*", ""] if part.caption else []
+            else:
+                lines += _table(part)
+    lines.append(
+        "Kinds of figures: m(easured) by running it, e(stimated) by a formula or an assumed clock, p(ublished)."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _table(table: Table) -> list[str]:
+    rows = [*table.rows, *([table.total] if table.total else [])]
+    lines = [_line(table.heads), "|" + " --- |" * len(table.heads)]
+    for row in rows:
+        texts = [cell.text if table.kind or not cell.kind else f"{cell.text} {cell.kind[0]}" for cell in row]
+        lines.append(_line(tuple(f"**{text}**" if row is table.total and text else text for text in texts)))
+    caption = ", ".join(part for part in (table.caption, table.kind) if part)
+    return [*lines, "", *([f"*{caption}*", ""] if caption else [])]
+
+
+def _line(texts: tuple[str, ...]) -> str:
+    return "| " + " | ".join(map(_escape, texts)) + " |"
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|")
