@@ -20,30 +20,12 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - Python 3.10
     import tomli as tomllib
 
-Bits = Annotated[int, Field(ge=2, le=16)]
-BiasBits = Annotated[int, Field(ge=4, le=24)]
+Bits = Annotated[int, Field(ge=2, le=24)]
 Reuse = Annotated[int, Field(ge=1)]
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class LayerWidths(_Settings):
-    """Bit widths of one layer; what is not given comes from `[quant]`."""
-
-    kernel_bits: Bits | None = None
-    bias_bits: BiasBits | None = None
-    output_bits: Bits | None = None
-
-
-class QuantSettings(_Settings):
-    """Bit widths of the deployed network; the binary points follow from the trained ranges."""
-
-    weight_bits: Bits = 8
-    activation_bits: Bits = 8
-    bias_bits: BiasBits = 16
-    layers: dict[str, LayerWidths] = {}
 
 
 class InputSettings(_Settings):
@@ -99,7 +81,8 @@ class ProjectSettings(_Settings):
 
     board: str = "pynq-z2"
     input: InputSettings = InputSettings()
-    quant: QuantSettings = QuantSettings()
+    #: Bit widths by layer and field where they differ from `models.formats.DEFAULT_FORMATS`.
+    quant: dict[str, dict[str, Bits]] = {}
     hls: HlsSettings = HlsSettings()
     rtl: RtlSettings = RtlSettings()
 
