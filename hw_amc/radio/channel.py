@@ -1,0 +1,146 @@
+"""Channel impairments, in GNU Radio's order: sampling clock offset, carrier offset, fading, noise.
+
+Every function is vectorised over the frames of a batch, (n, T), and treats each row alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.radio.waveforms import Floats, Signals, from_phase
+
+#: Points of the Lagrange interpolator; its error at 0.1 cycles per sample is below -55 dB.
+POINTS = 6
+
+#: Points before the one that `floor` selects.
+LEAD = 2
+
+
+def lagrange_weights(fraction: Floats) -> list[Floats]:
+    """Weights of the `POINTS` neighbours, from -LEAD on, that interpolate at `fraction` (0 to 1)."""
+    nodes = [float(i - LEAD) for i in range(POINTS)]
+    weights = []
+    for node in nodes:
+        weight = np.ones_like(fraction)
+        for other in nodes:
+            if other != node:
+                weight = weight * ((fraction - other) / (node - other))
+        weights.append(weight)
+    return weights
+
+
+def resample(signals: Signals, start: float, step: Floats, count: int) -> Signals:
+    """Sample signals at evenly spaced times that need not be whole: a sampling clock offset.
+
+    Parameters
+    ----------
+    signals : (n, M) complex64
+    start : float
+        Time of the middle of the result, in samples of `signals`.
+    step : (n,)
+        Distance of two results; 1 + the relative clock offset.
+    count : int
+        Samples wanted.
+
+    Returns
+    -------
+    (n, count) complex64
+    """
+    times = start + (np.arange(count) - (count - 1) / 2) * step[:, None]
+    whole = np.floor(times)
+    first = whole.astype(np.intp) - LEAD + (np.arange(len(signals)) * signals.shape[1])[:, None]
+    flat = np.ascontiguousarray(signals).ravel()
+    out = np.zeros(times.shape, np.complex64)
+    for i, weight in enumerate(lagrange_weights((times - whole).astype(np.float32))):
+        out += flat[first + i] * weight
+    return out
+
+
+def rotate(signals: Signals, phase: Floats, frequency: Floats) -> Signals:
+    """Turn signals by a carrier phase and a carrier frequency offset.
+
+    Parameters
+    ----------
+    signals : (n, T) complex64
+    phase : (n,)
+        Radians at the first sample.
+    frequency : (n,)
+        Cycles per sample.
+    """
+    turns = np.arange(signals.shape[1]) * frequency[:, None]
+    return signals * from_phase(phase[:, None] + 2 * np.pi * turns)
+
+
+def impulse_response(gains: NDArray[np.complexfloating[Any]], delays: Floats, taps: int) -> Signals:
+    """Sampled impulse response of discrete propagation paths.
+
+    Parameters
+    ----------
+    gains : (n, P) complex
+    delays : (n, P)
+        Samples, 0 up to `taps` - POINTS.
+    taps : int
+        Length of the response.
+
+    Returns
+    -------
+    (n, taps) complex64
+        Delay 0 lies at tap LEAD.
+    """
+    response = np.zeros((len(gains), taps), np.complex64)
+    rows = np.arange(len(gains))
+    for path in range(gains.shape[1]):
+        whole = np.floor(delays[:, path])
+        # Neighbour i of an interpolator running forward in time is tap -i of a filter.
+        weights = lagrange_weights(1 - (delays[:, path] - whole))
+        for i, weight in enumerate(weights):
+            tap = whole.astype(np.intp) + 1 + LEAD - (i - LEAD)
+            response[rows, tap] += gains[:, path] * weight
+    return response
+
+
+def rician_gains(scatter: NDArray[Any], k: float, decay: float) -> NDArray[np.complex128]:
+    """Path gains with a line of sight on path 0, of unit mean total power.
+
+    Parameters
+    ----------
+    scatter : (n, P) complex
+        Circular normal of unit power.
+    k : float
+        Line-of-sight power over the power scattered into all paths.
+    decay : float
+        Scattered power of a path over that of the path before it.
+    """
+    profile = float(decay) ** np.arange(scatter.shape[1])
+    gains = scatter * np.sqrt(profile / profile.sum() / (k + 1))
+    gains[:, 0] += np.sqrt(k / (k + 1))
+    return gains
+
+
+def fade(signals: Signals, response: Signals) -> Signals:
+    """Convolve every signal with its own response, keeping only samples without edges.
+
+    Parameters
+    ----------
+    signals : (n, M) complex64
+    response : (n, taps) complex64
+
+    Returns
+    -------
+    (n, M - taps + 1) complex64
+    """
+    taps = response.shape[1]
+    count = signals.shape[1] - taps + 1
+    out = np.zeros((len(signals), count), np.complex64)
+    for tap in range(taps):
+        out += signals[:, taps - 1 - tap : taps - 1 - tap + count] * response[:, tap, None]
+    return out
+
+
+def to_unit_power(signals: Signals) -> Signals:
+    """Scale every signal to a mean power of 1 over its own samples."""
+    power = np.mean(np.square(signals.real) + np.square(signals.imag), axis=1, keepdims=True)
+    return signals / np.sqrt(power)

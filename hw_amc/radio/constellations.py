@@ -1,0 +1,84 @@
+"""Symbol alphabets of the linear modulations, at unit mean power."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.errors import ConfigError
+
+#: Points and relative radius of every APSK ring, inside out. 16 and 32 are those of DVB-S2 (ETSI EN 302 307-1,
+#: rate 3/4), 64 is a 4+12+20+28 of DVB-S2X (EN 302 307-2); 128 keeps its points about equally far apart.
+_APSK_RINGS: dict[int, tuple[tuple[int, float], ...]] = {
+    16: ((4, 1.0), (12, 2.85)),
+    32: ((4, 1.0), (12, 2.84), (16, 5.27)),
+    64: ((4, 1.0), (12, 2.4), (20, 4.3), (28, 7.0)),
+    128: ((8, 1.0), (18, 1.8), (24, 2.5), (36, 3.3), (42, 4.1)),
+}
+
+
+def ask(order: int) -> NDArray[np.complex128]:
+    """Evenly spaced levels on the real axis, symmetric about zero: (order,) points."""
+    return (2.0 * np.arange(order) - (order - 1)).astype(np.complex128)
+
+
+def psk(order: int) -> NDArray[np.complex128]:
+    """Evenly spaced points on the unit circle: (order,) points."""
+    return np.exp(2j * np.pi * np.arange(order) / order)
+
+
+def apsk(order: int) -> NDArray[np.complex128]:
+    """Concentric rings, each turned by half of its own step: (order,) points."""
+    return np.concatenate([radius * psk(n) * np.exp(1j * np.pi / n) for n, radius in _APSK_RINGS[order]])
+
+
+def qam(order: int) -> NDArray[np.complex128]:
+    """Square grid, or for odd powers of two the cross: a square grid without its corners. (order,) points."""
+    bits = order.bit_length() - 1
+    if bits % 2 == 0:
+        side, corner = 1 << (bits // 2), 0
+    else:
+        side, corner = 3 << ((bits - 3) // 2), 1 << ((bits - 5) // 2)
+    levels = 2.0 * np.arange(side) - (side - 1)
+    grid = levels[:, None] + 1j * levels[None, :]
+    edge = side - 1 - 2 * corner
+    kept = (np.abs(grid.real) <= edge) | (np.abs(grid.imag) <= edge)
+    return grid[kept] if corner else grid.ravel()
+
+
+@cache
+def constellation(name: str) -> NDArray[np.complex128]:
+    """Alphabet of a linear modulation, scaled to unit mean power.
+
+    Parameters
+    ----------
+    name : str
+        OOK, OQPSK, or an order and ASK, PSK, APSK or QAM, as in `hw_amc.radio.CLASSES`.
+
+    Returns
+    -------
+    (order,) complex128, read-only
+
+    Raises
+    ------
+    ConfigError
+        The modulation has no constellation.
+    """
+    points = _points(name)
+    points = points / np.sqrt(np.mean(np.abs(points) ** 2))
+    points.flags.writeable = False
+    return points
+
+
+def _points(name: str) -> NDArray[np.complex128]:
+    """Alphabet at any scale."""
+    fixed = {"OOK": np.array([0, 1], np.complex128), "BPSK": psk(2), "QPSK": psk(4), "OQPSK": qam(4)}
+    if name in fixed:
+        return fixed[name]
+    for family, make in (("APSK", apsk), ("ASK", ask), ("PSK", psk), ("QAM", qam)):
+        order = name.removesuffix(family)
+        if order != name and order.isdigit():
+            return make(int(order))
+    raise ConfigError(f"{name} has no constellation; it is not a linear modulation")
