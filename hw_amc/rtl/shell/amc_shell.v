@@ -138,11 +138,11 @@ module amc_shell #(
     assign s_axis_tready = slice_ready && enable && !data_rst;
     assign frame_in      = in_tag_valid && in_tag_ready;
 
-    amc_skid #(.WIDTH(33)) slice (
+    amc_shell_skid #(.WIDTH(33)) slice (
         .clk(aclk), .rst(data_rst), .in_data({s_axis_tlast, s_axis_tdata}), .in_valid(taken), .in_ready(slice_ready),
         .out_data(word), .out_valid(word_valid), .out_ready(word_ready)
     );
-    amc_framer #(.SAMPLE_LAST(FRAME_LEN[23:0] - 24'd1), .CHANNEL_LAST(N_CHANNELS - 8'd1)) framer (
+    amc_shell_framer #(.SAMPLE_LAST(FRAME_LEN[23:0] - 24'd1), .CHANNEL_LAST(N_CHANNELS - 8'd1)) framer (
         .clk(aclk), .rst(data_rst), .in_data(word[31:0]), .in_last(word[32]), .in_valid(word_valid),
         .in_ready(word_ready), .out_data(sample), .out_filled(sample_filled), .out_valid(sample_valid),
         .out_ready(sample_ready), .tag_channel(in_channel), .tag_broken(in_broken), .tag_valid(in_tag_valid),
@@ -171,11 +171,11 @@ module amc_shell #(
     assign core_s_tdata  = {q_field, i_field};
     assign saturated     = quantized_valid && core_s_tready && quantized_real && (i_saturated || q_saturated);
 
-    amc_quantize #(.BITS(INPUT_BITS), .SHIFT(SHIFT)) quantize_i (
+    amc_shell_quantize #(.BITS(INPUT_BITS), .SHIFT(SHIFT)) quantize_i (
         .clk(aclk), .input_shift(input_shift), .raw(sample[15:0]), .load_wide(load_wide),
         .load_out(load_quantized), .out(i_out), .saturated(i_saturated)
     );
-    amc_quantize #(.BITS(INPUT_BITS), .SHIFT(SHIFT)) quantize_q (
+    amc_shell_quantize #(.BITS(INPUT_BITS), .SHIFT(SHIFT)) quantize_q (
         .clk(aclk), .input_shift(input_shift), .raw(sample[31:16]), .load_wide(load_wide),
         .load_out(load_quantized), .out(q_out), .saturated(q_saturated)
     );
@@ -200,11 +200,11 @@ module amc_shell #(
     wire       out_tag_valid;
     wire       out_tag_ready;
 
-    amc_tags #(.WIDTH(9), .INDEX_BITS(TAG_BITS)) tags (
+    amc_shell_tags #(.WIDTH(9), .INDEX_BITS(TAG_BITS)) tags (
         .clk(aclk), .rst(data_rst), .in_data({in_broken, in_channel}), .in_valid(in_tag_valid),
         .in_ready(in_tag_ready), .out_data(out_tag), .out_valid(out_tag_valid), .out_ready(out_tag_ready)
     );
-    amc_results #(.INDEX_BITS(LOGIT_BITS), .LOGIT_LAST(CLASSES - 9'd1), .CLASS_LAST(HEAD_CLASSES - 9'd1)) results (
+    amc_shell_results #(.INDEX_BITS(LOGIT_BITS), .LOGIT_LAST(CLASSES - 9'd1), .CLASS_LAST(HEAD_CLASSES - 9'd1)) results (
         .clk(aclk), .rst(data_rst), .logit(core_m_tdata), .logit_valid(core_m_tvalid), .logit_ready(core_m_tready),
         .tag_channel(out_tag[7:0]), .tag_broken(out_tag[8]), .tag_valid(out_tag_valid), .tag_ready(out_tag_ready),
         .frames_per_packet(frames_per_packet), .new_packet(new_packet),

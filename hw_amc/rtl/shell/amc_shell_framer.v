@@ -4,7 +4,7 @@
 // the last sample of the last channel only. Anywhere else it breaks every frame that is open after its sample: zeros
 // fill them, so that the core stays in step, and their tags say so. One tag a frame goes to the FIFO that the results
 // are matched with; a frame's last sample waits for room there.
-module amc_framer #(
+module amc_shell_framer #(
     parameter [23:0] SAMPLE_LAST  = 24'd1023,  // FRAME_LEN - 1
     parameter [7:0]  CHANNEL_LAST = 8'd0       // N_CHANNELS - 1
 ) (

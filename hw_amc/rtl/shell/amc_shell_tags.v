@@ -1,5 +1,5 @@
 // Small first-in first-out memory, 2**INDEX_BITS entries; the oldest entry is visible while `out_valid`.
-module amc_tags #(
+module amc_shell_tags #(
     parameter WIDTH      = 9,
     parameter INDEX_BITS = 4
 ) (

@@ -1,5 +1,5 @@
 // Register slice for a stream: full rate, and `in_ready` comes from a flip-flop.
-module amc_skid #(
+module amc_shell_skid #(
     parameter WIDTH = 33
 ) (
     input  wire             clk,

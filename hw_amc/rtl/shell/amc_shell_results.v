@@ -1,7 +1,7 @@
 // Packs the core's logits into results: word 0 (flags, sequence number, channel, class), then the logits.
 //
 // The class must leave before the logits, so a result is collected first; two banks let the core go on meanwhile.
-module amc_results #(
+module amc_shell_results #(
     parameter       INDEX_BITS = 5,
     parameter [8:0] LOGIT_LAST = 9'd23,  // logits in a result - 1
     parameter [8:0] CLASS_LAST = 9'd23   // logits of the first head - 1: the class is theirs

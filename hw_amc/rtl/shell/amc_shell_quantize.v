@@ -2,7 +2,7 @@
 //
 // The word is shifted left only, so that the binary point of the result always lies at bit 16 of `wide`: rounding
 // then happens in one place. A right shift by 16 or more leaves less than half a unit of a 16-bit word: zero.
-module amc_quantize #(
+module amc_shell_quantize #(
     parameter                    BITS  = 8,
     parameter signed      [8:0]  SHIFT = 9'sd8  // wire_frac - input_frac
 ) (
