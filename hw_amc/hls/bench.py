@@ -60,9 +60,9 @@ def build_project(model: Any, graph: Graph, target: Target, frames: NDArray[Any]
     files = {
         **firmware,
         "firmware/hw_amc_core.h": _fill("core.h", names),
-        "firmware/hw_amc_core.cpp": _fill("core.cpp", names),
-        "hw_amc_csim.cpp": _fill("csim.cpp", names),
-        "hw_amc_test.cpp": _fill("test_bench.cpp", names),
+        "firmware/hw_amc_core.cpp": _fill("core.cc", names),
+        "hw_amc_csim.cpp": _fill("csim.cc", names),
+        "hw_amc_test.cpp": _fill("test_bench.cc", names),
         **{f"native/{name}": _text("firmware/native", name) for name in NATIVE},
         **_bench_data(graph, core, frames, keras),
         **_scripts(graph, target),
