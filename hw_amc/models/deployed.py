@@ -25,26 +25,8 @@ def unsigned(bits: int, integer: int) -> str:
     return f"quantized_relu({bits},{integer})"
 
 
-def recurrent_layers(spec: GruCnnSpec, formats: Formats) -> list[Any]:
-    """QGRU and the state quantiser behind it (QGRU itself returns the unrounded blend)."""
-    gru = formats["gru"]
-    state = signed(gru["state_bits"], 0)
-    layer = qkeras.QGRU(
-        spec.cells,
-        kernel_quantizer=signed(gru["kernel_bits"], gru["kernel_int"]),
-        recurrent_quantizer=signed(gru["recurrent_bits"], gru["recurrent_int"]),
-        bias_quantizer=signed(gru["bias_bits"], gru["bias_int"]),
-        state_quantizer=state,
-        activation=f"quantized_tanh({gru['candidate_bits']})",
-        recurrent_activation=f"quantized_sigmoid({gru['gate_bits']})",
-        return_sequences=True,
-        reset_after=True,
-        name="gru",
-    )
-    return [layer, qkeras.QActivation(state, name="gru_quant")]
-
-
-def _affine(name: str, formats: Formats, input_frac: int) -> Any:
+def affine_layer(name: str, formats: Formats, input_frac: int) -> Any:
+    """`QAffine` whose bias has the precision of its product; `input_frac` are its input's fraction bits."""
     layer = formats[name]
     scale = signed(layer["scale_bits"], layer["scale_int"])
     return QAffine(scale, signed(*affine_bias(layer, input_frac)), name=name)
@@ -62,15 +44,36 @@ def _convolution(name: str, filters: int, formats: Formats) -> Any:
     )
 
 
-def _relu(name: str, formats: Formats) -> Any:
+def relu_layer(name: str, formats: Formats) -> Any:
+    """Quantised ReLU of a layer's format."""
     return qkeras.QActivation(unsigned(formats[name]["bits"], formats[name]["int"]), name=name)
+
+
+def front_layers(spec: GruCnnSpec, formats: Formats) -> list[Any]:
+    """QGRU, the state quantiser behind it (QGRU itself returns the unrounded blend), affine and ReLU."""
+    gru = formats["gru"]
+    state = signed(gru["state_bits"], 0)
+    layer = qkeras.QGRU(
+        spec.cells,
+        kernel_quantizer=signed(gru["kernel_bits"], gru["kernel_int"]),
+        recurrent_quantizer=signed(gru["recurrent_bits"], gru["recurrent_int"]),
+        bias_quantizer=signed(gru["bias_bits"], gru["bias_int"]),
+        state_quantizer=state,
+        activation=f"quantized_tanh({gru['candidate_bits']})",
+        recurrent_activation=f"quantized_sigmoid({gru['gate_bits']})",
+        return_sequences=True,
+        reset_after=True,
+        name="gru",
+    )
+    affine = affine_layer("gru_affine", formats, gru["state_bits"] - 1)
+    return [layer, qkeras.QActivation(state, name="gru_quant"), affine, relu_layer("gru_relu", formats)]
 
 
 def build_deployed(
     spec: GruCnnSpec,
     formats: Mapping[str, Mapping[str, int]] | None = None,
     frame_len: int | None = 0,
-    recurrent: Any = recurrent_layers,
+    front: Any = front_layers,
 ) -> Any:
     """Build the deployed network with untrained weights.
 
@@ -79,7 +82,7 @@ def build_deployed(
     spec : the network
     formats : changes to `formats.DEFAULT_FORMATS`, by layer and field
     frame_len : samples a frame; 0 takes the network's own, None any length
-    recurrent : makes the recurrent layers from (spec, formats); training puts its fast twin here
+    front : makes the layers up to `gru_relu` from (spec, formats); training puts their fast twins here
 
     Returns
     -------
@@ -95,17 +98,15 @@ def build_deployed(
     gap = full["gap_quant"]
     layers = [
         qkeras.QActivation(signed(full["input_quant"]["bits"], full["input_quant"]["int"]), name="input_quant"),
-        *recurrent(spec, full),
-        _affine("gru_affine", full, full["gru"]["state_bits"] - 1),
-        _relu("gru_relu", full),
+        *front(spec, full),
         _convolution("conv1", CONV_FILTERS, full),
-        _relu("conv1_relu", full),
+        relu_layer("conv1_relu", full),
         keras.layers.AveragePooling1D(2, name="pool"),
         _convolution("conv2", spec.classes, full),
-        _relu("conv2_relu", full),
+        relu_layer("conv2_relu", full),
         keras.layers.GlobalAveragePooling1D(name="gap"),
         qkeras.QActivation(signed(gap["bits"], gap["int"]), name="gap_quant"),
-        _affine("head", full, gap["bits"] - 1 - gap["int"]),
+        affine_layer("head", full, gap["bits"] - 1 - gap["int"]),
     ]
     x = inputs
     for layer in layers:
@@ -179,3 +180,47 @@ def _custom_objects() -> dict[str, Any]:
     objects: dict[str, Any] = {"QAffine": QAffine}
     qkeras.utils._add_supported_quantized_objects(objects)
     return objects
+
+
+def _pair(quantiser: Any, prefix: str = "") -> dict[str, int]:
+    return {f"{prefix}bits": int(quantiser.bits), f"{prefix}int": int(quantiser.integer)}
+
+
+def formats_of(model: Any) -> Formats:
+    """Read a deployed network's formats back from its quantisers."""
+    gru = model.get_layer("gru").cell
+    found: Formats = {
+        "gru": {
+            **_pair(gru.kernel_quantizer_internal, "kernel_"),
+            **_pair(gru.recurrent_quantizer_internal, "recurrent_"),
+            **_pair(gru.bias_quantizer_internal, "bias_"),
+            "gate_bits": int(gru.recurrent_activation.bits),
+            "candidate_bits": int(gru.activation.bits),
+            "state_bits": int(gru.state_quantizer_internal.bits),
+        }
+    }
+    for layer in model.layers:
+        if type(layer).__name__ == "QActivation" and layer.name != "gru_quant":
+            found[layer.name] = _pair(layer.quantizer)
+        elif type(layer).__name__ == "QAffine":
+            bias_int = int(layer.bias_quantizer.integer)
+            found[layer.name] = {**_pair(layer.scale_quantizer, "scale_"), "bias_int": bias_int}
+        elif type(layer).__name__ == "QConv1D":
+            kernel, bias = layer.kernel_quantizer_internal, layer.bias_quantizer_internal
+            found[layer.name] = {**_pair(kernel, "kernel_"), **_pair(bias, "bias_")}
+    return merge(found)
+
+
+def rebuild(model: Any, front: Any = front_layers) -> Any:
+    """Build a deployed network anew with the same weights and formats, for frames of any length.
+
+    Parameters
+    ----------
+    model : from `build_deployed` or `load_deployed`
+    front : as in `build_deployed`
+    """
+    filters = model.get_layer("conv2").filters
+    spec = GruCnnSpec(model.name, model.get_layer("gru").units, classes=filters)
+    copy = build_deployed(spec, formats_of(model), None, front)
+    copy.set_weights(model.get_weights())
+    return copy

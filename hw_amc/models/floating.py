@@ -30,11 +30,17 @@ def keras_gru(units: int, name: str) -> Any:
     )
 
 
+def keras_norm_relu(x: Any, name: str) -> Any:
+    """Keras' own batch normalisation and ReLU."""
+    x = keras.layers.BatchNormalization(name=f"{name}_norm", momentum=0.9)(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
 def build_float(
     spec: GruCnnSpec,
     frame_len: int | None = None,
     gru: Callable[[int, str], Any] = keras_gru,
-    norm: Callable[..., Any] = keras.layers.BatchNormalization,
+    norm_relu: Callable[[Any, str], Any] = keras_norm_relu,
     dropout: float = 0.2,
 ) -> Any:
     """Build the trainable float network (Kassri et al. 2024, with hard gates).
@@ -44,7 +50,7 @@ def build_float(
     spec : the network
     frame_len : samples a frame; None takes any length
     gru : makes the recurrent layer from (units, name)
-    norm : class of the batch normalisations over time
+    norm_relu : applies batch normalisation and ReLU, given (tensor, name of the layer before)
     dropout : rate of both dropout layers
 
     Returns
@@ -54,17 +60,14 @@ def build_float(
     layers = keras.layers
     inputs = keras.Input((frame_len, INPUTS), name="frames")
     x = gru(spec.cells, "gru")(inputs)
-    x = norm(name="gru_norm", momentum=0.9)(x)
-    x = layers.ReLU(name="gru_relu")(x)
+    x = norm_relu(x, "gru")
     x = layers.Dropout(dropout, name="gru_dropout")(x)
     x = layers.Conv1D(CONV_FILTERS, CONV_WIDTH, padding="same", name="conv1")(x)
-    x = norm(name="conv1_norm", momentum=0.9)(x)
-    x = layers.ReLU(name="conv1_relu")(x)
+    x = norm_relu(x, "conv1")
     x = layers.AveragePooling1D(2, name="pool")(x)
     x = layers.Dropout(dropout, name="conv1_dropout")(x)
     x = layers.Conv1D(spec.classes, CONV_WIDTH, padding="same", name="conv2")(x)
-    x = norm(name="conv2_norm", momentum=0.9)(x)
-    x = layers.ReLU(name="conv2_relu")(x)
+    x = norm_relu(x, "conv2")
     x = layers.GlobalAveragePooling1D(name="gap")(x)
     x = layers.BatchNormalization(name="head_norm", momentum=0.9)(x)
     return keras.Model(inputs, layers.Softmax(name="softmax")(x), name=spec.name)

@@ -10,8 +10,6 @@ from tensorflow import keras
 from hw_amc.models.affine import qkeras
 from hw_amc.models.deployed import signed
 from hw_amc.models.floating import hard_sigmoid, hard_tanh
-from hw_amc.models.formats import Formats
-from hw_amc.models.specs import GruCnnSpec
 from hw_amc.train import kernel
 
 Levels = tuple[float, float, float] | None
@@ -140,27 +138,6 @@ class FastGru(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-@keras.utils.register_keras_serializable("hw_amc")
-class FastNorm(keras.layers.BatchNormalization):
-    """Batch normalisation of (B, T, C) as of an image of one row, for which TensorFlow has a fused kernel."""
-
-    def build(self, input_shape: Any) -> None:
-        """Create the usual weights."""
-        super().build((input_shape[0], 1, *input_shape[1:]))
-        self.input_spec = None
-
-    def call(self, inputs: Any, training: Any = None) -> Any:
-        """Normalise over batch and time."""
-        return tf.squeeze(super().call(tf.expand_dims(inputs, 1), training), 1)
-
-
 def fast_gru(units: int, name: str) -> Any:
     """Float `FastGru`, for `models.build_float`."""
     return FastGru(units, name=name)
-
-
-def fast_recurrent_layers(spec: GruCnnSpec, formats: Formats) -> list[Any]:
-    """Quantised `FastGru`, for `models.deployed.build_deployed`."""
-    return [FastGru(spec.cells, formats["gru"], name="gru")]
-
-

@@ -1,4 +1,4 @@
-"""The C++ GRU kernel (`gru_kernel.cc`): compiled once for this machine, called from TensorFlow.
+"""The C++ kernels (`gru_kernel.cc`, `affine_kernel.cc`): compiled once for this machine, called from TensorFlow.
 
 TensorFlow's own GRU is about ten times slower on a CPU. Where no compiler is found, `available()` is false and
 `FastGru` runs its recurrence in plain TensorFlow instead: the same numbers, slowly.
@@ -21,7 +21,7 @@ import platformdirs
 from hw_amc import tools
 from hw_amc.errors import ToolMissing
 
-SOURCE = Path(__file__).with_name("gru_kernel.cc")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("gru_kernel.cc", "affine_kernel.cc"))
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -36,7 +36,7 @@ def _processor() -> str:
 
 
 def build(compiler: str | None = None) -> Path:
-    """Compile the kernel, or find it compiled already for this source, compiler and processor.
+    """Compile the kernels, or find them compiled already for this source, compiler and processor.
 
     Raises
     ------
@@ -48,15 +48,15 @@ def build(compiler: str | None = None) -> Path:
     path = compiler or shutil.which("g++") or shutil.which("c++")
     if path is None:
         raise ToolMissing("no C++ compiler on PATH; install g++ (training then runs about ten times faster)")
-    key = hashlib.sha256(SOURCE.read_bytes())
+    key = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
     for part in (path, str(Path(path).resolve().stat().st_mtime_ns), *FLAGS, _processor()):
         key.update(part.encode())
     folder = platformdirs.user_cache_path("hw_amc")
     folder.mkdir(parents=True, exist_ok=True)
-    library = folder / f"gru_kernel-{key.hexdigest()[:16]}.so"
+    library = folder / f"kernels-{key.hexdigest()[:16]}.so"
     if not library.exists():
         temporary = folder / f".{library.name}.{os.getpid()}"
-        tools.run([path, *FLAGS, str(SOURCE), "-o", str(temporary)], cwd=folder, timeout_s=300)
+        tools.run([path, *FLAGS, *SOURCES, "-o", str(temporary)], cwd=folder, timeout_s=300)
         temporary.replace(library)
     return library
 
@@ -65,8 +65,8 @@ def build(compiler: str | None = None) -> Path:
 def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(str(build()))
     library.gru_saved_size.restype = ctypes.c_int64
-    library.gru_forward.restype = None
-    library.gru_backward.restype = None
+    for name in ("gru_forward", "gru_backward", "column_sums", "affine_relu", "affine_relu_sums", "affine_relu_gradient"):
+        getattr(library, name).restype = None
     return library
 
 
@@ -157,3 +157,48 @@ def backward(
         _pointer(dbias[1]), _pointer(dx) if want_dx else None,
     )  # fmt: skip
     return dx, dkernel, drecurrent, dbias
+
+
+def _rows(x: Floats) -> tuple[Any, ...]:
+    return ctypes.c_int64(x.size // x.shape[-1]), x.shape[-1], threads()
+
+
+def column_sums(x: Floats) -> tuple[Floats, Floats]:
+    """Sums over all but the last axis of x and of x squared: two (C,) arrays."""
+    (x,) = _contiguous(x)
+    sums = np.empty((2, x.shape[-1]), np.float32)
+    _library().column_sums(*_rows(x), _pointer(x), _pointer(sums[0]), _pointer(sums[1]))
+    return sums[0], sums[1]
+
+
+def affine_relu(x: Floats, scale: Floats, bias: Floats, steps: float, top: float) -> Floats:
+    """clip(x scale + bias, 0, top) over the last axis; with `steps` first rounded to multiples of 1/steps."""
+    x, scale, bias = _contiguous(x, scale, bias)
+    y = np.empty_like(x)
+    _library().affine_relu(
+        *_rows(x), ctypes.c_float(steps), ctypes.c_float(top), _pointer(x), _pointer(scale), _pointer(bias), _pointer(y)
+    )
+    return y
+
+
+def affine_relu_sums(x: Floats, y: Floats, dy: Floats, top: float) -> tuple[Floats, Floats]:
+    """Sums over all but the last axis of g and g x: g is dy where 0 < y < top, else 0."""
+    x, y, dy = _contiguous(x, y, dy)
+    sums = np.empty((2, x.shape[-1]), np.float32)
+    _library().affine_relu_sums(
+        *_rows(x), ctypes.c_float(top), _pointer(x), _pointer(y), _pointer(dy), _pointer(sums[0]), _pointer(sums[1])
+    )
+    return sums[0], sums[1]
+
+
+def affine_relu_gradient(
+    x: Floats, y: Floats, dy: Floats, top: float, factors: tuple[Floats, Floats, Floats]
+) -> Floats:
+    """a g + b x + c over the last axis, with g as in `affine_relu_sums` and `factors` = (a, b, c)."""
+    x, y, dy, a, b, c = _contiguous(x, y, dy, *factors)
+    dx = np.empty_like(x)
+    _library().affine_relu_gradient(
+        *_rows(x), ctypes.c_float(top), _pointer(x), _pointer(y), _pointer(dy), _pointer(a), _pointer(b), _pointer(c),
+        _pointer(dx),
+    )  # fmt: skip
+    return dx

@@ -10,10 +10,12 @@ from tensorflow import keras
 
 from hw_amc.compress.magnitude import choose_masks, masks_of
 from hw_amc.models.deployed import build_deployed
-from hw_amc.models.floating import build_float
+from hw_amc.models.floating import build_float, keras_norm_relu
 from hw_amc.models.formats import DEFAULT_FORMATS, Formats
 from hw_amc.models.specs import GruCnnSpec
-from hw_amc.train.fast_gru import FastNorm, fast_gru, fast_recurrent_layers
+from hw_amc.train import kernel
+from hw_amc.train.fast_affine import fast_front_layers, fast_norm_relu
+from hw_amc.train.fast_gru import fast_gru
 from hw_amc.train.optimiser import Adam
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -40,10 +42,12 @@ class Trainee:
         self.spec = spec
         self.quantised = formats is not None
         if formats is None:
-            self.model = build_float(spec, None, fast_gru, FastNorm, dropout)
+            self.model = build_float(
+                spec, None, fast_gru, fast_norm_relu if kernel.available() else keras_norm_relu, dropout
+            )
             self.logits = keras.Model(self.model.input, self.model.get_layer("head_norm").output)
         else:
-            self.model = build_deployed(spec, formats, None, fast_recurrent_layers)
+            self.model = build_deployed(spec, formats, None, fast_front_layers)
             self.logits = self.model
         self.adam = Adam(self.model.trainable_weights)
         gru, conv1, conv2 = (self.model.get_layer(name) for name in ("gru", "conv1", "conv2"))

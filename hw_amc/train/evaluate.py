@@ -1,0 +1,131 @@
+"""Accuracy of a deployed network per SNR, with confusion matrices, and the model's card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw_amc.errors import Mismatch
+from hw_amc.files import write_text
+from hw_amc.models.deployed import rebuild
+from hw_amc.radio import CLASSES, load_recipe
+from hw_amc.train.data import FrameSet, whole
+from hw_amc.train.fast_affine import fast_front_layers
+
+#: SNRs whose confusion matrices are kept, dB.
+CONFUSION_SNRS = (0, 10, 20)
+
+#: Frames on which the fast twin must equal the deployed network before its figures count.
+CHECKED = 64
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def fast_twin(model: Any) -> Any:
+    """The deployed network on the C++ kernels: the same function, about ten times faster."""
+    return rebuild(model, fast_front_layers)
+
+
+def classify(model: Any, frames: FrameSet, batch: int = 256) -> Ints:
+    """Class of every frame by the deployed network (lowest index wins a tie).
+
+    The frames run through the fast twin, after it has equalled `model` in every logit of some of them.
+
+    Raises
+    ------
+    Mismatch
+        The twin and the network differ.
+    """
+    twin = fast_twin(model)
+    rows = np.linspace(0, len(frames) - 1, min(CHECKED, len(frames))).astype(int)
+    x, _ = whole(frames, rows)
+    wrong = int(np.count_nonzero(np.asarray(twin(x)) != model.predict(x, verbose=0, batch_size=64)))
+    if wrong:
+        raise Mismatch(f"the fast twin differs from the deployed network in {wrong} logits; report this")
+    parts = []
+    for first in range(0, len(frames), batch):
+        x, _ = whole(frames, slice(first, first + batch))
+        parts.append(np.argmax(np.asarray(twin(x)), axis=-1))
+    return np.concatenate(parts).astype(np.int64)
+
+
+def accuracy_report(classes: Ints, frames: FrameSet) -> dict[str, Any]:
+    """Accuracy in percent per SNR, over all frames and from 10 dB, and confusion matrices.
+
+    Returns
+    -------
+    `accuracy` (SNR in dB as text -> percent), `average`, `at_least_10_db`, `confusion` (SNR -> rows of true classes).
+    """
+    right = classes == frames.labels
+    snrs = sorted({int(s) for s in frames.snr_db})
+    confusion = {}
+    for snr in set(CONFUSION_SNRS) & set(snrs):
+        at = frames.snr_db == snr
+        matrix = np.zeros((len(CLASSES), len(CLASSES)), int)
+        np.add.at(matrix, (frames.labels[at], classes[at]), 1)
+        confusion[str(snr)] = matrix.tolist()
+    loud = frames.snr_db >= 10
+    return {
+        "accuracy": {str(s): round(100 * float(np.mean(right[frames.snr_db == s])), 2) for s in snrs},
+        "average": round(100 * float(np.mean(right)), 2),
+        "at_least_10_db": round(100 * float(np.mean(right[loud])), 2) if loud.any() else None,
+        "confusion": {k: confusion[k] for k in sorted(confusion, key=int)},
+    }
+
+
+def evaluate(model: Any, frames: FrameSet, eval_set: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """Measure a deployed network on held-out frames: what `accuracy.json` holds."""
+    report = accuracy_report(classify(model, frames), frames)
+    date = datetime.now(timezone.utc).date().isoformat()
+    return {"eval_set": dict(eval_set), **report, "kind": "measured", "command": command, "date": date}
+
+
+def describe_set(recipe_name: str, split: int, cells: Sequence[tuple[Sequence[int], int]]) -> dict[str, Any]:
+    """Identify an evaluation set: recipe, digest, split and frames."""
+    frames = sum(len(snrs) * count for snrs, count in cells) * len(CLASSES)
+    recipe = load_recipe(recipe_name)
+    per_cell = {f"{min(snrs)}..{max(snrs)}": count for snrs, count in cells}
+    return {"recipe": recipe_name, "digest": recipe.digest(), "split": split, "frames": frames,
+            "frames_per_class_and_snr_db": per_cell}  # fmt: skip
+
+
+def count_weights(model: Any) -> dict[str, int]:
+    """Deployed parameters: all, nonzero, kernel weights, nonzero kernel weights."""
+    arrays = {w.name: w.numpy() for w in model.weights}
+    kernels = [a for name, a in arrays.items() if "kernel" in name]
+    return {
+        "parameters": sum(a.size for a in arrays.values()),
+        "nonzeros": sum(int(np.count_nonzero(a)) for a in arrays.values()),
+        "kernel_weights": sum(k.size for k in kernels),
+        "kernel_nonzeros": sum(int(np.count_nonzero(k)) for k in kernels),
+    }
+
+
+def saturation(model: Any, frames: FrameSet, rows: Any) -> dict[str, float]:
+    """Percent of values at either end of their format, for every quantised activation, over chosen frames."""
+    from tensorflow import keras
+
+    x, _ = whole(frames, rows)
+    names = [layer.name for layer in model.layers if type(layer).__name__ == "QActivation"]
+    values = keras.Model(model.input, [model.get_layer(name).output for name in names]).predict(x, verbose=0)
+    rates = {}
+    for name, value in zip(names, values, strict=True):
+        quantiser = model.get_layer(name).quantizer
+        signed_bits = int(getattr(quantiser, "keep_negative", False))
+        step = 2.0 ** (int(quantiser.integer) - (quantiser.bits - signed_bits))
+        top = 2.0 ** int(quantiser.integer) - step
+        at_end = (value >= top) | (value <= -(2.0 ** int(quantiser.integer)) if signed_bits else False)
+        rates[name] = round(100 * float(np.mean(at_end)), 4)
+    return rates
+
+
+def write_accuracy(path: Path, report: Mapping[str, Any]) -> None:
+    """Write `accuracy.json`: one line an entry, so that a new run shows up as a readable difference."""
+    import json
+
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in report.items()]
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
