@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from platformdirs import user_cache_path
+
 from hw_amc.config import RtlSettings
-from hw_amc.errors import UnsupportedLayer
+from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
 from hw_amc.project import Project
+from hw_amc.rtl.blocks.base import Cost, Timing, Wires
+from hw_amc.rtl.blocks.entry import Entry
+from hw_amc.rtl.lower import Chain, Options, lower
+from hw_amc.rtl.verilog import vector
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,8 @@ class Core:
             output [31:0] m_tdata, output m_tvalid, input m_tready      // one int32 logit a word, heads in order
         );
 
-    A sample is in the output format of the graph's input quantiser, sign-extended to `field_bits` bits a field.
-    Results leave in the order in which their frames began to arrive, `words_per_result` words each.
+    A sample is in the output format of the graph's input quantiser; the bits of a field above the format are
+    ignored. Results leave in the order in which their frames began to arrive, `words_per_result` words each.
     """
 
     #: Name of the top module: the graph's name with `_core`.
@@ -53,6 +60,8 @@ class Core:
     field_bits: int
     #: Logits of all heads.
     words_per_result: int
+    #: Estimated resources by block.
+    costs: dict[str, Cost]
 
     @property
     def sample_bits(self) -> int:
@@ -60,7 +69,7 @@ class Core:
         return 2 * self.field_bits
 
 
-def build_core(graph: Graph, settings: RtlSettings) -> Core:
+def build_core(graph: Graph, settings: RtlSettings, cut: int = 1, cache: Path | None = None) -> Core:
     """Write the core of `graph`.
 
     Parameters
@@ -69,6 +78,10 @@ def build_core(graph: Graph, settings: RtlSettings) -> Core:
         input, quantize, then layers over time, a global average pool, then the heads.
     settings : RtlSettings
         cycles_per_step (R), contexts (K; 0: as many as keep the loop busy), mode.
+    cut : int
+        Adder levels between registers in matrices.
+    cache : Path, optional
+        Folder of adder graphs found before; the user's cache by default.
 
     Raises
     ------
@@ -77,4 +90,105 @@ def build_core(graph: Graph, settings: RtlSettings) -> Core:
     UnsupportedLayer
         A node has no hardware; the message names it.
     """
-    raise UnsupportedLayer(f"{graph.name}: the RTL blocks are not written yet")
+    R = settings.cycles_per_step
+    if R != 1:
+        raise ConfigError(f"cycles_per_step = {R} is not possible; legal: 1")
+    folder = user_cache_path("hw_amc") / "adders" if cache is None else cache
+    chain = lower(graph, Options(f"{graph.name}_core", cut, folder))
+    loop = max((block.loop_latency for block in chain.blocks), default=0)
+    timing = Timing(*_contexts(settings, loop))
+    gap = max(max((block.lag for block in chain.blocks), default=0) - 1, 0)
+    entry = Entry(settings.mode, graph.frame_len, gap, 2 * chain.entry.fmt.bits)
+    name = f"{graph.name}_core"
+    files = {f"{name}.v": _emit(name, chain, entry, timing)} | entry.files() | chain.results.files()
+    for block in chain.blocks:
+        files |= block.files()
+    frame = max((graph.frame_len + gap) * timing.slot_cycles, chain.results.cycles_per_result)
+    return Core(
+        name=name,
+        project=Project(files),
+        mode=settings.mode,
+        cycles_per_step=R,
+        contexts=timing.contexts,
+        n_channels=timing.contexts if settings.mode == "channels" else 1,
+        loop_latency=loop,
+        slot_cycles=timing.slot_cycles,
+        frame_len=graph.frame_len,
+        cycles_per_frame=frame,
+        latency_cycles=_latency(chain, entry, timing),
+        field_bits=-(-chain.entry.fmt.bits // 8) * 8,
+        words_per_result=chain.results.words,
+        costs=_costs(chain, entry, timing),
+    )
+
+
+def _contexts(settings: RtlSettings, loop: int) -> tuple[int, int]:
+    """Contexts K and the cycles of a slot."""
+    R, most = settings.cycles_per_step, max(-(-loop // settings.cycles_per_step), 1)
+    if settings.contexts > most:
+        raise ConfigError(f"contexts = {settings.contexts} is not possible at cycles_per_step = {R}; legal: 1..{most}")
+    contexts = settings.contexts or most
+    return contexts, max(R, -(-loop // contexts))
+
+
+def _latency(chain: Chain, entry: Entry, timing: Timing) -> int:
+    """From the first sample's acceptance after reset to the first logit's, counted along the path."""
+    lag = sum(block.lag for block in chain.blocks)
+    last_slot = entry.first_slot(timing) + (entry.frame_len - 1 + lag) * timing.round_cycles
+    blocks = sum(block.latency for block in chain.blocks)
+    return last_slot + entry.latency + blocks + chain.results.latency - entry.accept_cycle(timing)
+
+
+def _costs(chain: Chain, entry: Entry, timing: Timing) -> dict[str, Cost]:
+    costs = {"entry": entry.cost(timing)}
+    costs |= {block.name: block.cost(timing) for block in chain.blocks}
+    return costs | {"results": chain.results.cost(timing)}
+
+
+_TOP = """\
+// {name}: {blocks} blocks, {contexts} contexts, a slot every {slot_cycles} cycles.
+// s: a sample a word, I low and Q high in fields of {field} bits, {fmt} each. m: a logit a word, signed.
+module {name} (
+    input         clk,
+    input         rst,
+    /* verilator lint_off UNUSEDSIGNAL */
+    input  {sample} s_tdata,  // fields are rounded up to bytes
+    /* verilator lint_on UNUSEDSIGNAL */
+    input         s_tvalid,
+    output        s_tready,
+    output [31:0] m_tdata,
+    output        m_tvalid,
+    input         m_tready
+);
+    wire taken;
+    wire {entry} s_sample = {{{fields}}};
+    wire [{flags}:0] entry_flags;
+    wire {entry} entry_data;
+"""
+
+
+def _emit(name: str, chain: Chain, entry: Entry, timing: Timing) -> str:
+    """Text of the top module."""
+    bits = chain.entry.fmt.bits
+    field = -(-bits // 8) * 8
+    source = Wires("entry_flags", "entry_data", 2, chain.entry.fmt)
+    text = [
+        _TOP.format(
+            name=name,
+            blocks=len(chain.blocks),
+            contexts=timing.contexts,
+            slot_cycles=timing.slot_cycles,
+            field=field,
+            fmt=chain.entry.fmt,
+            sample=vector(2 * field),
+            entry=vector(2 * bits),
+            fields=f"s_tdata[{field}+:{bits}], s_tdata[0+:{bits}]",
+            flags=timing.ctx_bits + 3,
+        ),
+        entry.emit(source, timing),
+    ]
+    for block in chain.blocks:
+        text.append(block.emit(source, timing))
+        source = block.output()
+    text += [chain.results.emit(source, timing), "endmodule", ""]
+    return "\n".join(text)

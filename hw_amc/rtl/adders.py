@@ -1,0 +1,267 @@
+"""Adder graphs: a constant matrix as shifts and additions (distributed arithmetic), found by da4ml.
+
+A graph is a list of values: first the inputs, then one adder each. Every value is a linear form over the inputs
+with integer coefficients; the coefficients of the outputs are compared with the matrix when the graph is built,
+so that a graph that exists is a right one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.errors import ConfigError, Mismatch, ToolMissing
+from hw_amc.files import atomic_path
+from hw_amc.fixed import FixedFormat
+
+#: float32 inside da4ml holds integers up to this.
+MAX_WEIGHT = 1 << 24
+#: Changes when the meaning of a cached solution changes.
+CACHE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Adder:
+    """`(value[a] << shift_a) + (value[b] << shift_b)`, or minus; one of the shifts is 0."""
+
+    a: int
+    shift_a: int
+    b: int
+    shift_b: int
+    subtract: bool
+
+
+@dataclass(frozen=True)
+class Output:
+    """`value[node] << shift` (an exact right shift where negative); node None is the constant 0."""
+
+    node: int | None
+    shift: int = 0
+
+
+@dataclass(frozen=True)
+class AdderGraph:
+    """The adders that compute y = x @ matrix."""
+
+    inputs: tuple[FixedFormat, ...]
+    adders: tuple[Adder, ...]
+    outputs: tuple[Output, ...]
+
+    @cached_property
+    def coefficients(self) -> NDArray[np.int64]:
+        """Linear form of each value: (values, inputs)."""
+        count = len(self.inputs)
+        forms = np.zeros((count + len(self.adders), count), np.int64)
+        forms[:count] = np.eye(count, dtype=np.int64)
+        for index, adder in enumerate(self.adders, count):
+            right = forms[adder.b] << adder.shift_b
+            forms[index] = (forms[adder.a] << adder.shift_a) + (-right if adder.subtract else right)
+        return forms
+
+    @cached_property
+    def formats(self) -> tuple[FixedFormat, ...]:
+        """Narrowest integer format of each value, from its linear form."""
+        low_in = np.array([fmt.min_raw for fmt in self.inputs], np.int64)
+        high_in = np.array([fmt.max_raw for fmt in self.inputs], np.int64)
+        positive, negative = np.maximum(self.coefficients, 0), np.minimum(self.coefficients, 0)
+        low = positive @ low_in + negative @ high_in
+        high = positive @ high_in + negative @ low_in
+        return tuple(integer_format(int(lo), int(hi)) for lo, hi in zip(low, high, strict=True))
+
+    @cached_property
+    def levels(self) -> tuple[int, ...]:
+        """Adders in series from the inputs to each value."""
+        levels = [0] * len(self.inputs)
+        for adder in self.adders:
+            levels.append(1 + max(levels[adder.a], levels[adder.b]))
+        return tuple(levels)
+
+    @property
+    def depth(self) -> int:
+        """Adders in series to the deepest output."""
+        return max((self.levels[out.node] for out in self.outputs if out.node is not None), default=0)
+
+    @cached_property
+    def matrix(self) -> NDArray[np.int64]:
+        """The matrix that the outputs compute: (inputs, outputs)."""
+        columns = np.zeros((len(self.inputs), len(self.outputs)), np.int64)
+        for index, out in enumerate(self.outputs):
+            if out.node is not None:
+                form = self.coefficients[out.node]
+                columns[:, index] = form << out.shift if out.shift >= 0 else form >> -out.shift
+        return columns
+
+    def model(self, x: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Evaluate adder by adder: (n, inputs) -> (n, outputs)."""
+        values = [column.astype(np.int64) for column in np.asarray(x).T]
+        for adder in self.adders:
+            right = values[adder.b] << adder.shift_b
+            values.append((values[adder.a] << adder.shift_a) + (-right if adder.subtract else right))
+        zero = np.zeros(len(x), np.int64)
+        columns = []
+        for out in self.outputs:
+            value = zero if out.node is None else values[out.node]
+            columns.append(value << out.shift if out.shift >= 0 else value >> -out.shift)
+        return np.stack(columns, axis=1)
+
+
+def integer_format(low: int, high: int) -> FixedFormat:
+    """Return the narrowest format of an integer in [low, high]; one bit at least."""
+    if low >= 0:
+        return FixedFormat(max(high.bit_length(), 1), 0, signed=False)
+    return FixedFormat(max(high.bit_length(), (~low).bit_length()) + 1, 0)
+
+
+def build_graph(
+    matrix: NDArray[np.integer[Any]], inputs: Sequence[FixedFormat], extra_depth: int = -1, cache: Path | None = None
+) -> AdderGraph:
+    """Find an adder graph of `matrix`.
+
+    Parameters
+    ----------
+    matrix : integer array (inputs, outputs)
+        Rows, columns or all of it may be zero.
+    inputs : sequence of FixedFormat
+        Format of each input; only its integers count.
+    extra_depth : int
+        Adder levels allowed beyond the fewest possible; -1: as many as save adders.
+    cache : Path, optional
+        Folder that keeps solutions; a large matrix takes a minute.
+
+    Raises
+    ------
+    ConfigError
+        A weight has more than 24 bits.
+    ToolMissing
+        da4ml is not installed.
+    """
+    weights = np.asarray(matrix, np.int64)
+    if weights.size and np.abs(weights).max() >= MAX_WEIGHT:
+        raise ConfigError(f"a weight of {np.abs(weights).max()} is wider than 24 bits; use narrower formats")
+    rows, columns = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
+    dense = weights[np.ix_(rows, columns)]
+    used = [inputs[row] for row in rows]
+    builder = _Builder(tuple(inputs))
+    if dense.size:
+        solution = _solve_cached(dense, used, extra_depth, cache)
+        found = builder.translate(solution, [int(row) for row in rows])
+        outputs = dict(zip((int(column) for column in columns), found, strict=True))
+    else:
+        outputs = {}
+    zero = Output(None)
+    graph = AdderGraph(
+        tuple(inputs), tuple(builder.adders), tuple(outputs.get(i, zero) for i in range(weights.shape[1]))
+    )
+    if not np.array_equal(graph.matrix, weights):
+        raise Mismatch(f"the adder graph of a {weights.shape} matrix computes another matrix")
+    return graph
+
+
+@dataclass(frozen=True)
+class _Term:
+    """`(+-value[node]) * 2**exponent`; node None is 0."""
+
+    node: int | None
+    exponent: int = 0
+    negative: bool = False
+
+
+class _Builder:
+    """Translates da4ml's operations into adders; the signs that it leaves on outputs are folded into the adders."""
+
+    def __init__(self, inputs: tuple[FixedFormat, ...]) -> None:
+        self.count = len(inputs)
+        self.adders: list[Adder] = []
+
+    def translate(self, solution: list[dict[str, Any]], rows: list[int]) -> list[Output]:
+        """Both stages of a solution, one after the other; returns the outputs."""
+        terms = [_Term(row) for row in rows]
+        for stage in solution:
+            terms = self._stage(stage, terms)
+        return [self._output(term) for term in terms]
+
+    def _stage(self, stage: dict[str, Any], inputs: list[_Term]) -> list[_Term]:
+        terms: list[_Term] = []
+        for id0, id1, opcode, data in stage["ops"]:
+            if opcode == -1:
+                source, shift = inputs[id0], stage["inp_shifts"][id0]
+                terms.append(_Term(source.node, source.exponent + shift, source.negative))
+            else:
+                right = terms[id1]
+                negative = right.negative ^ (opcode == 1)
+                terms.append(self._add(terms[id0], _Term(right.node, right.exponent + data, negative)))
+        outputs = []
+        for index, shift, negative in zip(stage["out_idxs"], stage["out_shifts"], stage["out_negs"], strict=True):
+            term = terms[index] if index >= 0 else _Term(None)
+            outputs.append(_Term(term.node, term.exponent + shift, term.negative ^ bool(negative)))
+        return outputs
+
+    def _add(self, left: _Term, right: _Term) -> _Term:
+        if left.node is None or right.node is None:
+            return right if left.node is None else left
+        low = min(left.exponent, right.exponent)
+        if left.negative and not right.negative:
+            left, right = right, left
+        negative = left.negative and right.negative
+        subtract = right.negative and not negative
+        self.adders.append(Adder(left.node, left.exponent - low, right.node, right.exponent - low, subtract))
+        return _Term(self.count + len(self.adders) - 1, low, negative)
+
+    def _output(self, term: _Term) -> Output:
+        if term.node is None or not term.negative:
+            return Output(term.node, term.exponent if term.node is not None else 0)
+        # a - 2a = -a: one adder, and no constant operand in the graph.
+        self.adders.append(Adder(term.node, 0, term.node, 1, True))
+        return Output(self.count + len(self.adders) - 1, term.exponent)
+
+
+def _solve_cached(
+    weights: NDArray[np.int64], inputs: list[FixedFormat], extra_depth: int, cache: Path | None
+) -> list[dict[str, Any]]:
+    """Ask da4ml, or the cache."""
+    if cache is None:
+        return _solve(weights, inputs, extra_depth)
+    key = sha256(repr((CACHE_VERSION, weights.shape, inputs, extra_depth)).encode() + weights.tobytes()).hexdigest()
+    path = cache / f"{key[:32]}.json"
+    try:
+        known: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        return known
+    except (OSError, ValueError):
+        solution = _solve(weights, inputs, extra_depth)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(solution), encoding="utf-8")
+        return solution
+
+
+def _solve(weights: NDArray[np.int64], inputs: list[FixedFormat], extra_depth: int) -> list[dict[str, Any]]:
+    try:
+        from da4ml.cmvm.api import jit_solve
+        from da4ml.cmvm.types import QInterval
+    except ImportError as error:
+        raise ToolMissing("da4ml is not installed; pip install 'hw-amc[sim]'") from error
+    intervals = [QInterval(float(fmt.min_raw), float(fmt.max_raw), 1.0) for fmt in inputs]
+    pipeline = jit_solve(
+        np.ascontiguousarray(weights, np.float32),
+        hard_dc=extra_depth,
+        qintervals=intervals,
+        latencies=[0.0] * len(inputs),
+    )
+    return [
+        {
+            "inp_shifts": [int(shift) for shift in stage.inp_shifts],
+            "out_idxs": [int(index) for index in stage.out_idxs],
+            "out_shifts": [int(shift) for shift in stage.out_shifts],
+            "out_negs": [bool(negative) for negative in stage.out_negs],
+            "ops": [(int(op.id0), int(op.id1), int(op.opcode), int(op.data)) for op in stage.ops],
+        }
+        for stage in pipeline.solutions
+    ]

@@ -1,0 +1,1 @@
+"""Hardware blocks: each keeps its Verilog, integer model, latency and cost together."""

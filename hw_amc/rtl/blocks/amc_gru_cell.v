@@ -1,0 +1,95 @@
+// The gates of one GRU cell, nine cycles from the matrix to the new state (docs/graph.md, operation gru):
+//   z, r = clip(round(m + bias + 1)), unsigned
+//   c    = clip(round((m_x << GATE) + r m_h)), biases inside
+//   h'   = round((c << GATE) + z (h - c)); it cannot overflow: z < 2^GATE, so h' lies between h and c
+// Biases, the one of the hard sigmoid and half an output LSB are in the constants C_*. Two multipliers, each with
+// registers before, inside and behind it and an addend: one DSP block each.
+module amc_gru_cell #(
+    parameter STATE = 8,
+    parameter GATE = 8,
+    parameter MZ = 16,
+    parameter MH = 16,
+    parameter MX = 16,
+    parameter SUM = 18,
+    parameter HB = 17,
+    parameter XB = 26,
+    parameter PRODUCT = 28,
+    parameter Z_SHIFT = 7,
+    parameter C_SHIFT = 15,
+    parameter [SUM-1:0] C_Z = 0,
+    parameter [SUM-1:0] C_R = 0,
+    parameter [HB-1:0] C_H = 0,
+    parameter [XB-1:0] C_X = 0
+) (
+    input              clk,
+    input  [   MZ-1:0] m_z,     // x W + h U, gate z
+    input  [   MZ-1:0] m_r,     // the same, gate r
+    input  [   MH-1:0] m_h,     // h U, candidate
+    input  [   MX-1:0] m_x,     // x W, candidate
+    input  [STATE-1:0] h,       // the state that m_* were made from
+    input              valid,   // eight cycles after m_*: this slot carries a sample
+    output [STATE-1:0] h_next   // eight cycles after m_*, not yet registered; the old state if not valid
+);
+    reg [SUM-1:0] sum_z, sum_r;
+    reg [HB-1:0] h1, h2;
+    reg [XB-1:0] x1, x2, x3;
+    reg [GATE-1:0] r;
+    wire [GATE-1:0] gate_z, gate_r;
+    wire [STATE-1:0] candidate;
+    wire [GATE-1:0] z;
+    wire [STATE-1:0] h5, h8;
+
+    amc_round_saturate #(.IN(SUM), .SHIFT(Z_SHIFT), .OUT(GATE), .OUT_SIGNED(0)) round_z (.x(sum_z), .y(gate_z));
+    amc_round_saturate #(.IN(SUM), .SHIFT(Z_SHIFT), .OUT(GATE), .OUT_SIGNED(0)) round_r (.x(sum_r), .y(gate_r));
+
+    // One register after the rounding, three while the candidate is made.
+    amc_delay #(.WIDTH(GATE), .CYCLES(4)) delay_z (.clk(clk), .d(gate_z), .q(z));
+    amc_delay #(.WIDTH(STATE), .CYCLES(5)) delay_h (.clk(clk), .d(h), .q(h5));
+    amc_delay #(.WIDTH(STATE), .CYCLES(3)) delay_old (.clk(clk), .d(h5), .q(h8));
+
+    always @(posedge clk) begin
+        sum_z <= {{(SUM - MZ) {m_z[MZ-1]}}, m_z} + C_Z;
+        sum_r <= {{(SUM - MZ) {m_r[MZ-1]}}, m_r} + C_R;
+        r <= gate_r;
+        h1 <= {{(HB - MH) {m_h[MH-1]}}, m_h} + C_H;
+        h2 <= h1;
+        x1 <= {{(XB - MX - GATE) {m_x[MX-1]}}, m_x, {GATE{1'b0}}} + C_X;
+        x2 <= x1;
+        x3 <= x2;
+    end
+
+    // Candidate: sign-extended to the product's width, so that the arithmetic is modulo 2^PRODUCT throughout.
+    wire signed [PRODUCT-1:0] wide_r = {{(PRODUCT - GATE) {1'b0}}, r};
+    wire signed [PRODUCT-1:0] wide_h = {{(PRODUCT - HB) {h2[HB-1]}}, h2};
+    reg signed [PRODUCT-1:0] product_c, total_c;
+    always @(posedge clk) begin
+        product_c <= wide_r * wide_h;
+        total_c <= product_c + {{(PRODUCT - XB) {x3[XB-1]}}, x3};
+    end
+    amc_round_saturate #(.IN(PRODUCT), .SHIFT(C_SHIFT), .OUT(STATE), .OUT_SIGNED(1)) round_c (
+        .x(total_c), .y(candidate)
+    );
+
+    // Blend.
+    localparam BLEND = STATE + GATE;
+    reg [STATE-1:0] c5, c6, c7;
+    reg [STATE:0] difference;
+    reg [GATE-1:0] z6;
+    wire signed [BLEND-1:0] wide_z = {{STATE{1'b0}}, z6};
+    wire signed [BLEND-1:0] wide_d = {{(GATE - 1) {difference[STATE]}}, difference};
+    reg signed [BLEND-1:0] product_b;  // modulo 2^BLEND, as the sum
+    reg [BLEND-1:0] total_b;
+    wire [BLEND-1:0] c_half = {c7, 1'b1, {(GATE - 1) {1'b0}}};
+    wire [STATE-1:0] blended;
+    always @(posedge clk) begin
+        c5 <= candidate;
+        z6 <= z;
+        difference <= {h5[STATE-1], h5} - {c5[STATE-1], c5};
+        c6 <= c5;
+        product_b <= wide_z * wide_d;
+        c7 <= c6;
+        total_b <= product_b + c_half;
+    end
+    amc_round_saturate #(.IN(BLEND), .SHIFT(GATE), .OUT(STATE), .OUT_SIGNED(1)) round_b (.x(total_b), .y(blended));
+    assign h_next = valid ? blended : h8;
+endmodule

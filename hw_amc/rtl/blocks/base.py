@@ -1,0 +1,126 @@
+"""What all blocks over time have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.fixed import FixedFormat
+
+Tensor = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Estimated resources, in the primitives of Xilinx 7-series and UltraScale+."""
+
+    lut: float = 0
+    ff: float = 0
+    carry: float = 0
+    dsp: float = 0
+    bram36: float = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.lut + other.lut,
+            self.ff + other.ff,
+            self.carry + other.carry,
+            self.dsp + other.dsp,
+            self.bram36 + other.bram36,
+        )
+
+    def __mul__(self, count: int) -> Cost:
+        return Cost(self.lut * count, self.ff * count, self.carry * count, self.dsp * count, self.bram36 * count)
+
+
+def adder_cost(bits: int) -> Cost:
+    """An adder of `bits` bits on a carry chain, with its register."""
+    return Cost(lut=bits, ff=bits, carry=-(-bits // 4))
+
+
+def delay_cost(bits: int, cycles: int) -> Cost:
+    """A delay line: flip-flops up to two cycles, then a shift register in a LUT for each bit and 32 cycles."""
+    if cycles <= 2:
+        return Cost(ff=bits * max(cycles, 0))
+    return Cost(lut=bits * -(-cycles // 32), ff=0)
+
+
+def memory_cost(bits: int, words: int) -> Cost:
+    """State of `words` contexts: flip-flops for one, else distributed RAM (32 deep: 6 bits in 4 LUTs)."""
+    if words <= 1:
+        return Cost(ff=bits)
+    if words <= 32:
+        return Cost(lut=4 * -(-bits // 6), ff=bits)
+    return Cost(lut=4 * -(-bits // 3) * -(-words // 64), ff=bits)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How time is shared: K contexts, a slot every `slot_cycles` cycles."""
+
+    contexts: int
+    slot_cycles: int
+
+    @property
+    def ctx_bits(self) -> int:
+        """Bits of a context number, at least 1."""
+        return max((self.contexts - 1).bit_length(), 1)
+
+    @property
+    def round_cycles(self) -> int:
+        """Cycles from a context's slot to its next."""
+        return self.contexts * self.slot_cycles
+
+
+@dataclass(frozen=True)
+class Wires:
+    """Names of the wires between two blocks and what they carry."""
+
+    flags: str
+    data: str
+    channels: int
+    fmt: FixedFormat
+
+    @property
+    def width(self) -> int:
+        """Bits of `data`."""
+        return self.channels * self.fmt.bits
+
+
+class Block(ABC):
+    """A layer over time: takes a context's sample in a slot, gives its output `latency` cycles later."""
+
+    #: Graph node, or the last of the nodes that were fused into the block.
+    name: str
+    channels: int
+    fmt: FixedFormat
+    #: Cycles from the input's slot to the output's.
+    latency: int
+    #: Slots of a context by which the last output follows the last input.
+    lag: int = 0
+    #: Cycles around the recurrent loop; 0 without one.
+    loop_latency: int = 0
+
+    def output(self) -> Wires:
+        """Wires that leave the block."""
+        return Wires(f"{self.name}_flags", f"{self.name}_data", self.channels, self.fmt)
+
+    @abstractmethod
+    def emit(self, source: Wires, timing: Timing) -> str:
+        """Declarations and instances for the core's module."""
+
+    @abstractmethod
+    def files(self) -> dict[str, str]:
+        """Modules that `emit` instantiates."""
+
+    @abstractmethod
+    def model(self, x: NDArray[Any]) -> Tensor:
+        """Integer model: one frame (T, channels in) -> (T out, channels)."""
+
+    @abstractmethod
+    def cost(self, timing: Timing) -> Cost:
+        """Estimated resources."""

@@ -1,0 +1,197 @@
+"""The C-slow GRU loop: one matrix of input and state, a cell for each unit, contexts interleaved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc import graph as ir
+from hw_amc.fixed import FixedFormat, requantize
+from hw_amc.rtl.adders import integer_format
+from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost
+from hw_amc.rtl.blocks.linear import declare
+from hw_amc.rtl.blocks.matrix import Matrix, signed_width
+from hw_amc.rtl.verilog import instance, library, packed, vector
+
+#: Cycles of a cell: gate sum, gate, product, candidate sum, candidate, difference, product, blend, state.
+CELL_CYCLES = 9
+
+
+@dataclass(frozen=True)
+class GruBlock(Block):
+    """A GRU layer; the matrix has the columns z, r, candidate of h, candidate of x (gru_matrix)."""
+
+    node: ir.Gru
+    source_fmt: FixedFormat
+    matrix: Matrix
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.node.name
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        return self.node.units
+
+    @property
+    def fmt(self) -> FixedFormat:  # type: ignore[override]
+        return self.node.fmt
+
+    @property
+    def latency(self) -> int:  # type: ignore[override]
+        return 1 + self.loop_latency
+
+    @property
+    def loop_latency(self) -> int:  # type: ignore[override]
+        return self.matrix.depth + CELL_CYCLES
+
+    @cached_property
+    def widths(self) -> dict[str, int]:
+        """Bits of the cell's wires by the names of amc_gru_cell's parameters."""
+        node, H, frac = self.node, self.node.units, self.node.acc_frac(self.source_fmt)
+        m_z, m_h, m_x = self.matrix.widths[0], self.matrix.widths[2 * H], self.matrix.widths[3 * H]
+        z_shift, c_shift = frac + 1 - node.gate_fmt.frac, frac + node.gate_fmt.frac - node.fmt.frac
+        constants = self.constants
+        total = max(_sum_bits(m_z, constants["C_Z"]), _sum_bits(m_z, constants["C_R"]), z_shift + 2)
+        h_bits = _sum_bits(m_h, constants["C_H"])
+        x_bits = _sum_bits(m_x + node.gate_fmt.bits, constants["C_X"])
+        product = max(h_bits + node.gate_fmt.bits, x_bits) + 1
+        return {
+            "STATE": node.fmt.bits,
+            "GATE": node.gate_fmt.bits,
+            "MZ": m_z,
+            "MH": m_h,
+            "MX": m_x,
+            "SUM": total,
+            "HB": h_bits,
+            "XB": x_bits,
+            "PRODUCT": max(product, c_shift + 2),
+            "Z_SHIFT": z_shift,
+            "C_SHIFT": c_shift,
+        }
+
+    @cached_property
+    def constants(self) -> dict[str, NDArray[np.int64]]:
+        """Constants of each cell: biases, the hard sigmoid's 1, half an LSB of what is rounded."""
+        node, H, frac = self.node, self.node.units, self.node.acc_frac(self.source_fmt)
+        bias = node.bias.astype(np.int64) << (frac - node.bias_fmt.frac)
+        recurrent = node.recurrent_bias.astype(np.int64) << (frac - node.recurrent_bias_fmt.frac)
+        z_shift, c_shift = frac + 1 - node.gate_fmt.frac, frac + node.gate_fmt.frac - node.fmt.frac
+        gates = (bias + recurrent)[: 2 * H] + (1 << frac) + _half(z_shift)
+        return {
+            "C_Z": gates[:H],
+            "C_R": gates[H:],
+            "C_H": recurrent[2 * H :],
+            "C_X": (bias[2 * H :] << node.gate_fmt.frac) + _half(c_shift),
+        }
+
+    def emit(self, source: Wires, timing: Timing) -> str:
+        out, name, widths, H = self.output(), self.name, self.widths, self.node.units
+        x_bits, h_bits = source.width, H * self.fmt.bits
+        parameters: dict[str, int | str] = {
+            "CTX": timing.ctx_bits,
+            "INPUTS": x_bits,
+            "CELLS": H,
+            "DEPTH": self.matrix.depth,
+            "PAD": timing.round_cycles - self.loop_latency,
+            **widths,
+        }
+        for key, width in (("C_Z", "SUM"), ("C_R", "SUM"), ("C_H", "HB"), ("C_X", "XB")):
+            parameters[key] = packed((int(value) for value in self.constants[key]), widths[width])
+        ports = {
+            "clk": "clk",
+            "rst": "rst",
+            "in_flags": source.flags,
+            "in_data": source.data,
+            "matrix_x": f"{name}_x",
+            "matrix_h": f"{name}_h",
+        }
+        start = 0
+        for key, width in (("m_z", "MZ"), ("m_r", "MZ"), ("m_h", "MH"), ("m_x", "MX")):
+            ports[key] = f"{name}_m[{start}+:{H * widths[width]}]"
+            start += H * widths[width]
+        ports |= {"out_flags": out.flags, "out_data": out.data}
+        matrix_ports = {"clk": "clk", "x": f"{{{name}_h, {name}_x}}", "y": f"{name}_m"}
+        return "\n".join(
+            [
+                declare(out, timing),
+                f"    wire {vector(x_bits)} {name}_x;\n    wire {vector(h_bits)} {name}_h;",
+                f"    wire {vector(start)} {name}_m;",
+                instance(self.matrix.name, f"{name}_matrix", {}, matrix_ports),
+                instance("amc_gru", name, parameters, ports),
+            ]
+        )
+
+    def files(self) -> dict[str, str]:
+        modules = library("amc_gru", "amc_gru_cell", "amc_round_saturate", "amc_flags", "amc_delay")
+        return modules | {f"{self.matrix.name}.v": self.matrix.emit()}
+
+    def model(self, x: NDArray[Any]) -> Tensor:
+        """Follow the cell as it is built: constants folded, blend as 2^g c + z (h - c)."""
+        node, H, constants = self.node, self.node.units, self.constants
+        gate, state = node.gate_fmt, node.fmt
+        h = np.zeros(H, np.int64)
+        output = np.zeros((len(x), H), np.int64)
+        widths = self.widths
+        for t, sample in enumerate(np.asarray(x, np.int64)):
+            m = self.matrix.graph.model(np.concatenate([sample, h])[np.newaxis])[0]
+            z = _rounded(m[:H] + constants["C_Z"], widths["Z_SHIFT"], gate)
+            r = _rounded(m[H : 2 * H] + constants["C_R"], widths["Z_SHIFT"], gate)
+            total = (m[3 * H :] << gate.frac) + constants["C_X"] + r * (m[2 * H : 3 * H] + constants["C_H"])
+            c = _rounded(total, widths["C_SHIFT"], state)
+            h = np.asarray(requantize((c << gate.frac) + z * (h - c), gate.frac + state.frac, state), np.int64)
+            output[t] = h
+        return output
+
+    def cost(self, timing: Timing) -> Cost:
+        widths, H = self.widths, self.node.units
+        state, gate = widths["STATE"], widths["GATE"]
+        cell = adder_cost(widths["SUM"]) * 2 + adder_cost(widths["HB"]) + adder_cost(widths["XB"] - gate)
+        cell += Cost(lut=2 * (gate + 5), ff=2 * gate) + Cost(lut=state + 6, ff=3 * state)
+        cell += adder_cost(state + 1) + Cost(lut=state + 2, ff=2 * state, dsp=2)
+        cell += delay_cost(gate, 3) + delay_cost(state, 5) + delay_cost(state, 3) + delay_cost(widths["XB"] - gate, 2)
+        loop = delay_cost(H * state, self.matrix.depth) + delay_cost(H * state, timing.round_cycles - self.loop_latency)
+        return self.matrix.cost() + cell * H + loop + delay_cost(timing.ctx_bits + 4, self.latency)
+
+
+def gru_matrix(node: ir.Gru, source_fmt: FixedFormat) -> NDArray[np.int64]:
+    """Matrix at the common fraction: rows x then h; columns z, r, candidate of h, candidate of x."""
+    H, inputs, frac = node.units, node.kernel.shape[0], node.acc_frac(source_fmt)
+    kernel = node.kernel.astype(np.int64) << (frac - source_fmt.frac - node.kernel_fmt.frac)
+    recurrent = node.recurrent.astype(np.int64) << (frac - node.fmt.frac - node.recurrent_fmt.frac)
+    matrix = np.zeros((inputs + H, 4 * H), np.int64)
+    matrix[:inputs, : 2 * H] = kernel[:, : 2 * H]
+    matrix[inputs:, : 2 * H] = recurrent[:, : 2 * H]
+    matrix[inputs:, 2 * H : 3 * H] = recurrent[:, 2 * H :]
+    matrix[:inputs, 3 * H :] = kernel[:, 2 * H :]
+    return matrix
+
+
+def gru_widths(matrix: Any, units: int) -> tuple[int, ...]:
+    """Width of each column: one for both gates, one for each part of the candidate."""
+    H = units
+    widths = (
+        [signed_width(matrix, range(2 * H))] * (2 * H)
+        + [signed_width(matrix, range(2 * H, 3 * H))] * H
+        + [signed_width(matrix, range(3 * H, 4 * H))] * H
+    )
+    return tuple(widths)
+
+
+def _half(shift: int) -> int:
+    return 1 << (shift - 1) if shift > 0 else 0
+
+
+def _sum_bits(bits: int, constants: NDArray[np.int64]) -> int:
+    """Signed bits of a `bits`-bit signed number plus any of the constants."""
+    low, high = -(1 << (bits - 1)) + int(constants.min()), (1 << (bits - 1)) - 1 + int(constants.max())
+    return max(integer_format(min(low, -1), high).bits, bits + 1)
+
+
+def _rounded(total: NDArray[np.int64], shift: int, fmt: FixedFormat) -> NDArray[np.int64]:
+    """Round and saturate a sum that has its half LSB already."""
+    return np.asarray(requantize(total - _half(shift), shift + fmt.frac, fmt), np.int64)

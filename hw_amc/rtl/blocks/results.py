@@ -1,0 +1,174 @@
+"""Where results leave: sums over a frame, their requantisation, the heads one term a cycle, int32 words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc import graph as ir
+from hw_amc.errors import UnsupportedLayer
+from hw_amc.fixed import FixedFormat, requantize
+from hw_amc.graph import Graph, Node
+from hw_amc.rtl.blocks.base import Cost, Tensor, Timing, Wires, adder_cost, memory_cost
+from hw_amc.rtl.verilog import instance, library, packed
+
+#: Cycles from the flags of a frame's last vector to its first logit on the port, for a logit of one term.
+RESULT_CYCLES = 9
+
+
+@dataclass(frozen=True)
+class Term:
+    """One step of the heads: `weight * channel`, added to the bias at a logit's first term."""
+
+    channel: int
+    weight: int
+    bias: int
+    first: bool
+    last: bool
+
+
+@dataclass(frozen=True)
+class Results:
+    """Global average pool, optional quantiser, heads (affine, dense, or nothing), serialiser."""
+
+    pool: ir.GlobalAvgPool1d
+    source_fmt: FixedFormat
+    #: Format after the quantiser behind the pool.
+    factor_fmt: FixedFormat
+    terms: tuple[Term, ...]
+    logit_bits: int
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last vector of a frame to its first logit, sink ready."""
+        return RESULT_CYCLES + next(index for index, term in enumerate(self.terms) if term.last)
+
+    @property
+    def cycles_per_result(self) -> int:
+        """Cycles between results when frames finish faster."""
+        return 1 + len(self.terms)
+
+    @property
+    def words(self) -> int:
+        """Logits of all heads."""
+        return sum(term.last for term in self.terms)
+
+    @cached_property
+    def weight_bits(self) -> int:
+        """Signed bits of the widest weight."""
+        return max(2, *(max(term.weight.bit_length(), (~term.weight).bit_length()) + 1 for term in self.terms))
+
+    def emit(self, source: Wires, timing: Timing) -> str:
+        """Return the instance, which drives the result stream."""
+        channels = self.pool.shape[0]
+        shift = self.pool.fmt.frac - self.factor_fmt.frac
+        select = max((channels - 1).bit_length(), 1)
+        width = select + self.weight_bits + self.logit_bits + 2
+        total = max(self.pool.fmt.bits, shift)
+        words = (self._word(term, select) for term in self.terms)
+        parameters = {
+            "CTX": timing.ctx_bits,
+            "CONTEXTS": timing.contexts,
+            "CHANNELS": channels,
+            "IN": self.source_fmt.bits,
+            "SUM": total,
+            "SIGNED": int(self.pool.fmt.signed),
+            "SHIFT": shift,
+            "HALF": 1 << (shift - 1) if shift > 0 else 0,
+            "OUT": self.factor_fmt.bits,
+            "OUT_SIGNED": int(self.factor_fmt.signed),
+            "STEPS": len(self.terms),
+            "INDEX": max((len(self.terms) - 1).bit_length(), 1),
+            "SELECT": select,
+            "WEIGHT": self.weight_bits,
+            "LOGIT": self.logit_bits,
+            "TERMS": packed(words, width),
+        }
+        ports = {
+            "clk": "clk",
+            "rst": "rst",
+            "in_flags": source.flags,
+            "in_data": source.data,
+            "taken": "taken",
+            "m_tdata": "m_tdata",
+            "m_tvalid": "m_tvalid",
+            "m_tready": "m_tready",
+        }
+        return "\n" + instance("amc_results", "results", parameters, ports)
+
+    def _word(self, term: Term, select: int) -> int:
+        word = term.channel
+        word |= (term.weight & ((1 << self.weight_bits) - 1)) << select
+        word |= (term.bias & ((1 << self.logit_bits) - 1)) << (select + self.weight_bits)
+        word |= (term.first | term.last << 1) << (select + self.weight_bits + self.logit_bits)
+        return word
+
+    def files(self) -> dict[str, str]:
+        """Modules that `emit` instantiates."""
+        return library("amc_results", "amc_context_state", "amc_round_saturate")
+
+    def model(self, x: NDArray[np.integer]) -> Tensor:  # type: ignore[type-arg]
+        """Integer model: one frame (T, channels) -> logits (words,)."""
+        total = np.asarray(x, np.int64).sum(axis=0)
+        factor = np.asarray(requantize(total, self.pool.fmt.frac, self.factor_fmt), np.int64)
+        logits, value = [], 0
+        for term in self.terms:
+            value = int(factor[term.channel]) * term.weight + (term.bias if term.first else value)
+            if term.last:
+                logits.append(value)
+        return np.array(logits, np.int64)
+
+    def cost(self, timing: Timing) -> Cost:
+        """Sums, places, the row register and its multiplexer, the terms' table, one multiplier."""
+        channels, bits = self.pool.shape[0], self.pool.fmt.bits
+        row = channels * bits
+        table = len(self.terms) * (self.weight_bits + self.logit_bits) / 32
+        cost = adder_cost(bits) * channels + memory_cost(row, timing.contexts)
+        cost += memory_cost(row, 2 << timing.ctx_bits) + Cost(lut=bits * -(-channels // 4), dsp=1)
+        return cost + Cost(lut=table + 2 * bits + 2 * self.logit_bits + 40, ff=8 * self.logit_bits)
+
+
+def build_results(graph: Graph, pool: ir.GlobalAvgPool1d) -> Results:
+    """Fold what follows the global average pool into steps.
+
+    Raises
+    ------
+    UnsupportedLayer
+        A node behind the pool that is neither its quantiser nor a head, or logits wider than 32 bits.
+    """
+    source = graph.sources(pool)[0]
+    behind = graph.nodes[graph.nodes.index(pool) + 1 :]
+    vector: Node = pool
+    if behind and isinstance(behind[0], ir.Quantize) and behind[0].inputs == (pool.name,) and len(behind) > 0:
+        vector, behind = behind[0], behind[1:]
+    for node in behind:
+        if node.inputs != (vector.name,) or not isinstance(node, ir.Affine | ir.Dense) or node.name not in graph.outputs:
+            raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) behind {vector.name!r} has no hardware")
+    terms: list[Term] = []
+    bits = 2
+    for name in graph.outputs:
+        head = graph[name]
+        terms += _head_terms(head, vector)
+        bits = max(bits, head.fmt.bits + (not head.fmt.signed))
+    if bits > 32:
+        raise UnsupportedLayer(f"rtl: logits of {bits} bits do not fit int32; requantise in front of the heads")
+    return Results(pool, source.fmt, vector.fmt, tuple(terms), bits)
+
+
+def _head_terms(head: Node, vector: Node) -> list[Term]:
+    if head.name == vector.name:
+        return [Term(channel, 1, 0, True, True) for channel in range(head.shape[0])]
+    if isinstance(head, ir.Affine):
+        bias = head.scaled_bias(vector.fmt)
+        return [Term(c, int(head.kernel[c]), int(bias[c]), True, True) for c in range(head.shape[0])]
+    if isinstance(head, ir.Dense):
+        bias, rows = head.scaled_bias(vector.fmt), head.kernel.shape[0]
+        return [
+            Term(row, int(head.kernel[row, column]), int(bias[column]), row == 0, row == rows - 1)
+            for column in range(head.shape[0])
+            for row in range(rows)
+        ]
+    raise UnsupportedLayer(f"rtl: output {head.name!r} ({head.op}) is not a head behind {vector.name!r}")

