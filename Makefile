@@ -8,8 +8,6 @@ BIN     := $(VENV)/bin
 # Options that are passed on only when they are given: make hls BACKEND=Vivado BOARD=zcu104 DATA=file.hdf5
 OPTIONS := $(if $(BACKEND),--backend $(BACKEND)) $(if $(BOARD),--board $(BOARD)) $(if $(DATA),--data $(DATA))
 
-# The warnings and banners of TensorFlow say nothing that a user of this flow can act on.
-export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help hls csim train estimate report test test-all bench-csim lint clean

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,9 +30,20 @@ app.add_typer(data_app, name="data")
 console = Console()
 problems = Console(stderr=True)
 
+
+
+class Tool(str, Enum):
+    """HLS tools under hls4ml's names."""
+
+    VIVADO = "Vivado"
+    VITIS = "Vitis"
+
+
 Model = Annotated[str, typer.Argument(help="Model name; `hw-amc models` lists them.", metavar="MODEL")]
 Board = Annotated[str | None, typer.Option(help="Board folder under boards/; project.toml's by default.")]
-Backend = Annotated[str | None, typer.Option(help="Vivado or Vitis; project.toml's by default.")]
+Backend = Annotated[
+    Tool | None, typer.Option(help="HLS tool; project.toml's by default.", case_sensitive=False, show_choices=True)
+]
 Data = Annotated[Path | None, typer.Option(help="RadioML 2018.01A HDF5 file; generated frames by default.")]
 
 
@@ -61,7 +75,7 @@ def hls(
     """Make the HLS project and prove it: Keras = golden = C-sim in every integer of every layer."""
     from hw_amc import flow, report
 
-    road = flow.open_road(model, console, board, backend, frames, data)
+    road = flow.open_road(model, console, board, _name(backend), frames, data)
     flow.run(road, start, stop)
     report.print_summary(console, report.load(road.workspace.build))
 
@@ -77,7 +91,7 @@ def csim(
     """Run a long regression: Keras = native-integer C-sim, which must first equal the ap_fixed build."""
     from hw_amc import flow
 
-    flow.regress(flow.open_road(model, console, board, backend, frames, data))
+    flow.regress(flow.open_road(model, console, board, _name(backend), frames, data))
 
 
 @app.command()
@@ -85,11 +99,13 @@ def graph(
     model: Model,
     update: Annotated[bool, typer.Option("--update", help="Save the graph that weights.h5 gives now.")] = False,
 ) -> None:
-    """Rebuild the integer graph from weights.h5 and compare it with the committed one."""
+    """Print the integer graph that weights.h5 gives; `hls` compares it with the committed one."""
     from hw_amc import flow
-    from hw_amc.workspace import Workspace
 
-    built = flow.rebuild_graph(Workspace.open(model), update)
+    road = flow.open_road(model, console)
+    built = flow.build_graph(road.workspace, road.deployed)
+    if update:
+        built.save(road.workspace.folder)
     table = Table("node", "operation", "shape", "format", title=f"{built.name}  {built.digest()[:16]}")
     for node in built.nodes:
         table.add_row(node.name, node.op, " x ".join(map(str, node.shape)), str(node.fmt))
@@ -106,7 +122,7 @@ def estimate(
     from hw_amc import estimate as estimator
     from hw_amc import flow
 
-    road = flow.open_road(model, console, board, backend)
+    road = flow.open_road(model, console, board, _name(backend))
     console.print(estimator.table(road.graph, road.settings, road.board))
 
 
@@ -170,8 +186,15 @@ def _version(
         raise typer.Exit
 
 
+def _name(tool: Tool | None) -> str | None:
+    return tool.value if tool else None
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; errors that a user can mend become one line and an exit code."""
+    # TensorFlow's banners and Keras' notes on file formats say nothing that a user of this flow can act on.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=UserWarning, module="keras")
     try:
         return app(args=arguments)
     except HwAmcError as error:

@@ -120,21 +120,21 @@ class KerasReference:
 
     Parameters
     ----------
-    path : Path
-        weights.h5
+    model : keras.Model
+        The deployed model.
     graph : Graph
-        Built from that file.
+        Built from it.
     """
 
-    def __init__(self, path: Any, graph: Graph) -> None:
-        from hw_amc.models import load_deployed, to_float64
+    def __init__(self, model: Any, graph: Graph) -> None:
+        from hw_amc.models import to_float64
 
         self.graph = graph
         self.dtype = "float64" if nodes_beyond_float32(graph) else "float32"
-        self.model = load_deployed(path)
+        self.model = model
         if self.dtype == "float64":
             with _floatx("float64"):
-                self.model = to_float64(self.model)
+                self.model = to_float64(model)
 
     def run(self, frames: NDArray[Any], keep: Iterable[str] | None = None) -> dict[str, NDArray[np.int64]]:
         """Execute on wire words (n, T, 2) and return the integers of the layers `keep` (the outputs by default)."""
@@ -146,8 +146,8 @@ class KerasReference:
         outputs = {name: keras_tensor_of(self.graph[name], self.model) for name in names}
         values = np.ldexp(frames.astype(self.dtype), -self.graph.input.fmt.frac)
         with _floatx(self.dtype):
-            tensors = keras.Model(self.model.input, outputs)(values, training=False)
-        return to_integers(self.graph, {name: tensors[name].numpy() for name in names})
+            tensors = keras.Model(self.model.input, outputs).predict(values, batch_size=len(values), verbose=0)
+        return to_integers(self.graph, {name: tensors[name] for name in names})
 
 
 @contextmanager

@@ -32,6 +32,8 @@ from hw_amc.workspace import Workspace
 
 #: Frames of the ap_fixed proof, and of one chunk of a long regression.
 FRAMES = 64
+#: Frames in the written test bench: RTL co-simulation by a vendor tool takes minutes for each.
+BENCH_FRAMES = 8
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -55,9 +57,16 @@ class Road:
         return self.workspace.load_graph()
 
     @cached_property
-    def keras(self) -> compare.KerasReference:
+    def deployed(self) -> Any:
         """The deployed Keras model."""
-        return compare.KerasReference(self.workspace.weights, self.graph)
+        from hw_amc.models import load_deployed
+
+        return load_deployed(self.workspace.weights)
+
+    @cached_property
+    def keras(self) -> compare.KerasReference:
+        """The deployed Keras model as a back end."""
+        return compare.KerasReference(self.deployed, self.graph)
 
     @cached_property
     def layers(self) -> list[str]:
@@ -114,41 +123,19 @@ def open_road(
     workspace = Workspace.open(model)
     device = workspace.board(board)
     hls = workspace.settings().hls
-    clock_ns = hls.clock_ns or 1e3 / device.clock_mhz
-    chosen = HlsSettings(backend=backend or hls.backend, clock_ns=clock_ns, layers=hls.layers)
-    return Road(workspace, console, device, chosen, frames, data)
+    settings = hls.model_copy(update={"backend": backend}) if backend else hls
+    return Road(workspace, console, device, settings, frames, data)
 
 
-def rebuild_graph(workspace: Workspace, update: bool = False) -> Graph:
-    """Build the graph from weights.h5 and require the committed one to be the same.
-
-    Parameters
-    ----------
-    workspace : Workspace
-    update : bool
-        Save the new graph instead of comparing.
-
-    Raises
-    ------
-    DataError
-        The committed graph differs; nothing is written.
-    """
-    from hw_amc.frontend import build_graph
-    from hw_amc.models import load_deployed
+def build_graph(workspace: Workspace, deployed: Any) -> Graph:
+    """Build the graph of a model's weights with the settings of its project.toml."""
+    from hw_amc import frontend
     from hw_amc.radio import CLASSES
 
     settings = workspace.settings()
-    model = load_deployed(workspace.weights)
     digest = file_digest(workspace.weights)
-    graph = build_graph(model, workspace.model, CLASSES, digest, settings.input.wire_frac)
+    graph = frontend.build_graph(deployed, workspace.model, CLASSES, digest, settings.input.wire_frac)
     require_widths(graph, settings.quant)
-    if update:
-        graph.save(workspace.folder)
-    elif Graph.load(workspace.folder).digest() != graph.digest():
-        raise DataError(
-            f"{workspace.folder}/graph.json is not what weights.h5 and project.toml give; "
-            f"run `hw-amc graph {workspace.model} --update` if they are right"
-        )
     return graph
 
 
@@ -187,7 +174,11 @@ def require_widths(graph: Graph, widths: dict[str, dict[str, int]]) -> None:
 
 def check_graph(road: Road) -> str:
     """Rebuild the graph from the weights and compare it with the committed one."""
-    rebuild_graph(road.workspace)
+    if build_graph(road.workspace, road.deployed).digest() != road.graph.digest():
+        raise DataError(
+            f"{road.workspace.folder}/graph.json is not what weights.h5 and project.toml give; "
+            f"run `hw-amc graph {road.workspace.model} --update` if they are right"
+        )
     road.merge({"model": {**report.model_section(road.graph), "command": command_line()}})
     beyond = compare.nodes_beyond_float32(road.graph)
     note = f"; Keras runs in float64 for {', '.join(beyond)}" if beyond else ""
@@ -209,11 +200,10 @@ def check_golden(road: Road) -> str:
 def write_project(road: Road) -> str:
     """Convert with hls4ml and write the project."""
     from hw_amc import hls
-    from hw_amc.models import load_deployed
 
-    logits = road.reference[road.graph.outputs[0]]
-    model = load_deployed(road.workspace.weights)
-    project = hls.build_project(model, road.graph, road.settings, road.stimulus.wire, logits)
+    bench = {name: road.reference[name][:BENCH_FRAMES] for name in road.graph.outputs}
+    target = hls.Target.of(road.settings, road.board)
+    project = hls.build_project(road.deployed, road.graph, target, road.stimulus.wire[:BENCH_FRAMES], bench)
     project.write(road.project_folder)
     return f"{len(project.files)} files in {shown(road.project_folder)}"
 
