@@ -5,8 +5,6 @@ Every function is vectorised over the frames of a batch, (n, T), and treats each
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,8 +72,8 @@ def rotate(signals: Signals, phase: Floats, frequency: Floats) -> Signals:
     return signals * from_phase(phase[:, None] + 2 * np.pi * turns)
 
 
-def impulse_response(gains: NDArray[np.complexfloating[Any]], delays: Floats, taps: int) -> Signals:
-    """Sampled impulse response of discrete propagation paths.
+def impulse_response(gains: NDArray[np.complex128], delays: Floats, taps: int) -> Signals:
+    """Sample the impulse response of discrete propagation paths.
 
     Parameters
     ----------
@@ -102,7 +100,7 @@ def impulse_response(gains: NDArray[np.complexfloating[Any]], delays: Floats, ta
     return response
 
 
-def rician_gains(scatter: NDArray[Any], k: float, decay: float) -> NDArray[np.complex128]:
+def rician_gains(scatter: NDArray[np.complex128], k: float, decay: float) -> NDArray[np.complex128]:
     """Path gains with a line of sight on path 0, of unit mean total power.
 
     Parameters
@@ -115,7 +113,7 @@ def rician_gains(scatter: NDArray[Any], k: float, decay: float) -> NDArray[np.co
         Scattered power of a path over that of the path before it.
     """
     profile = float(decay) ** np.arange(scatter.shape[1])
-    gains = scatter * np.sqrt(profile / profile.sum() / (k + 1))
+    gains: NDArray[np.complex128] = scatter * np.sqrt(profile / profile.sum() / (k + 1))
     gains[:, 0] += np.sqrt(k / (k + 1))
     return gains
 
@@ -143,4 +141,5 @@ def fade(signals: Signals, response: Signals) -> Signals:
 def to_unit_power(signals: Signals) -> Signals:
     """Scale every signal to a mean power of 1 over its own samples."""
     power = np.mean(np.square(signals.real) + np.square(signals.imag), axis=1, keepdims=True)
-    return signals / np.sqrt(power)
+    scaled: Signals = signals / np.sqrt(power)
+    return scaled

@@ -26,7 +26,8 @@ def ask(order: int) -> NDArray[np.complex128]:
 
 def psk(order: int) -> NDArray[np.complex128]:
     """Evenly spaced points on the unit circle: (order,) points."""
-    return np.exp(2j * np.pi * np.arange(order) / order)
+    points: NDArray[np.complex128] = np.exp(2j * np.pi * np.arange(order) / order)
+    return points
 
 
 def apsk(order: int) -> NDArray[np.complex128]:
@@ -67,9 +68,9 @@ def constellation(name: str) -> NDArray[np.complex128]:
         The modulation has no constellation.
     """
     points = _points(name)
-    points = points / np.sqrt(np.mean(np.abs(points) ** 2))
-    points.flags.writeable = False
-    return points
+    scaled: NDArray[np.complex128] = points / np.sqrt(np.mean(np.abs(points) ** 2))
+    scaled.flags.writeable = False
+    return scaled
 
 
 def _points(name: str) -> NDArray[np.complex128]:

@@ -106,9 +106,7 @@ def generate_frames(
     label_array, snr_array, number_array = _checked(labels, snrs_db, numbers, split)
     frames = np.empty((len(label_array), recipe.frame_len, 2), np.float32)
     for rows in _batches(label_array):
-        signal, noise = _parts(
-            recipe, int(label_array[rows[0]]), snr_array[rows], number_array[rows], split
-        )
+        signal, noise = _parts(recipe, int(label_array[rows[0]]), snr_array[rows], number_array[rows], split)
         total = (signal + noise) * _level(snr_array[rows])
         frames[rows] = total.view(np.float32).reshape(len(rows), -1, 2)
     return frames
@@ -132,9 +130,7 @@ def generate_parts(
     signals = np.empty((len(label_array), recipe.frame_len), np.complex64)
     noises = np.empty_like(signals)
     for rows in _batches(label_array):
-        signal, noise = _parts(
-            recipe, int(label_array[rows[0]]), snr_array[rows], number_array[rows], split
-        )
+        signal, noise = _parts(recipe, int(label_array[rows[0]]), snr_array[rows], number_array[rows], split)
         signals[rows] = signal * _level(snr_array[rows])
         noises[rows] = noise * _level(snr_array[rows])
     return signals, noises
@@ -169,8 +165,8 @@ def _batches(labels: NDArray[np.int64]) -> list[NDArray[np.intp]]:
 
 def _level(snrs_db: NDArray[np.int64]) -> NDArray[np.float32]:
     """Gain (n, 1) that brings unit signal power plus noise to a mean power of 1."""
-    gain = 1 / np.sqrt(1 + 10.0 ** (-snrs_db / 10))
-    return gain[:, None].astype(np.float32)
+    gain: NDArray[np.float32] = (1 / np.sqrt(1 + 10.0 ** (-snrs_db / 10))).astype(np.float32)
+    return gain[:, None]
 
 
 def _parts(
@@ -178,8 +174,8 @@ def _parts(
 ) -> tuple[Signals, Signals]:
     """Signal at unit power and its noise, for frames of one class: two (n, T) arrays."""
     sizes = _Sizes.build(recipe)
-    batch = _draw(recipe, sizes, label, [(split, label, int(s) + _SNR_BIAS_DB, int(k)) for s, k in zip(
-        snrs_db, numbers, strict=True)])
+    keys = [(split, label, int(s) + _SNR_BIAS_DB, int(k)) for s, k in zip(snrs_db, numbers, strict=True)]
+    batch = _draw(recipe, sizes, label, keys)
     sent = _modulate(recipe, sizes, CLASSES[label], batch)
     signal = channel.to_unit_power(_propagate(recipe, sizes, sent, batch))
     sigma = np.sqrt(10.0 ** (-snrs_db / 10) / 2).astype(np.float32)
@@ -197,7 +193,8 @@ def _draw(recipe: Recipe, sizes: _Sizes, label: int, keys: list[tuple[int, int, 
     if name in waveforms.ANALOGUE:
         order, payload = 0, np.empty((n, 2 * sizes.bins), np.float32)
     else:
-        order, span = (2, waveforms.GAUSS_SPAN) if name == "GMSK" else (len(constellation(name)), recipe.rrc_span)
+        binary = name == "GMSK"
+        order, span = (2, waveforms.GAUSS_SPAN) if binary else (len(constellation(name)), recipe.rrc_span)
         payload = np.empty((n, waveforms.symbol_count(sizes.made, recipe.sps, span)), np.int16)
     for row, key in enumerate(keys):
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([recipe.seed, *key])))
@@ -218,7 +215,7 @@ def _between(bounds: tuple[float, float], uniform: Floats) -> Floats:
 
 
 def _modulate(recipe: Recipe, sizes: _Sizes, name: str, batch: _Batch) -> Signals:
-    """Transmitted waveforms of one class: (n, made) complex64, at any power."""
+    """Build the transmitted waveforms of one class: (n, made) complex64, at any power."""
     draw = batch.uniform
     if name in waveforms.ANALOGUE:
         band = _between(recipe.message_band, draw["band"])

@@ -15,9 +15,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def map_blocks(
-    work: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None
-) -> Iterator[Result]:
+def map_blocks(work: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None) -> Iterator[Result]:
     """Yield `work(task)` for every task, in order.
 
     Parameters

@@ -45,7 +45,7 @@ def rrc_pulse(t: Floats, rolloff: Floats) -> Floats:
     denominator = np.pi * t * (1 - x * x)
     at_zero = np.abs(t) < 1e-7
     at_pole = np.abs(1 - x * x) < 1e-7
-    pulse = numerator / np.where(at_zero | at_pole, 1.0, denominator)
+    pulse: Floats = numerator / np.where(at_zero | at_pole, 1.0, denominator)
     pulse[at_zero] = (1 - beta + 4 * beta / np.pi)[at_zero]
     if at_pole.any():
         b = beta[at_pole]
@@ -62,7 +62,7 @@ def gauss_pulse(t: Floats, bt: float) -> Floats:
 
 
 def pulse_times(delay: Floats, sps: int, span: int) -> Floats:
-    """Times at which a frame samples its pulse.
+    """Give the times at which a frame samples its pulse.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def pulse_times(delay: Floats, sps: int, span: int) -> Floats:
         Symbols; [:, i, j] belongs to symbol i of a window and sample j of its middle symbol.
     """
     grid = np.arange(sps) / sps - np.arange(-span, span + 1)[:, None]
-    return grid - delay[:, None, None] / sps
+    times: Floats = grid - delay[:, None, None] / sps
+    return times
 
 
 def shape(symbols: NDArray[np.float32], pulse: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -94,7 +95,7 @@ def shape(symbols: NDArray[np.float32], pulse: NDArray[np.float32]) -> NDArray[n
     (n, parts, K sps)
     """
     windows = np.lib.stride_tricks.sliding_window_view(symbols, pulse.shape[2], axis=2)
-    out = np.matmul(np.ascontiguousarray(windows), pulse)
+    out: NDArray[np.float32] = np.matmul(np.ascontiguousarray(windows), pulse)
     return out.reshape(*out.shape[:2], -1)
 
 
@@ -204,11 +205,10 @@ def amplitude(name: str, analytic: Signals, index: Floats, lower: NDArray[np.boo
     -------
     (n, T) complex64, of no particular power
     """
-    if "SSB" in name:
-        sent = np.where(lower[:, None], analytic.conj(), analytic)
-    else:
-        sent = analytic.real.astype(np.complex64)
-    sent = sent / np.abs(sent).max(axis=1, keepdims=True)
+    sideband: Signals = np.where(lower[:, None], analytic.conj(), analytic)
+    both: Signals = analytic.real.astype(np.complex64)
+    sent = sideband if "SSB" in name else both
+    sent /= np.abs(sent).max(axis=1, keepdims=True)
     if name.endswith("WC"):
         sent = 1 + sent * index[:, None].astype(np.float32)
     return sent
@@ -236,7 +236,7 @@ def to_complex(real: NDArray[np.float32], imag: NDArray[np.float32]) -> Signals:
 
 
 def from_phase(phase: Floats) -> Signals:
-    """Unit phasors exp(i phase); `phase` in radians."""
+    """Build unit phasors exp(i phase); `phase` in radians."""
     # Reduced in double precision, so that single precision sines lose nothing on long frames.
     small = np.remainder(phase, 2 * np.pi).astype(np.float32)
     return to_complex(np.cos(small), np.sin(small))

@@ -5,6 +5,7 @@ Training data, test benches and the driver on a board all call `to_wire`, so it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,9 +21,7 @@ WIRE_FRAC = 14
 _LOW, _HIGH = -(1 << 15), (1 << 15) - 1
 
 
-def to_wire(
-    frames: NDArray[Any], wire_frac: int = WIRE_FRAC, normalise: Normalisation = "none"
-) -> NDArray[np.int16]:
+def to_wire(frames: NDArray[Any], wire_frac: int = WIRE_FRAC, normalise: Normalisation = "none") -> NDArray[np.int16]:
     """Convert float frames to signed 16-bit wire words.
 
     A word is round(value * 2**wire_frac), halves to even, saturated to -32768..32767.
@@ -49,9 +48,7 @@ def to_wire(
     return np.clip(scaled, _LOW, _HIGH).astype(np.int16)
 
 
-def count_saturated(
-    frames: NDArray[Any], wire_frac: int = WIRE_FRAC, normalise: Normalisation = "none"
-) -> int:
+def count_saturated(frames: NDArray[Any], wire_frac: int = WIRE_FRAC, normalise: Normalisation = "none") -> int:
     """Count the words (I and Q apart) that `to_wire` saturates; arguments and errors are those of `to_wire`."""
     scaled = _scale(frames, wire_frac, normalise)
     return int(np.count_nonzero((scaled < _LOW) | (scaled > _HIGH)))
@@ -102,20 +99,18 @@ def _scale(frames: NDArray[Any], wire_frac: int, normalise: str) -> NDArray[np.f
         frames = frames / np.sqrt(np.where(power > 0, power, 1.0))[:, None, None]
     # Saturating at 2**17 before the product keeps it finite for any float.
     bound = frames.dtype.type(2.0 ** (17 - wire_frac))
-    scaled: NDArray[np.floating[Any]] = np.rint(
-        np.clip(frames, -bound, bound) * frames.dtype.type(1 << wire_frac)
-    )
+    scaled: NDArray[np.floating[Any]] = np.rint(np.clip(frames, -bound, bound) * frames.dtype.type(1 << wire_frac))
     return scaled
 
 
-def require_finite(frames: NDArray[Any], first: int = 0) -> None:
+def require_finite(frames: NDArray[Any], numbers: Sequence[int] | NDArray[Any] | None = None) -> None:
     """Refuse NaN and infinite samples.
 
     Parameters
     ----------
     frames : (n, T, 2) float
-    first : int
-        Number of the first frame, for the message.
+    numbers : (n,) int, optional
+        What the message calls the frames; their positions when left out.
 
     Raises
     ------
@@ -126,7 +121,8 @@ def require_finite(frames: NDArray[Any], first: int = 0) -> None:
     if not finite.all():
         bad = int(np.argmin(finite.reshape(len(frames), -1).all(axis=1)))
         count = int(np.count_nonzero(~finite[bad]))
-        raise DataError(f"frame {first + bad} has {count} NaN or infinite values; repair or drop that frame")
+        name = bad if numbers is None else int(numbers[bad])
+        raise DataError(f"frame {name} has {count} NaN or infinite values; repair or drop that frame")
 
 
 def _require_wire_frac(wire_frac: int) -> None:

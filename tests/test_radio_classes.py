@@ -1,0 +1,65 @@
+"""Class names, and the mislabelled list that RadioML ships."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from hw_amc.errors import DataError
+from hw_amc.radio import CLASSES, SNRS_DB, check_classes_file
+from hw_amc.radio.classes import class_label
+
+
+def test_the_order_is_that_of_the_columns_of_y():
+    order = """OOK 4ASK 8ASK BPSK QPSK 8PSK 16PSK 32PSK 16APSK 32APSK 64APSK 128APSK 16QAM 32QAM 64QAM 128QAM 256QAM
+    AM-SSB-WC AM-SSB-SC AM-DSB-WC AM-DSB-SC FM GMSK OQPSK"""
+    assert tuple(order.split()) == CLASSES
+    assert (SNRS_DB[0], SNRS_DB[-1], len(SNRS_DB)) == (-20, 30, 26)
+    assert [class_label(name) for name in CLASSES] == list(range(24))
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(DataError, match=r"'8FSK'.*OOK, 4ASK"):
+        class_label("8FSK")
+
+
+@pytest.mark.parametrize("form", ["lines", "python"])
+def test_the_right_list_passes_in_silence(tmp_path, form):
+    path = tmp_path / "classes.txt"
+    path.write_text("\n".join(CLASSES) if form == "lines" else f"classes = {list(CLASSES)}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert check_classes_file(path)
+
+
+def test_the_shipped_list_is_recognised(tmp_path):
+    path = tmp_path / "classes.txt"
+    shipped = ["32PSK", "16APSK", "32QAM", "FM", *(name for name in CLASSES if name not in {"32PSK", "16APSK"})]
+    path.write_text("classes = [" + ",\n ".join(repr(name) for name in shipped) + "]")
+    with pytest.warns(UserWarning, match="shipped with RadioML 2018.01A.*does not match"):
+        assert not check_classes_file(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((*CLASSES[:5], CLASSES[6], CLASSES[5], *CLASSES[7:]), "line 6 .'16PSK' where '8PSK'"),
+        (CLASSES[:-1], "line 24 .nothing where 'OQPSK'"),
+        ((*CLASSES, "LFM"), "line 25 .'LFM' where nothing"),
+    ],
+)
+def test_any_other_difference_is_named(tmp_path, names, message):
+    path = tmp_path / "classes.txt"
+    path.write_text("\n".join(names))
+    with pytest.warns(UserWarning, match=message):
+        assert not check_classes_file(path)
+
+
+def test_an_empty_or_missing_list(tmp_path):
+    path = tmp_path / "classes.txt"
+    with pytest.raises(DataError, match="cannot read"):
+        check_classes_file(path)
+    path.write_text("\n\n")
+    with pytest.raises(DataError, match="no class names"):
+        check_classes_file(path)
