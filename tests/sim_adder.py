@@ -40,6 +40,9 @@ class Adder:
         if len(words) and last:
             self.queue[-1] = (self.queue[-1][0], True)
 
+    def drop(self) -> None:
+        self.queue.clear()
+
     def waiting(self) -> int:
         return len(self.queue)
 

@@ -59,6 +59,11 @@ class Channel:
         self.active = False
 
     @property
+    def failed(self) -> bool:
+        """Whether an error bit is set."""
+        return bool(self.status & (INTERNAL_ERROR | SLAVE_ERROR | DECODE_ERROR))
+
+    @property
     def state(self) -> str:
         """Where the channel stands, in words."""
         if self.active:
@@ -108,7 +113,7 @@ class Channel:
         if not value & RUN:
             self.active = False
             self.status = self.status & ~IDLE | HALTED
-        elif not self.status & (INTERNAL_ERROR | SLAVE_ERROR | DECODE_ERROR):
+        elif not self.failed:
             self.status &= ~HALTED
 
     def _write_length(self, size: int) -> bool:
@@ -170,14 +175,19 @@ class AxiDma:
             self.reset()
         elif channel.write(offset, value):
             self._start(channel)
-        elif offset == CONTROL and not channel.active and channel is self.receive:
-            self._model.allow(0)
+        elif offset == CONTROL and not channel.active:
+            # A stopped channel aborts its transfer.
+            if channel is self.receive:
+                self._model.allow(0)
+            else:
+                self._model.drop()
 
     def reset(self) -> None:
-        """Soft reset: both channels lose their transfers; words that the model holds stay in it."""
+        """Soft reset: both channels lose their transfers; words that the model has taken stay in it."""
         self.send.reset()
         self.receive.reset()
         self._target = None
+        self._model.drop()
         self._model.allow(0)
 
     def service(self) -> None:

@@ -165,6 +165,8 @@ class SimDevice(Device):  # type: ignore[misc]
         for entry in parser.ip_dict.values():
             entry["interrupts"] = {}
         parser.refresh_hierarchy_dict()
+        # PYNQ programs the clocks before it downloads: the device must answer from here on.
+        self.system.gone = ""
         self._adopt_ps(_FAMILY[parser.family_ps])
         return parser
 

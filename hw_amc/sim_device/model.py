@@ -29,6 +29,9 @@ class StreamModel(Protocol):
     def push(self, words: Words, last: bool) -> None:
         """Queue words for s_axis; `last` raises TLAST with the final one."""
 
+    def drop(self) -> None:
+        """Forget the queued words that s_axis has not taken: the DMA behind them was reset."""
+
     def waiting(self) -> int:
         """Count the queued words that s_axis has not taken yet."""
 

@@ -58,6 +58,8 @@ class System:
     dmas: list[AxiDma] = field(default_factory=list)
     #: Transfers started, by channel name.
     transfers: dict[str, int] = field(default_factory=lambda: {"MM2S": 0, "S2MM": 0})
+    #: Cycles since something moved, while the host waited.
+    _idle: int = 0
     #: Why the system no longer answers; set by `switch_off`.
     gone: str = ""
 
@@ -128,18 +130,27 @@ class System:
         raise BusFault(f"no peripheral answers at {address:#x}; there is {known}")
 
     def _wait(self, dma: AxiDma, channel: Channel) -> None:
-        """Advance until the channel ends; words moving on either side count as progress."""
-        idle, progress = 0, dma.moved
+        """Advance until the channel ends, or the other one has failed and the host may want to look there.
+
+        Words that move on either side are progress; without any, the cycles of successive waits add up.
+        """
+        other = dma.send if channel is dma.receive else dma.receive
         while channel.active:
-            idle += self._step(min(CHUNK, self.cycle_limit - idle))
-            if dma.moved != progress:
-                idle, progress = 0, dma.moved
-            elif channel.active and idle >= self.cycle_limit:
+            progress = dma.moved
+            # After a failure short steps: the host polls some more before it counts as hanging.
+            chunk = self.cycle_limit // 64 if other.failed else CHUNK
+            self._idle += self._step(max(min(chunk, self.cycle_limit - self._idle), 1))
+            if dma.moved != progress or not channel.active:
+                self._idle = 0
+            elif self._idle >= self.cycle_limit:
+                idle, self._idle = self._idle, 0
                 models = "; ".join(model.describe() for model in self.models)
                 raise SimulationHang(
                     f"nothing moved for {idle} cycles while the host waited for {channel.name}: "
                     f"{dma.send.state}, {dma.receive.state}; {models}"
                 )
+            if other.failed:
+                break
 
     def _step(self, cycles: int) -> int:
         """Clock everything for up to `cycles`; all models share the clock and run in step."""

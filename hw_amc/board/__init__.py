@@ -1,0 +1,1 @@
+"""From an accelerator to a board: the overlay's project for Vivado, and the same overlay in simulation."""

@@ -1,0 +1,80 @@
+"""The accelerator behind a simulated overlay: verilated RTL, or the golden interpreter behind the shell's protocol.
+
+`write_sim_overlay` writes what a board would load (bitstream, .hwh, manifest) with a placeholder for the bitstream and
+a .sim.json that names the factory below; the driver and PYNQ then run unchanged on `hw_amc.sim_device`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from hw_amc.board.behavioural import GoldenAccelerator
+from hw_amc.board.design import IP_INSTANCE, build_design
+from hw_amc.config import BoardSettings
+from hw_amc.cosim.stream_model import VerilatedModel
+from hw_amc.cosim.verilated import FastSim
+from hw_amc.errors import ConfigError
+from hw_amc.files import write_text
+from hw_amc.graph import Graph
+from hw_amc.manifest import Manifest
+from hw_amc.project import Project
+from hw_amc.rtl.shell import Accelerator
+from hw_amc.sim_device import emit_hwh
+
+Kind = Literal["rtl", "golden"]
+
+RTL_FOLDER = "rtl"
+
+
+def load_verilated(folder: Path, top: str) -> VerilatedModel:
+    """Verilate `folder`/rtl (cached by content) and simulate module `top`; the factory of a .sim.json."""
+    sources = {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in folder.glob("rtl/**/*.v")}
+    if not sources:
+        raise ConfigError(f"{folder}/{RTL_FOLDER} holds no Verilog; write the simulated overlay again")
+    names = {name.removeprefix(f"{RTL_FOLDER}/"): text for name, text in sources.items()}
+    return VerilatedModel(FastSim(Project(names), top))
+
+
+def load_golden(folder: Path) -> GoldenAccelerator:
+    """Put the graph in `folder` behind the shell's protocol; the factory of a .sim.json."""
+    return GoldenAccelerator(Graph.load(folder), Manifest.load(folder / "manifest.json"))
+
+
+def write_sim_overlay(
+    folder: Path, accelerator: Accelerator, graph: Graph, board: BoardSettings, kind: Kind = "rtl"
+) -> Path:
+    """Write an overlay for the simulated device.
+
+    Parameters
+    ----------
+    folder : Path
+        Receives <name>.bit (a placeholder), <name>.hwh, <name>.sim.json, manifest.json and the model.
+    accelerator : Accelerator
+        Sources and manifest.
+    graph : Graph
+        What it computes; needed for `kind` golden.
+    board : BoardSettings
+        Of the board to simulate.
+    kind : {"rtl", "golden"}
+        Verilated RTL (cycle-true), or the golden interpreter with estimated time.
+
+    Returns
+    -------
+    Path of the .bit file: what `AmcOverlay` and `pynq.Overlay` load.
+    """
+    manifest = accelerator.manifest
+    design = build_design(manifest, board)
+    if kind == "rtl":
+        accelerator.project.write(folder / RTL_FOLDER)
+        entry = {"factory": "hw_amc.board.simulate:load_verilated", "arguments": {"top": manifest.name}}
+    else:
+        graph.save(folder)
+        entry = {"factory": "hw_amc.board.simulate:load_golden", "arguments": {}}
+    bitstream = folder / f"{manifest.name}.bit"
+    write_text(bitstream, f"simulated overlay of {manifest.name} for {board.name}; no bitstream\n")
+    write_text(bitstream.with_suffix(".hwh"), emit_hwh(design))
+    write_text(bitstream.with_suffix(".sim.json"), json.dumps({"ip": {IP_INSTANCE: entry}}, indent=2) + "\n")
+    write_text(folder / "manifest.json", manifest.to_json())
+    return bitstream

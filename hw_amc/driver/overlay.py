@@ -1,0 +1,425 @@
+"""`AmcOverlay`: load an accelerator, require that it is the right one, and classify frames with it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc import registers
+from hw_amc.driver import batches
+from hw_amc.driver.benchmark import Benchmark, measure
+from hw_amc.driver.errors import DeviceError
+from hw_amc.driver.lock import DeviceLock
+from hw_amc.driver.transfer import Link
+from hw_amc.errors import ConfigError, DataError
+from hw_amc.manifest import Manifest
+from hw_amc.radio.wire import Normalisation
+from hw_amc.stream import Results, unpack_results
+
+#: Label of a frame whose margin is below the threshold.
+UNKNOWN = -1
+#: Vendor and library by which the accelerator is found among an overlay's IPs, and the DMA's type.
+_IP_TYPE, _DMA_TYPE = "hw_amc:user:", "xilinx.com:ip:axi_dma:"
+_CHECKSUMS = "SHA256SUMS"
+
+Frames = NDArray[Any]
+
+
+class Classified(NamedTuple):
+    """Answer of the accelerator for n frames, or for one (then without the first axis)."""
+
+    #: (n,) int64: class of the first head, or `UNKNOWN`.
+    labels: NDArray[np.int64]
+    #: (n, classes) int32: raw logits of all heads; real value = raw / 2**logit_frac.
+    logits: NDArray[np.int32]
+
+
+class AmcOverlay:
+    """An accelerator on a PYNQ device; a context manager.
+
+    Calls from several threads are safe: they take turns. A second object, or a second process, on the same device is
+    refused.
+
+    Parameters
+    ----------
+    path : str or Path
+        The bitstream, or the folder that holds one, with its .hwh and manifest.json.
+    device : pynq.Device, optional
+        PYNQ's active device by default.
+    batch : int
+        Frames in one DMA transfer, at most.
+    normalise : {"none", "rms"}
+        How float frames become wire words, see `hw_amc.radio.to_wire`; as the network was trained.
+    timeout_s : float
+        Wall time for one transfer on real hardware. A simulated device counts cycles instead.
+
+    Raises
+    ------
+    ConfigError, DataError
+        Files are missing, damaged or of another build.
+    DeviceBusy
+        The device is in use.
+    DeviceError
+        What answers on the device is another accelerator, or nothing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        device: Any = None,
+        batch: int = 256,
+        normalise: Normalisation = "none",
+        timeout_s: float = 10.0,
+    ) -> None:
+        if batch < 1:
+            raise ConfigError(f"batch must be 1 or more, not {batch}")
+        bitstream = find_bitstream(Path(path))
+        check_files(bitstream.parent)
+        self.manifest = Manifest.load(bitstream.parent / "manifest.json")
+        self.normalise: Normalisation = normalise
+        self.device = device if device is not None else _active_device()
+        #: Whether time on the device is simulated, and wall time says nothing about a board.
+        self.simulated = bool(getattr(self.device, "simulated", False))
+        self._mutex = threading.Lock()
+        # Sets of buffers that no call uses; every call borrows one, so that streams of several threads keep apart.
+        self._pool: list[_Buffers] = []
+        self._sequence: int | None = None
+        self._lock: DeviceLock | None = DeviceLock(self.device.tag)
+        try:
+            self.link = self._open(bitstream, None if self.simulated else timeout_s)
+            self.batch = self._fit_batch(batch)
+            self._pool.append(self._allocate())
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, bitstream: Path, timeout_s: float | None) -> Link:
+        from pynq import Overlay
+
+        try:
+            self.overlay = Overlay(str(bitstream), device=self.device)
+        except OSError as error:
+            raise DeviceError(f"cannot load {bitstream}: {error}") from error
+        ip = self._find(_IP_TYPE, "an accelerator of this package", bitstream)
+        link = Link(ip, self._find(_DMA_TYPE, "an AXI DMA", bitstream), timeout_s)
+        check_identity(link, self.manifest)
+        link.reset()
+        return link
+
+    def _find(self, kind: str, what: str, bitstream: Path) -> Any:
+        names = [name for name, ip in self.overlay.ip_dict.items() if str(ip["type"]).startswith(kind)]
+        if len(names) != 1:
+            raise ConfigError(f"{bitstream.with_suffix('.hwh')} has {len(names)} IPs that are {what}; one is needed")
+        return getattr(self.overlay, names[0])
+
+    def _fit_batch(self, batch: int) -> int:
+        """Largest batch that the DMA's length register and whole groups of channels allow."""
+        frame_bytes = 4 * self.manifest.frame_len
+        group = self.manifest.n_channels
+        fits = self.link.dma.buffer_max_size // frame_bytes
+        batch = -(-min(batch, fits) // group) * group
+        if batch > fits:
+            raise ConfigError(f"{group} frames of {frame_bytes} bytes do not fit one DMA transfer")
+        return batch
+
+    def _allocate(self) -> _Buffers:
+        from pynq import allocate
+
+        shape, words = (self.batch, self.manifest.frame_len, 2), self.batch * self.manifest.result_words
+        sources = tuple(allocate(shape, np.int16, target=self.device) for _ in range(2))
+        return _Buffers(sources, allocate(words, np.uint32, target=self.device))
+
+    # Life.
+
+    def __enter__(self) -> AmcOverlay:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free buffers and device; calling it again does nothing."""
+        while self._pool:
+            self._pool.pop().free()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def reset(self) -> None:
+        """Drop whatever is under way, on the DMA and in the accelerator."""
+        with self._mutex:
+            self._recover()
+
+    # Use.
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names of the first head, by label."""
+        return self.manifest.heads[0].classes
+
+    def classify(self, frames: Frames | Iterable[Frames], threshold: float | None = None) -> Classified:
+        """Classify one frame, many, or all that an iterable gives.
+
+        Parameters
+        ----------
+        frames : (T, 2) or (n, T, 2) float or int16, or an iterable of such arrays
+            Float samples are converted with `hw_amc.radio.to_wire`; int16 are wire words. An int16 PYNQ buffer is
+            sent from where it lies. In channel mode frame i belongs to channel i mod n_channels.
+        threshold : float, optional
+            Frames whose best logit leads the next by less are `UNKNOWN`; in units of a real logit.
+
+        Raises
+        ------
+        DataError
+            A frame has the wrong shape or type, holds NaN, or is far out of range; nothing was sent of its batch.
+        DeviceStalled, DeviceError
+            The device failed; it was reset, and the next call starts clean.
+        """
+        if not isinstance(frames, np.ndarray):
+            return _join(list(self.stream(frames, threshold)), self.manifest.classes)
+        array, single = batches.as_frames(frames, self.manifest.frame_len)
+        found = _join(list(self._run(batches.split(array, self.batch), threshold)), self.manifest.classes)
+        return Classified(found.labels[0], found.logits[0]) if single else found
+
+    def stream(self, source: Iterable[Frames], threshold: float | None = None) -> Iterator[Classified]:
+        """Classify frames as they come and yield the answers batch by batch.
+
+        While a batch is on the device the next one is drawn from `source`. Arguments and errors are those of
+        `classify`.
+        """
+        return self._run(batches.collect(source, self.batch, self.manifest.frame_len), threshold)
+
+    def counters(self) -> dict[str, int]:
+        """Hardware counters since the overlay was loaded or `clear_counters` was called."""
+        names = [r.name for r in registers.TABLE if any(field.access == "count" for field in r.fields)]
+        with self._mutex:
+            self._require_open()
+            return {name.lower(): self.link.read(name) for name in names}
+
+    def clear_counters(self) -> None:
+        """Set the hardware counters to zero."""
+        with self._mutex:
+            self._require_open()
+            self.link.clear_counters()
+
+    def set_input_shift(self, shift: int) -> None:
+        """Set the left shift of wire words, for captures at another level; negative attenuates."""
+        if not -16 <= shift <= 15:
+            raise ConfigError(f"input shift must be -16 to 15, not {shift}")
+        with self._mutex:
+            self._require_open()
+            self.link.write("INPUT_SHIFT", shift & 0xFF)
+
+    @property
+    def clock_mhz(self) -> float:
+        """Clock of the accelerator: the PS's setting where it can be read, else the manifest's."""
+        simulated = getattr(self.device, "clock_mhz", None)
+        return float(simulated) if simulated else self.manifest.clock_mhz
+
+    def benchmark(self, frames: Frames | None = None, repeats: int = 3, singles: int = 100) -> Benchmark:
+        """Measure throughput over full batches and latency of single frames; see `hw_amc.driver.benchmark.measure`."""
+        return measure(self, frames, repeats, singles)
+
+    # Work.
+
+    def _run(self, parts: Iterator[Frames], threshold: float | None) -> Iterator[Classified]:
+        """Double-buffered: while one batch is on the device, the next is drawn and converted into the other buffer."""
+        buffers = self._pool.pop() if self._pool else self._allocate()
+        try:
+            first, turn = 0, 0
+            ready = self._prepare(parts, first, buffers.sources[turn])
+            while ready is not None:
+                count, turn = len(ready), 1 - turn
+                following = _Following(partial(self._prepare, parts, first + count, buffers.sources[turn]))
+                with self._mutex:
+                    results = self._exchange(ready, buffers.target, following)
+                yield self._decide(results, threshold)
+                first += count
+                ready = following.get()
+        finally:
+            if self._lock is None:
+                buffers.free()
+            else:
+                self._pool.append(buffers)
+
+    def _exchange(self, source: Any, target: Any, following: _Following) -> Results:
+        """Send one batch, prepare the next meanwhile, and receive the answer; a failure leaves a device in reset."""
+        self._require_open()
+        size = 4 * len(source) * self.manifest.result_words
+        try:
+            self.link.start(source, target, len(source), size)
+            following.run()
+            self.link.finish(size)
+            return self._check(np.array(target[: size // 4]), len(source))
+        except BaseException:
+            # A device that does not come back must not hide why it failed.
+            with contextlib.suppress(DeviceError):
+                self._recover()
+            raise
+
+    def _prepare(self, parts: Iterator[Frames], first: int, into: Any) -> Any:
+        """Next batch in device memory, or None at the end; `first` is the number of its first frame."""
+        frames = next(parts, None)
+        if frames is None or not len(frames):
+            return None
+        if len(frames) % self.manifest.n_channels:
+            raise DataError(f"{len(frames)} frames do not fill {self.manifest.n_channels} channels")
+        if self.manifest.n_channels == 1 and batches.is_device_buffer(frames):
+            return frames
+        words = batches.wire_words(frames, self.manifest.wire_frac, self.normalise, first)
+        buffer = into[: len(frames)]
+        batches.interleave(words, self.manifest.n_channels, buffer)
+        return buffer
+
+    def _check(self, words: NDArray[np.uint32], count: int) -> Results:
+        """Split results and require that none is missing, doubled or flagged."""
+        results = unpack_results(words, self.manifest.classes)
+        begin = int(results.sequence[0]) if self._sequence is None else self._sequence
+        expected = (begin + np.arange(count)) % 256
+        wrong = np.flatnonzero(results.sequence != expected)
+        if len(wrong):
+            raise DeviceError(f"result {int(wrong[0])} of a batch of {count} is missing or out of order")
+        flagged = np.flatnonzero(results.flags)
+        if len(flagged):
+            raise DeviceError(
+                f"frame {int(flagged[0])} of a batch of {count} came back with error flags "
+                f"{int(results.flags[flagged[0]]):#x}: TLAST inside the frame; {self.link.describe()}"
+            )
+        self._sequence = (begin + count) % 256
+        return results
+
+    def _decide(self, results: Results, threshold: float | None) -> Classified:
+        labels = results.labels
+        if threshold is not None:
+            head = results.logits[:, : len(self.classes)].astype(np.int64)
+            if head.shape[1] > 1:
+                top = np.partition(head, -2, axis=1)[:, -2:]
+                margin = (top[:, 1] - top[:, 0]) / 2.0**self.manifest.logit_frac
+                labels = np.where(margin < threshold, UNKNOWN, labels)
+        return Classified(labels, results.logits)
+
+    def _recover(self) -> None:
+        self._sequence = None
+        self.link.reset()
+
+    def _require_open(self) -> None:
+        if self._lock is None:
+            raise DeviceError("the overlay is closed; open a new AmcOverlay")
+
+
+@dataclass(frozen=True)
+class _Buffers:
+    """Device memory of one call: two batches that take turns, and their results."""
+
+    sources: tuple[Any, ...]
+    target: Any
+
+    def free(self) -> None:
+        for buffer in (*self.sources, self.target):
+            buffer.freebuffer()
+
+
+class _Following:
+    """The batch after this one, drawn while this one is on the device.
+
+    What its source raises is kept until this batch is answered; only an interrupt gets through at once.
+    """
+
+    def __init__(self, prepare: Callable[[], Any]) -> None:
+        self._prepare = prepare
+        self._batch: Any = None
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        """Draw the batch."""
+        try:
+            self._batch = self._prepare()
+        except Exception as error:
+            self._error = error
+
+    def get(self) -> Any:
+        """Return the batch, or raise what stood in its way."""
+        if self._error is not None:
+            raise self._error
+        return self._batch
+
+
+def find_bitstream(path: Path) -> Path:
+    """Return the .bit file at `path`, or the only one in the folder `path`; ConfigError when there is none."""
+    if path.is_dir():
+        found = sorted(path.glob("*.bit"))
+        if len(found) != 1:
+            raise ConfigError(f"{path} holds {len(found)} .bit files; name the one to load")
+        return found[0]
+    if not path.is_file():
+        raise ConfigError(f"{path} does not exist; unpack the overlay's archive on the board")
+    return path
+
+
+def check_files(folder: Path) -> None:
+    """Require the digests of SHA256SUMS, where the folder has one; DataError names the file that differs."""
+    sums = folder / _CHECKSUMS
+    if not sums.is_file():
+        return
+    for line in sums.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        path = folder / name
+        if not path.is_file():
+            raise DataError(f"{path} is missing; unpack the overlay's archive again")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise DataError(f"{path} is not the file that the overlay was built with; unpack the archive again")
+
+
+def check_identity(link: Link, manifest: Manifest) -> None:
+    """Require that the device holds the accelerator of `manifest`; DeviceError says what it holds."""
+    magic = link.read("MAGIC")
+    if magic != registers.MAGIC:
+        raise DeviceError(f"no accelerator answers: MAGIC reads {magic:#010x}, not {registers.MAGIC:#010x}")
+    version = link.read("VERSION")
+    if version >> 16 != registers.VERSION >> 16:
+        raise DeviceError(f"register interface {version >> 16} on the device, {registers.VERSION >> 16} in this driver")
+    digest = f"{link.read('DIGEST_HI'):08x}{link.read('DIGEST_LO'):08x}"
+    if digest != manifest.graph_digest[:16]:
+        raise DeviceError(
+            f"the device holds network {digest}, manifest.json describes {manifest.graph_digest[:16]}; "
+            "bitstream and manifest are of different builds"
+        )
+    for name, wanted in (
+        ("FRAME_LEN", manifest.frame_len),
+        ("CLASSES", manifest.classes),
+        ("RESULT_WORDS", manifest.result_words),
+    ):
+        if (found := link.read(name)) != wanted:
+            raise DeviceError(f"{name} is {found} on the device and {wanted} in manifest.json")
+
+
+def _active_device() -> Any:
+    """PYNQ's active device; the simulated one where the environment asks for it."""
+    from hw_amc import sim_device
+
+    if sim_device.requested():
+        return sim_device.enable()
+    from pynq import Device
+
+    try:
+        return Device.active_device
+    except RuntimeError as error:
+        raise DeviceError(f"no PYNQ device here ({error}); set {sim_device.VARIABLE}=1 to simulate one") from error
+
+
+def _join(parts: list[Classified], classes: int) -> Classified:
+    if not parts:
+        return Classified(np.zeros(0, np.int64), np.zeros((0, classes), np.int32))
+    return Classified(np.concatenate([p.labels for p in parts]), np.concatenate([p.logits for p in parts]))

@@ -1,0 +1,55 @@
+"""Small accelerators as simulated overlays, for the tests of driver and board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from networks import gru_cnn_graph
+
+from hw_amc import config, registers
+from hw_amc.board.simulate import write_sim_overlay
+from hw_amc.graph import Graph
+from hw_amc.manifest import Head, Manifest
+from hw_amc.project import Project
+from hw_amc.rtl.shell import Accelerator
+
+BOARDS = Path(__file__).parents[1] / "boards"
+
+
+def small_graph(seed: int = 1, frame_len: int = 16) -> Graph:
+    return gru_cnn_graph(np.random.default_rng(seed), frame_len=frame_len)
+
+
+def small_manifest(graph: Graph, board: str = "pynq-z2", n_channels: int = 1) -> Manifest:
+    settings = config.load_board(board, BOARDS)
+    fmt = graph["input_quant"].fmt
+    return Manifest(
+        name=graph.name,
+        graph_digest=graph.digest(),
+        project_digest="0" * 64,
+        road="rtl",
+        interface=registers.VERSION,
+        frame_len=graph.frame_len,
+        wire_frac=graph.input.fmt.frac,
+        input_shift=0,
+        input_bits=fmt.bits,
+        input_frac=fmt.frac,
+        heads=tuple(Head(name, classes) for name, classes in zip(graph.outputs, graph.classes, strict=True)),
+        logit_frac=graph.logit_frac,
+        mode="channels" if n_channels > 1 else "frames",
+        contexts=max(n_channels, 2),
+        n_channels=n_channels,
+        lanes=1,
+        cycles_per_frame=graph.frame_len * 2,
+        latency_cycles=graph.frame_len * 2 + 30,
+        board=board,
+        part=settings.part,
+        clock_mhz=settings.clock_mhz,
+    )
+
+
+def golden_overlay(folder: Path, graph: Graph, board: str = "pynq-z2", n_channels: int = 1) -> Path:
+    """Write an overlay whose accelerator is the behavioural model."""
+    accelerator = Accelerator(Project({}), small_manifest(graph, board, n_channels))
+    return write_sim_overlay(folder, accelerator, graph, config.load_board(board, BOARDS), "golden")

@@ -1,0 +1,225 @@
+"""The driver on the simulated device, with the golden interpreter behind the shell's protocol."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from board_overlays import golden_overlay, small_graph
+from networks import random_frames
+
+pytest.importorskip("pynq")
+
+from hw_amc import golden, sim_device
+from hw_amc.driver import UNKNOWN, AmcOverlay, DeviceBusy, DeviceError
+from hw_amc.errors import ConfigError, DataError
+from hw_amc.graph import Graph
+
+GRAPH = small_graph()
+
+
+@pytest.fixture(scope="module")
+def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return golden_overlay(tmp_path_factory.mktemp("overlay"), GRAPH)
+
+
+@pytest.fixture
+def amc(overlay: Path) -> Iterator[AmcOverlay]:
+    with AmcOverlay(overlay, device=sim_device.enable(), batch=8) as amc:
+        yield amc
+
+
+def frames_of(count: int, graph: Graph = GRAPH, seed: int = 0) -> np.ndarray:
+    return random_frames(np.random.default_rng(seed), graph, count)
+
+
+def require_golden(labels: np.ndarray, logits: np.ndarray, frames: np.ndarray, graph: Graph = GRAPH) -> None:
+    wanted_labels, wanted = golden.classify(graph, frames)
+    np.testing.assert_array_equal(logits, wanted)
+    np.testing.assert_array_equal(labels, wanted_labels)
+    assert logits.dtype == np.int32
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 40])
+def test_int16_frames_equal_golden(amc: AmcOverlay, count: int) -> None:
+    frames = frames_of(count)
+    require_golden(*amc.classify(frames), frames)
+    assert amc.link.traffic.sends == amc.link.traffic.receives == -(-count // 8)
+    assert amc.counters()["frames_in"] == amc.counters()["frames_out"] == count
+
+
+def test_one_frame(amc: AmcOverlay) -> None:
+    frames = frames_of(3)
+    label, logits = amc.classify(frames[1])
+    assert label.shape == ()
+    require_golden(label[None], logits[None], frames[1:2])
+
+
+def test_no_frames(amc: AmcOverlay) -> None:
+    labels, logits = amc.classify(frames_of(0))
+    assert labels.shape == (0,)
+    assert logits.shape == (0, amc.manifest.classes)
+    assert amc.link.traffic.sends == 0
+
+
+def test_float_frames_take_the_training_road(amc: AmcOverlay) -> None:
+    from hw_amc.radio import to_wire
+
+    frames = np.random.default_rng(3).uniform(-1.5, 1.5, (20, GRAPH.frame_len, 2)).astype(np.float32)
+    require_golden(*amc.classify(frames), to_wire(frames))
+
+
+@pytest.mark.parametrize("kind", ["frames", "blocks", "floats"])
+def test_generator(amc: AmcOverlay, kind: str) -> None:
+    frames = frames_of(29)
+    sources = {
+        "frames": lambda: iter(frames),
+        "blocks": lambda: (frames[a:b] for a, b in ((0, 3), (3, 20), (20, 20), (20, 29))),
+        "floats": lambda: (frame.astype(np.float32) / 2**14 for frame in frames // 2),
+    }
+    sent = frames // 2 if kind == "floats" else frames
+    require_golden(*amc.classify(sources[kind]()), sent)
+    parts = list(amc.stream(sources[kind]()))
+    assert [len(part.labels) for part in parts] == [8, 8, 8, 5]
+    np.testing.assert_array_equal(np.concatenate([part.logits for part in parts]), golden.classify(GRAPH, sent)[1])
+
+
+def test_stream_answers_before_the_source_ends(amc: AmcOverlay) -> None:
+    drawn = 0
+
+    def endless() -> Iterator[np.ndarray]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield frames_of(8, seed=drawn)
+
+    stream = amc.stream(endless())
+    for number in (1, 2, 3):
+        require_golden(*next(stream), frames_of(8, seed=number))
+    assert drawn == 4  # one batch ahead
+    require_golden(*amc.classify(frames_of(5)), frames_of(5))
+
+
+def test_device_buffer_is_sent_in_place(amc: AmcOverlay, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pynq import allocate
+
+    sent = []
+    start = amc.link.start
+    monkeypatch.setattr(
+        amc.link, "start", lambda source, *rest: (sent.append(source.physical_address), start(source, *rest))
+    )
+    frames = frames_of(20)
+    with allocate(frames.shape, np.int16) as buffer:
+        buffer[:] = frames
+        require_golden(*amc.classify(buffer), frames)
+        base = buffer.physical_address
+    assert sent == [base + i * 8 * GRAPH.frame_len * 4 for i in range(3)]
+
+
+def test_results_are_copies(amc: AmcOverlay) -> None:
+    frames = frames_of(16)
+    first = amc.classify(frames[:8])
+    kept = first.logits.copy()
+    amc.classify(frames[8:])
+    np.testing.assert_array_equal(first.logits, kept)
+
+
+def test_threshold_rejects_small_margins(amc: AmcOverlay) -> None:
+    frames = frames_of(40)
+    labels, logits = amc.classify(frames)
+    ordered = np.sort(logits.astype(np.int64), axis=1)
+    margins = (ordered[:, -1] - ordered[:, -2]) / 2.0**GRAPH.logit_frac
+    threshold = float(np.median(margins))
+    rejected, same = amc.classify(frames, threshold=threshold)
+    np.testing.assert_array_equal(same, logits)
+    np.testing.assert_array_equal(rejected, np.where(margins < threshold, UNKNOWN, labels))
+    assert 0 < np.count_nonzero(rejected == UNKNOWN) < 40
+
+
+@pytest.mark.parametrize("board", ["zcu104", "rfsoc4x2"])
+def test_ultrascale_board(tmp_path: Path, board: str) -> None:
+    frames = frames_of(11)
+    with AmcOverlay(golden_overlay(tmp_path, GRAPH, board).parent, device=sim_device.enable()) as amc:
+        require_golden(*amc.classify(frames), frames)
+        assert amc.clock_mhz == pytest.approx(250.0, rel=1e-4)
+
+
+def test_channel_mode_interleaves(tmp_path: Path) -> None:
+    frames = frames_of(24)
+    with AmcOverlay(golden_overlay(tmp_path, GRAPH, n_channels=4), device=sim_device.enable(), batch=6) as amc:
+        assert amc.batch == 8
+        require_golden(*amc.classify(frames), frames)
+        with pytest.raises(DataError, match="6 frames do not fill 4 channels"):
+            amc.classify(frames[:6])
+        require_golden(*amc.classify(frames), frames)
+
+
+def test_input_shift_amplifies(amc: AmcOverlay) -> None:
+    frames = frames_of(8) // 8
+    amc.set_input_shift(3)
+    require_golden(*amc.classify(frames), frames * 8)
+    with pytest.raises(ConfigError, match="-16 to 15"):
+        amc.set_input_shift(16)
+
+
+def test_threads_take_turns(amc: AmcOverlay) -> None:
+    parts = [frames_of(20, seed=seed) for seed in range(4)]
+    answers: list = [None] * 4
+
+    def work(index: int) -> None:
+        answers[index] = amc.classify(parts[index])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for part, answer in zip(parts, answers, strict=True):
+        require_golden(*answer, part)
+
+
+def test_second_owner_is_refused(amc: AmcOverlay, overlay: Path) -> None:
+    with pytest.raises(DeviceBusy, match="in use by this process: close the other AmcOverlay first"):
+        AmcOverlay(overlay, device=amc.device)
+    require_golden(*amc.classify(frames_of(2)), frames_of(2))
+
+
+def test_closed_overlay_says_so(overlay: Path) -> None:
+    device = sim_device.enable()
+    with AmcOverlay(overlay, device=device) as amc:
+        pass
+    with pytest.raises(DeviceError, match="the overlay is closed"):
+        amc.classify(frames_of(1))
+    amc.close()
+    assert device.memory.blocks == 0
+
+
+def test_benchmark_keeps_wall_and_device_apart(amc: AmcOverlay, tmp_path: Path) -> None:
+    result = amc.benchmark(frames_of(32), repeats=2, singles=5)
+    assert result.simulated
+    assert result.frames == 64
+    # The model takes 2 cycles a sample; a batch drains between transfers.
+    assert 2 * 16 <= result.cycles_per_frame < 2 * 16 + 10
+    assert result.device_frames_per_s == pytest.approx(125e6 / result.cycles_per_frame)
+    assert result.device_latency_us.p50 == pytest.approx((2 * 16 + 30 + amc.manifest.result_words) / 125, rel=0.1)
+    assert result.dma_transfers_per_frame == 2 / 8
+    assert result.bytes_per_frame == 4 * (16 + amc.manifest.result_words)
+    assert "simulated: wall time is the simulation's" in str(result)
+    assert result.to_section(mismatches=0)["mismatches"] == 0
+    result.plot(tmp_path / "latency.png")
+    assert (tmp_path / "latency.png").stat().st_size > 1000
+
+
+def test_board_needs_no_more_than_numpy() -> None:
+    code = (
+        "import sys, hw_amc.driver; "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'pydantic', 'filelock', 'scipy', "
+        "'typer', 'rich', 'matplotlib', 'h5py', 'pynq', 'platformdirs'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
