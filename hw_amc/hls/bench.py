@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hw_amc.errors import DataError
 from hw_amc.fixed import FixedFormat, requantize
 from hw_amc.graph import Graph
-from hw_amc.hls.interface import Core, Target
+from hw_amc.hls.interface import Core, Target, network_name
 from hw_amc.project import Project
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -49,7 +49,7 @@ def build_project(model: Any, graph: Graph, target: Target, frames: NDArray[Any]
     DataError
         `frames` or `keras` do not fit the graph.
     """
-    from hw_amc.hls.convert import network_name, write_firmware
+    from hw_amc.hls.convert import write_firmware
 
     target.check(graph)
     core = Core.of(graph)
@@ -149,8 +149,7 @@ def _lines(tensor: NDArray[Any]) -> str:
 
 
 def _scripts(graph: Graph, target: Target) -> dict[str, str]:
-    names = {"PART": target.part, "CLOCK_NS": f"{target.clock_ns:g}", "BACKEND": target.backend,
-             "NAME": graph.name}  # fmt: skip
+    names = {"PART": target.part, "CLOCK_NS": f"{target.clock_ns:g}", "NETWORK": network_name(graph)}
     flavour = "vivado" if target.backend == "Vivado" else "vitis"
     return {
         **{f"{step}.tcl": _fill(f"{step}.tcl", names) for step in ("csim", "csynth", "cosim", "export")},

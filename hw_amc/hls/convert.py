@@ -15,7 +15,7 @@ from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, Node
 from hw_amc.hls import layers, reader, terms
-from hw_amc.hls.interface import Core, Target, cpp_type
+from hw_amc.hls.interface import Core, Target, cpp_type, network_name
 
 #: Elements in the FIFO between two layers. Each layer of a chain takes an element as soon as it comes and none is
 #: slower than the GRU before it, so that two suffice: one being written while the other is read.
@@ -55,11 +55,6 @@ def convert(model: Any, graph: Graph, target: Target, folder: Path) -> Any:
         for variable in layer.get_variables():
             variable.pragma = ("stream", FIFO_DEPTH)
     return network
-
-
-def network_name(graph: Graph) -> str:
-    """C++ name of the function that hls4ml writes."""
-    return re.sub(r"\W", "_", graph.name) + "_net"
 
 
 def write_firmware(model: Any, graph: Graph, target: Target) -> tuple[dict[str, str], tuple[str, str]]:

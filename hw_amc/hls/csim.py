@@ -32,7 +32,7 @@ Progress = Callable[[int], object]
 
 SOURCE = "hw_amc_csim.cpp"
 #: -fwrapv: partial sums may wrap; the final sum fits, as it does in hardware. Warnings come from the tools' headers.
-COMMON = ("-shared", "-fPIC", "-fwrapv", "-w", "-I.", "-Ifirmware", "-Ifirmware/nnet_utils")
+COMMON = ("-shared", "-fPIC", "-fwrapv", "-w", "-I.", "-Ifirmware")
 FLAVOURS = {
     "ap_fixed": ("-O2", "-std=c++14", "-Ifirmware/ap_types"),
     "native": ("-O3", "-march=native", "-std=c++17", "-Inative"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from hw_amc import graph as ir
@@ -79,6 +80,11 @@ class Core:
         """Nodes computed inside the core, in order; their position is the layer's number in the C++."""
         names = [node.name for node in graph.nodes]
         return graph.nodes[names.index(self.source.name) + 1 :]
+
+
+def network_name(graph: Graph) -> str:
+    """C++ name of the function that hls4ml writes."""
+    return re.sub(r"\W", "_", graph.name) + "_net"
 
 
 def cpp_type(fmt: FixedFormat, rounding: bool = True) -> str:

@@ -101,9 +101,25 @@ template <class sum_T, class T> void accumulate(sum_T &sum, const T &value) {
     sum += raw(value);
 }
 
-template <class acc_T, class x_T, class w_T> HW_AMC_OUTLINE void mac(acc_T &a, const x_T &x, w_T w) {
+// The narrower of C++'s words that holds an accumulator of W bits. g++ is far quicker on words than on ap_int; only
+// W bits of a sum are kept, so that synthesis builds no more than those.
+template <bool WIDE> struct word {
+    template <class T> static int of(const T &bits) {
+        #pragma HLS INLINE
+        return bits.to_int();
+    }
+};
+template <> struct word<true> {
+    template <class T> static long long of(const T &bits) {
+        #pragma HLS INLINE
+        return bits.to_int64();
+    }
+};
+
+template <int W, class x_T, class w_T> HW_AMC_OUTLINE void mac(ap_int<W> &a, const x_T &x, w_T w) {
     #pragma HLS INLINE
-    a += x * w;
+    typedef word<(W > 31)> word_t;
+    a = word_t::of(a) + word_t::of(x) * w;
 }
 
 template <class acc_T, class b_T> HW_AMC_OUTLINE acc_T total(const acc_T &a, int shift, b_T bias) {

@@ -1,0 +1,111 @@
+"""Reports of Vivado HLS and Vitis HLS as figures."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+from hw_amc.errors import DataError, ToolFailed
+
+#: The tools' names of resources -> ours. Vivado HLS says DSP48E, Vitis HLS DSP; block RAMs are halves (18 kbit).
+RESOURCES = {"LUT": "lut", "FF": "ff", "DSP": "dsp", "DSP48E": "dsp", "BRAM_18K": "bram18", "BRAM": "bram18",
+             "URAM": "uram"}  # fmt: skip
+
+
+def parse_csynth(text: str) -> dict[str, Any]:
+    """Read `<top>_csynth.xml`.
+
+    Returns
+    -------
+    dict with latency_cycles and interval_cycles (worst case; absent where the tool cannot tell), fmax_mhz of the
+    estimated clock, lut, ff, dsp, bram18, bram36, uram, and percent of the part by resource.
+
+    Raises
+    ------
+    DataError
+        The text is not such a report.
+    """
+    try:
+        root = ElementTree.fromstring(re.sub(r'\sxmlns="[^"]+"', "", text, count=1))
+    except ElementTree.ParseError as error:
+        raise DataError(f"the C synthesis report is not XML ({error}); run csynth.tcl again") from error
+    period = root.findtext("./PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod")
+    used = _resources(root, "Resources")
+    if period is None or not used:
+        raise DataError("the C synthesis report lacks the clock or the resources; run csynth.tcl again")
+    figures: dict[str, Any] = {"fmax_mhz": round(1000 / float(period), 2), **used}
+    latency = "./PerformanceEstimates/SummaryOfOverallLatency/"
+    for key, tag in (("latency_cycles", "Worst-caseLatency"), ("interval_cycles", "Interval-max")):
+        value = root.findtext(latency + tag)
+        # "undef" and "?" stand for a loop whose bounds the tool does not know.
+        if value is not None and value.strip().isdigit():
+            figures[key] = int(value)
+    available = _resources(root, "AvailableResources")
+    figures["percent"] = {
+        key: round(100 * used[key] / available[key], 2) for key in used if key != "bram18" and available.get(key)
+    }
+    return figures
+
+
+def parse_cosim(text: str) -> dict[str, Any]:
+    """Read `<top>_cosim.rpt`.
+
+    Returns
+    -------
+    dict with latency_cycles and interval_cycles (largest; absent where the run had too few frames to tell).
+
+    Raises
+    ------
+    ToolFailed
+        The simulation did not pass.
+    DataError
+        The text has no line for Verilog.
+    """
+    row = next((line for line in text.splitlines() if re.match(r"\s*\|\s*Verilog\s*\|", line)), None)
+    if row is None:
+        raise DataError("the RTL co-simulation report has no line for Verilog; run cosim.tcl again")
+    _, status, *cells = (cell.strip() for cell in row.strip().strip("|").split("|"))
+    if status.lower() != "pass":
+        raise ToolFailed(f"RTL co-simulation: {status}; read logs/cosim.log")
+    if len(cells) < 6:
+        raise DataError("the RTL co-simulation report lacks latency and interval; run cosim.tcl again")
+    figures = {"latency_cycles": cells[2], "interval_cycles": cells[5]}
+    return {key: int(cell) for key, cell in figures.items() if cell.isdigit()}
+
+
+def parse_export(text: str) -> dict[str, Any]:
+    """Read `<top>_export.rpt`, the utilisation and clock that logic synthesis found.
+
+    Raises
+    ------
+    DataError
+        The text has no resources.
+    """
+    figures: dict[str, Any] = {}
+    for name, value in re.findall(r"^\s*(\w+):\s+(\d+)\s*$", text, re.MULTILINE):
+        if name in RESOURCES:
+            figures[RESOURCES[name]] = int(value)
+    if not {"lut", "ff"} <= figures.keys():
+        raise DataError("the export report lacks the resources; run export.tcl again")
+    # The implemented clock stands behind the synthesised one, where there is one.
+    achieved = re.findall(r"CP achieved post-\w+:\s+([\d.]+)", text)
+    if achieved and float(achieved[-1]):
+        figures["fmax_mhz"] = round(1000 / float(achieved[-1]), 2)
+    return _with_bram36(figures)
+
+
+def _resources(root: ElementTree.Element, group: str) -> dict[str, Any]:
+    found = root.find(f"./AreaEstimates/{group}")
+    figures = {
+        RESOURCES[item.tag]: int(item.text)
+        for item in (found if found is not None else ())
+        if item.tag in RESOURCES and item.text and item.text.strip().isdigit()
+    }
+    return _with_bram36(figures)
+
+
+def _with_bram36(figures: dict[str, Any]) -> dict[str, Any]:
+    if "bram18" in figures:
+        figures["bram36"] = figures["bram18"] / 2
+    return figures

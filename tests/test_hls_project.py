@@ -1,0 +1,161 @@
+"""The written project: the same text every time, every number from the Graph, weights required to be the Graph's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import deployed
+import numpy as np
+import pytest
+
+from hw_amc import golden, hls
+from hw_amc.config import BoardSettings, Budget, HlsSettings, LayerHls
+from hw_amc.errors import ConfigError, DataError, Mismatch, UnsupportedLayer
+from hw_amc.hls import terms
+from hw_amc.project import Project
+
+hls4ml = pytest.importorskip("hls4ml")
+
+FRAMES = deployed.wire_frames(3)
+CODE = "firmware/nnet_utils/nnet_code_gen.h"
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory):
+    return deployed.build("sparse", tmp_path_factory.mktemp("network") / "weights.h5")
+
+
+def build(network, backend: str = "Vitis", **layers: LayerHls) -> Project:
+    model, graph = network
+    return hls.build_project(model, graph, hls.Target(backend, "xc7z020clg400-1", 10.0, layers), FRAMES, _keras(graph))
+
+
+def _keras(graph):
+    return golden.run(graph, FRAMES, ["gru", "head"])
+
+
+@pytest.mark.parametrize("backend", ["Vivado", "Vitis"])
+def test_the_same_input_gives_the_same_project(network, backend: str) -> None:
+    first, second = build(network, backend), build(network, backend)
+    assert first.digest() == second.digest()
+    assert "firmware/ap_types/ap_fixed.h" in first.files
+    # Nothing of this machine: no scratch folder, no home, no place where packages are installed.
+    for name, text in first.files.items():
+        assert not re.search(r"/tmp/|/home/|site-packages|hw_amc_hls_", text), name
+
+
+def test_the_tools_differ_where_they_must(network) -> None:
+    vivado, vitis = build(network, "Vivado").files, build(network, "Vitis").files
+    different = {name for name in vivado if vivado[name] != vitis[name]}
+    assert different == {"firmware/nnet_utils/hw_amc_backend.h", "project.tcl", "hw_amc.json"}
+    assert "create_clock -period 10 " in vitis["project.tcl"]
+    assert "set_part {xc7z020clg400-1}" in vivado["project.tcl"]
+
+
+def test_every_precision_is_the_graphs(network) -> None:
+    _, graph = network
+    types = build(network).files["firmware/defines.h"]
+    arrays = re.findall(r"nnet::array<ap_(u?)fixed<(\d+),(-?\d+),AP_RND_CONV,AP_SAT,0>, (\d+)\*1>", types)
+    nodes = graph.nodes[1:]
+    wanted = [("" if n.fmt.signed else "u", n.fmt.bits, n.fmt.integer_bits, n.shape[-1]) for n in nodes]
+    assert [(u, int(w), int(i), int(c)) for u, w, i, c in arrays] == wanted
+
+
+def test_the_core_is_two_bare_streams_and_runs_freely(network) -> None:
+    files = build(network).files
+    core = files["firmware/hw_amc_core.cpp"]
+    for pragma in ("axis port=samples", "axis port=logits", "ap_ctrl_none port=return"):
+        assert f"#pragma HLS INTERFACE {pragma}" in core
+    assert "integer<16, false>::type sample_word_t" in files["firmware/hw_amc_core.h"]
+    assert "field<input_t::value_type, 8>(word)" in re.sub(r"\w+_t::value", "input_t::value", core)
+    assert "INTERFACE" not in files["firmware/small_net.cpp"]
+
+
+def test_fifos_are_short(network) -> None:
+    text = build(network).files["firmware/small_net.cpp"]
+    streams = re.findall(r"hls::stream<\w+> (\w+)\(", text)
+    assert streams
+    assert re.findall(r"STREAM variable=(\w+) depth=2$", text, re.MULTILINE) == streams
+
+
+@pytest.mark.parametrize("factor", [1, 6])
+def test_the_text_has_no_term_for_a_zero_weight(network, factor: int) -> None:
+    _, graph = network
+    code = build(network, gru=LayerHls(reuse_factor=factor)).files[CODE]
+    for node, (source, *_) in graph.walk():
+        for product in hls.products(node, source.fmt, LayerHls(reuse_factor=factor if node.name == "gru" else 1)):
+            text = terms.function_text(code, product.name)
+            assert hls.count_multiplications(text) == product.multipliers
+            assert product.reuse_factor > 1 or product.multipliers == np.count_nonzero(product.matrix)
+
+
+def test_hls4mls_own_handlers_come_back(network) -> None:
+    from hls4ml.converters.keras_v2_to_hls import get_layer_handlers
+
+    before = dict(get_layer_handlers())
+    build(network)
+    assert get_layer_handlers() == before
+
+
+def test_a_weight_that_is_not_the_graphs_is_named(tmp_path: Path) -> None:
+    model, graph = deployed.build("sparse", tmp_path / "weights.h5")
+    layer = model.get_layer("conv2")
+    kernel, bias = layer.get_weights()
+    kernel[2, 1, 3] = 0.5 if kernel[2, 1, 3] != 0.5 else 0.25
+    layer.set_weights([kernel, bias])
+    with pytest.raises(Mismatch, match=r"layer conv2: kernel\[2, 1, 3\] is \d+ in Keras and -?\d+ in the graph"):
+        build((model, graph))
+
+
+def test_a_weight_lost_on_the_way_to_the_text_is_named(network, monkeypatch: pytest.MonkeyPatch) -> None:
+    emit = terms.Product.emit
+
+    def lose(product):
+        text = emit(product)
+        return text.replace(text[text.index(" mac(") :].split(";")[0] + ";", "", 1) if "conv1" in product.name else text
+
+    monkeypatch.setattr(terms.Product, "emit", lose)
+    with pytest.raises(Mismatch, match=r"layer conv1: kernel\[.*\] is 0 in the C\+\+ and -?\d+ in the graph"):
+        build(network)
+
+
+def test_a_layer_that_changes_the_state_behind_the_graphs_back_is_named(network, tmp_path: Path) -> None:
+    _, graph = deployed.build("sparse", tmp_path / "a.h5")
+    other, _ = deployed.build("sparse", tmp_path / "b.h5", {"gru": {"state_bits": 4, "candidate_bits": 4}})
+    with pytest.raises(Mismatch, match="layer 'gru_quant' is not in the graph and changes 'gru'"):
+        build((other, graph))
+
+
+def test_settings_are_checked(network) -> None:
+    with pytest.raises(ConfigError, match=r"\[hls.layers.conv3\]: the network has no such layer; did you mean conv"):
+        build(network, conv3=LayerHls())
+    with pytest.raises(ConfigError, match=r"\[hls.layers.conv1\] reuse_factor = 7 is not legal; choose from 1, 2, 3"):
+        build(network, conv1=LayerHls(reuse_factor=7))
+
+
+def test_the_clock_is_the_boards_unless_the_project_says() -> None:
+    budget = Budget(lut=1, ff=1, dsp=1, bram36=1)
+    board = BoardSettings(name="b", part="p", ps="zynq7", clock_mhz=125, budget=budget)
+    assert hls.Target.of(HlsSettings(), board).clock_ns == 8
+    assert hls.Target.of(HlsSettings(clock_ns=4.0), board).clock_ns == 4
+
+
+def test_bench_data_must_fit(network) -> None:
+    model, graph = network
+    target = hls.Target("Vitis", "p", 10.0)
+    with pytest.raises(DataError, match="needs the Keras model's integers of head"):
+        hls.build_project(model, graph, target, FRAMES, {})
+    with pytest.raises(DataError, match=r"bench tensor 'head' must be integers \(3, 5\)"):
+        hls.build_project(model, graph, target, FRAMES, {"head": np.zeros((3, 4), np.int32)})
+    with pytest.raises(DataError, match="bench frames must be integers"):
+        hls.build_project(model, graph, target, FRAMES / 2.0, _keras(graph))
+
+
+def test_what_is_no_chain_is_refused(network) -> None:
+    from dataclasses import replace
+
+    _, graph = network
+    branch = replace(graph["conv2_relu"], inputs=("conv2",), name="side")
+    with pytest.raises(UnsupportedLayer, match="chains of layers with one output"):
+        hls.Core.of(replace(graph, nodes=(*graph.nodes[:-1], branch, graph.nodes[-1])))
