@@ -187,13 +187,14 @@ def _gru_dtype(node: ir.Gru, source: Node) -> np.dtype[Any]:
     """Float dtype of the recurrent layer.
 
     The candidate's sum m_x 2**g + r m_h saturates at 2**(F+g). Beyond 2**24 float32 rounds r m_h, but the clip then
-    decides as long as m_x 2**g cannot bring the sum back: a bound on m_x alone (DESIGN, exactness contract).
+    decides as long as m_x 2**g cannot bring the sum back: a bound on the candidate's m_x alone.
     """
     F, gate = node.acc_frac(source.fmt), node.gate_fmt
     m_x, m_h = node.product_ranges(source.fmt)
     sums = 2 * (m_x.max_abs + m_h.max_abs + (1 << F))
     blend = 4 * node.fmt.max_abs << gate.frac
-    returns = (m_x.max_abs << gate.frac) + (1 << (F + gate.frac))
+    m_x_candidate, _ = node.product_ranges(source.fmt, slice(2 * node.units, None))
+    returns = (m_x_candidate.max_abs << gate.frac) + (1 << (F + gate.frac))
     return _float_dtype(max(sums, blend, returns))
 
 

@@ -116,16 +116,19 @@ class Gru(Node):
             self.recurrent_bias_fmt.frac,
         )
 
-    def product_ranges(self, input_fmt: FixedFormat) -> tuple[FixedFormat, FixedFormat]:
-        """Narrowest formats of m_x = x W + b and m_h = h U + b_r at `acc_frac` bits, from the real weights."""
+    def product_ranges(self, input_fmt: FixedFormat, gates: slice = slice(None)) -> tuple[FixedFormat, FixedFormat]:
+        """Narrowest formats of m_x = x W + b and m_h = h U + b_r at `acc_frac` bits, from the real weights.
+
+        `gates` picks columns of the 3H; all by default.
+        """
         frac = self.acc_frac(input_fmt)
         formats = []
         for weights, w_fmt, bias, b_fmt, x_fmt in (
             (self.kernel, self.kernel_fmt, self.bias, self.bias_fmt, input_fmt),
             (self.recurrent, self.recurrent_fmt, self.recurrent_bias, self.recurrent_bias_fmt, self.fmt),
         ):
-            scaled_bias = bias.astype(np.int64) << (frac - b_fmt.frac)
-            scaled = weights.astype(np.int64) << (frac - w_fmt.frac - x_fmt.frac)
+            scaled_bias = bias[gates].astype(np.int64) << (frac - b_fmt.frac)
+            scaled = weights[:, gates].astype(np.int64) << (frac - w_fmt.frac - x_fmt.frac)
             low, high = linear_range(scaled, scaled_bias, x_fmt)
             formats.append(format_for(min(int(low.min()), -1), int(high.max()), frac))
         return formats[0], formats[1]

@@ -10,7 +10,7 @@ from networks import gru_cnn_graph
 from hw_amc import estimate, report
 from hw_amc.config import HlsSettings, LayerHls, load_board
 from hw_amc.errors import ConfigError, UnsupportedLayer
-from hw_amc.estimate.logic import Adders, Context, Family, csd_digits, literal_adders, multiplier
+from hw_amc.estimate.logic import Adders, Context, Family, csd_digits, literal_adders, multiplier, product_luts
 from hw_amc.hls import terms
 
 BOARDS = Path(__file__).parents[1] / "boards"
@@ -58,9 +58,17 @@ LITERALS = [
     ([[3], [4]], [-7], Adders(9 + 9 + 12, 0, 3)),
     # 12 x0 is 3 x0 shifted: worked out once for both outputs. 12 x0 + x1: bits 2 to 12.
     ([[3, 12], [4, 1]], [0, 0], Adders(9 + 9 + 11, 0, 2)),
-    # Five terms in three levels: x0 + 2 x1 of 10 bits, 4 x2 + 8 x3 of 12, both of 13; with the fifth, of 14.
-    ([[1], [2], [-4], [8], [1]], [0], Adders(9 + 9 + 11 + 14, 0, 3)),
+    # Five terms in three levels: x0 + 2 x1 of 10 bits, 8 x3 - 4 x2 of 12, both of 13; with the fifth, of 14.
+    # The two low bits of 8 x3 - 4 x2 are empty; its bit 2 must be subtracted, unlike in 8 x3 + 4 x2.
+    ([[1], [2], [-4], [8], [1]], [0], Adders(9 + 10 + 11 + 14, 0, 3)),
+    ([[1], [2], [4], [8], [1]], [0], Adders(9 + 9 + 11 + 14, 0, 3)),
 ]
+
+
+# 5 = 4 + 1; 7 = 8 - 1, which borrows from bit 0 on; 11 = 2 (4 + 1) + 1; 23 = (4 - 1) 8 - 1.
+@pytest.mark.parametrize(("constant", "luts"), [(1, 0), (3, 9), (5, 9), (7, 11), (11, 9 + 11), (23, 10 + 13)])
+def test_product_luts_by_hand(constant, luts):
+    assert product_luts(constant, 8) == luts
 
 
 @pytest.mark.parametrize(("matrix", "bias", "wanted"), LITERALS)

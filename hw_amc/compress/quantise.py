@@ -79,6 +79,21 @@ def equalise(weights: Weights, tops: dict[str, float]) -> None:
             tops["gap"] *= float(factor)
 
 
+def _scale_integer_bits(scale: Floats, bits: int) -> int:
+    """Integer bits with the least relative error over the channels.
+
+    One channel with little spread has a scale many times the others': clipping it costs less than rounding all
+    others to a coarse grid.
+    """
+
+    def error(count: int) -> float:
+        step, top = 2.0 ** (count + 1 - bits), 2.0**count
+        rounded = np.clip(np.rint(scale / step) * step, -top, top - step)
+        return float(np.sum(np.square((rounded - scale) / np.where(scale == 0, 1.0, scale))))
+
+    return min(range(bits), key=error)
+
+
 def choose_formats(
     weights: Weights, tops: Mapping[str, float], widths: Mapping[str, Mapping[str, int]] | None = None
 ) -> Formats:
@@ -105,7 +120,7 @@ def choose_formats(
         gru[f"{field}_int"] = integer_bits(largest(array) * 0.9, gru[f"{field}_bits"])
     for name in ("gru_affine", "head"):
         scale, bias = weights[name]
-        formats[name]["scale_int"] = integer_bits(largest(scale), formats[name]["scale_bits"])
+        formats[name]["scale_int"] = _scale_integer_bits(scale, formats[name]["scale_bits"])
         formats[name]["bias_int"] = bias_integer_bits(largest(bias) * 1.5)
     for name in ("conv1", "conv2"):
         kernel, bias = weights[name]
@@ -114,7 +129,18 @@ def choose_formats(
     for name in ("gru_relu", "conv1_relu", "conv2_relu"):
         formats[name]["int"] = integer_bits(tops[name], formats[name]["bits"], signed=False)
     formats["gap_quant"]["int"] = integer_bits(tops["gap"], formats["gap_quant"]["bits"])
+    _coarsen_biases(formats)
     return formats
+
+
+def _coarsen_biases(formats: Formats) -> None:
+    """Give convolutions no bias finer than their products: the accumulator would need the extra bits."""
+    pooled = 1  # a mean of two samples has one fraction bit more
+    for name, source, more in (("conv1", "gru_relu", 0), ("conv2", "conv1_relu", pooled)):
+        layer = formats[name]
+        input_frac = formats[source]["bits"] - formats[source]["int"] + more
+        product_frac = input_frac + layer["kernel_bits"] - 1 - layer["kernel_int"]
+        layer["bias_int"] = max(layer["bias_int"], layer["bias_bits"] - 1 - product_frac)
 
 
 def set_weights(model: Any, weights: Weights) -> None:

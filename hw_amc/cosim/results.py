@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -75,3 +76,24 @@ def require_equal(graph: Graph, expected: NDArray[Any], results: Results, side: 
     flagged = np.flatnonzero(results.flags)
     if len(flagged):
         raise Mismatch(f"frame {first_frame + flagged[0]}: {side} set error flags {results.flags[flagged[0]]:#04x}")
+
+
+def cycles_between_results(ends: Sequence[int], contexts: int) -> int | None:
+    """Return the cycles between successive results of a stream without a pause, averaged over whole rounds of K.
+
+    Parameters
+    ----------
+    ends : cycles in which the results' last words were handed over
+    contexts : int
+        K: results of frames that are computed together come together.
+
+    Returns
+    -------
+    int, or None when there are no two rounds to compare. The first round, which finds the core empty, is left out
+    where there are more; half a cycle is rounded up.
+    """
+    rounds = (len(ends) - 1) // contexts
+    if rounds < 1:
+        return None
+    span = contexts * max(rounds - 1, 1)
+    return int(np.floor((int(ends[-1]) - int(ends[-1 - span])) / span + 0.5))

@@ -112,22 +112,21 @@ def literal_adders(matrix: Any, bias: Any, x_bits: int, acc_bits: int, per_cycle
     lut = ff = depth = 0
     for row in odd_part(weights):
         # x * 12 is x * 3 shifted, and the compiler makes each product of an input once.
-        constants = np.unique(row[row > 0])
-        lut += int((csd_digits(constants) - 1).sum()) * (x_bits + 1)
+        lut += sum(product_luts(constant, x_bits) for constant in np.unique(row[row > 0]).tolist())
     largest = int(csd_digits(weights).max(initial=0))
     levels = math.ceil(math.log2(largest)) if largest else 0
     for column, constant in zip(weights.T, np.asarray(bias).tolist(), strict=True):
-        terms = [_Bits(_zeros(w), min(x_bits + (abs(w) - 1).bit_length(), acc_bits)) for w in column.tolist() if w]
+        terms = [
+            _Bits(_zeros(w), min(x_bits + (abs(w) - 1).bit_length(), acc_bits), w < 0) for w in column.tolist() if w
+        ]
         if terms and constant:
-            terms.append(_Bits(_zeros(constant), min(abs(constant).bit_length() + 1, acc_bits)))
+            terms.append(_Bits(_zeros(constant), min(abs(constant).bit_length() + 1, acc_bits), False))
         level = 0
         while len(terms) > 1:
             level += 1
-            pairs = list(zip(terms[::2], terms[1::2], strict=False))
-            # Below the higher of the two lowest bits there is nothing to add.
-            sums = [_Bits(min(a.low, b.low), min(max(a.high, b.high) + 1, acc_bits)) for a, b in pairs]
-            lut += sum(y.high - max(a.low, b.low) for y, (a, b) in zip(sums, pairs, strict=True))
-            terms = sums + terms[2 * len(pairs) :]
+            sums = [_add(a, b, acc_bits) for a, b in zip(terms[::2], terms[1::2], strict=False)]
+            lut += sum(cost for _, cost in sums)
+            terms = [term for term, _ in sums] + terms[2 * len(sums) :]
             if (levels + level) % per_cycle == 0:
                 ff += sum(term.high - term.low for term in terms)
         depth = max(depth, level)
@@ -135,10 +134,48 @@ def literal_adders(matrix: Any, bias: Any, x_bits: int, acc_bits: int, per_cycle
 
 
 class _Bits(NamedTuple):
-    """Bits that a number occupies: from `low` up to, without, `high`."""
+    """Bits that a term of a sum occupies, from `low` up to, without, `high`; `negative`: it is subtracted."""
 
     low: int
     high: int
+    negative: bool
+
+
+def _add(a: _Bits, b: _Bits, most_bits: int) -> tuple[_Bits, int]:
+    """Add two terms: the sum, and its LUTs, one a bit.
+
+    Below the higher of the two lowest bits there is nothing to add, unless what lies there is subtracted.
+    """
+    high = min(max(a.high, b.high) + 1, most_bits)
+    start = max(a.low, b.low)
+    if a.negative != b.negative:
+        start = min(start, (a if a.negative else b).low)
+    return _Bits(min(a.low, b.low), high, a.negative and b.negative), high - start
+
+
+def product_luts(constant: int, x_bits: int) -> int:
+    """LUTs of x times an odd positive constant: one adder for each digit but the first, from the top down."""
+    digits = _signed_digits(constant)
+    if len(digits) == constant.bit_count():
+        digits = [(place, False) for place in range(constant.bit_length()) if constant >> place & 1]
+    value, luts = 0, 0
+    for (place, negative), (above, _) in zip(digits[-2::-1], digits[::-1], strict=False):
+        gap = above - place
+        value = ((value or 1) << gap) + (-1 if negative else 1)
+        luts += x_bits + (value - 1).bit_length() - (0 if negative else gap)
+    return luts
+
+
+def _signed_digits(constant: int) -> list[tuple[int, bool]]:
+    """Places of the canonical signed digits of a positive integer, lowest first, and whether each is negative."""
+    digits, place = [], 0
+    while constant:
+        if constant & 1:
+            negative = constant & 2 != 0
+            digits.append((place, negative))
+            constant += 1 if negative else -1
+        constant, place = constant >> 1, place + 1
+    return digits
 
 
 def odd_part(values: Any) -> Integers:

@@ -118,10 +118,11 @@ def _accuracy(report: Report, accuracy: Report | None) -> Chapter | None:
     name = model.get("name", "")
     others = published.BY_SNR if published.applies(name) else None
     classes = tuple((accuracy or {}).get("classes", ()))
-    svg = plots.accuracy(values, len(classes), others, f"published: {published.SOURCE}")
+    svg = plots.accuracy(values, len(classes), others, "published, real data")
     best = max(values, key=lambda snr: values[snr])
     alt = f"Accuracy from {percent(values[min(values)])} at {min(values)} dB to {percent(values[best])} at {best} dB"
-    parts: list[Any] = [_eval_text(accuracy or model), Picture("accuracy", svg, alt, f"Top-1 accuracy, {kind}.")]
+    caption = f"Top-1 accuracy, {kind}." + (f" Published: {published.SOURCE}." if others else "")
+    parts: list[Any] = [_eval_text(accuracy or model), Picture("accuracy", svg, alt, caption)]
     confusion = {int(snr): np.asarray(matrix, float) for snr, matrix in (accuracy or {}).get("confusion", {}).items()}
     if confusion:
         sums = {snr: np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12) for snr, matrix in confusion.items()}
@@ -133,7 +134,7 @@ def _accuracy(report: Report, accuracy: Report | None) -> Chapter | None:
     if published.applies(name):
         parts += [
             "For comparison only, and of another data set: the published network, on real recordings. Ours was "
-            "evaluated on generated frames; the two columns of figures are not to be set against each other.",
+            "evaluated on the set named above; the two are not to be set against each other.",
             _published_table(),
         ]
     return Chapter("Accuracy", tuple(parts))
@@ -168,7 +169,7 @@ def _published_table() -> Table:
             Cell(number(row.parameters), kind),
             Cell(f"{row.average_percent:.2f} %", kind),
             Cell(f"{row.best_percent:.2f} %", kind),
-            Cell(f"{number(row.memory_kb)} kB", kind),
+            Cell(f"{row.memory_kb:g} kB", kind),
         )
         for row in published.ROWS
     )

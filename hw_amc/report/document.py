@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 
@@ -34,9 +35,15 @@ class Table:
     @property
     def kind(self) -> str:
         """The one kind of all figures, empty where they differ."""
+        kinds = set(self.column_kinds) - {""}
+        return kinds.pop() if len(kinds) == 1 and self.column_kinds.count("mixed") == 0 else ""
+
+    @cached_property
+    def column_kinds(self) -> list[str]:
+        """By column: the one kind of its figures, empty where it has none, `mixed` where they differ."""
         rows = [*self.rows, *([self.total] if self.total else [])]
-        kinds = {cell.kind for row in rows for cell in row if cell.kind}
-        return kinds.pop() if len(kinds) == 1 else ""
+        kinds = [{row[index].kind for row in rows} - {""} for index in range(len(self.heads))]
+        return [next(iter(found), "") if len(found) < 2 else "mixed" for found in kinds]
 
 
 @dataclass(frozen=True)

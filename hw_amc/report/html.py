@@ -14,10 +14,10 @@ _STYLE = """
 html { color-scheme: light; }
 body { margin: 0; background: var(--ground); color: var(--ink);
        font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-main { max-width: 66rem; margin: 0 auto; padding: 3rem 1.5rem 5rem; }
+main { max-width: 76rem; margin: 0 auto; padding: 3rem 1.5rem 5rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0; letter-spacing: -.01em; }
 h2 { font-size: 1.25rem; margin: 0 0 .75rem; letter-spacing: -.005em; }
-p { max-width: 46rem; margin: 0 0 1rem; }
+p { max-width: 58rem; margin: 0 0 1rem; }
 .subtitle { color: var(--muted); font: .85rem ui-monospace, "DejaVu Sans Mono", monospace; margin: .35rem 0 1.75rem; }
 section, .verdict { background: var(--paper); border: 1px solid var(--line); border-radius: .6rem;
                     padding: 1.5rem 1.75rem; margin: 0 0 1.25rem; }
@@ -34,18 +34,20 @@ section, .verdict { background: var(--paper); border: 1px solid var(--line); bor
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 0 0 1.25rem; }
 .fact { background: var(--paper); border: 1px solid var(--line); border-radius: .6rem; padding: .9rem 1rem; }
 .fact b { display: block; font-size: 1.45rem; line-height: 1.25; font-variant-numeric: tabular-nums; }
-.fact span { color: var(--muted); font-size: .82rem; line-height: 1.35; }
+.fact span { color: var(--muted); font-size: .82rem; line-height: 1.35; display: block; }
+.fact .kind { font-size: .68rem; margin-top: .25rem; }
 figure { margin: 1rem 0 1.25rem; }
 figure img { display: block; width: 100%; height: auto; }
 figcaption, .caption { color: var(--muted); font-size: .85rem; margin: .4rem 0; }
 .scroll { overflow-x: auto; margin: .25rem 0 1rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .42rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { padding: .42rem .5rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--muted); font-weight: 600; font-size: .78rem; vertical-align: bottom;
      border-bottom: 1.5px solid #c9d0d8; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 td.word, th.word { text-align: left; }
-td.command { text-align: left; font: .76rem ui-monospace, "DejaVu Sans Mono", monospace; color: var(--muted); }
+td.command { text-align: left; white-space: normal; min-width: 9rem; overflow-wrap: anywhere; font: .76rem ui-monospace,
+             "DejaVu Sans Mono", monospace; color: var(--muted); }
 tr.total td { font-weight: 650; border-bottom: 0; border-top: 1.5px solid #c9d0d8; }
 .kind { font-size: .68rem; font-weight: 650; letter-spacing: .02em; white-space: nowrap; }
 .kind.measured { color: var(--good); } .kind.estimated { color: var(--estimated); }
@@ -111,8 +113,11 @@ def _part(part: str | Table | Picture) -> str:
 
 
 def _table(table: Table) -> str:
-    words = [index for index in range(1, len(table.heads)) if _is_words([row[index] for row in table.rows])]
-    heads = "".join(f"<th{_word(index in words)}>{escape(head)}</th>" for index, head in enumerate(table.heads))
+    words = [_is_words([row[index] for row in table.rows]) for index in range(len(table.heads))]
+    heads = "".join(
+        f"<th{_word(word)}>{escape(head)}{_kind('' if table.kind or kind == 'mixed' else kind, '<br>')}</th>"
+        for head, word, kind in zip(table.heads, words, table.column_kinds, strict=True)
+    )
     rows = "".join(_row(row, table, words) for row in table.rows)
     if table.total:
         rows += _row(table.total, table, words, ' class="total"')
@@ -122,12 +127,11 @@ def _table(table: Table) -> str:
     )
 
 
-def _row(row: tuple[Cell, ...], table: Table, words: list[int], attribute: str = "") -> str:
+def _row(row: tuple[Cell, ...], table: Table, words: list[bool], attribute: str = "") -> str:
     cells = []
-    for index, cell in enumerate(row):
-        kind = "" if table.kind else _kind(cell.kind, short=True)
-        name = table.heads[index]
-        style = ' class="command"' if name in ("Command", "By") else _word(index in words)
+    for cell, head, word, column_kind in zip(row, table.heads, words, table.column_kinds, strict=True):
+        kind = _kind(cell.kind, " ") if column_kind == "mixed" else ""
+        style = ' class="command"' if head in ("Command", "By") else _word(word)
         cells.append(f"<td{style}>{escape(cell.text)}{kind}{_bar(cell)}</td>")
     return f"<tr{attribute}>{''.join(cells)}</tr>"
 
@@ -148,7 +152,5 @@ def _word(is_word: bool) -> str:
     return ' class="word"' if is_word else ""
 
 
-def _kind(kind: str, short: bool = False) -> str:
-    if not kind:
-        return ""
-    return f'{" " if short else ""}<span class="kind {kind}" title="{kind}">{kind[0] if short else kind}</span>'
+def _kind(kind: str, before: str = "") -> str:
+    return f'{before}<span class="kind {kind}">{kind}</span>' if kind else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hw_amc.report.document import Cell, Document, Picture, Table
 
 
@@ -43,15 +45,18 @@ def emit_markdown(document: Document, folder: str) -> str:
 
 def _table(table: Table) -> list[str]:
     rows = [*table.rows, *([table.total] if table.total else [])]
-    lines = [_line(table.heads), "|" + " --- |" * len(table.heads)]
+    one = ["" if table.kind or kind == "mixed" else kind for kind in table.column_kinds]
+    heads = [f"{head} ({kind})" if kind else head for head, kind in zip(table.heads, one, strict=True)]
+    lines = [_line(heads), "|" + " --- |" * len(heads)]
     for row in rows:
-        texts = [cell.text if table.kind or not cell.kind else f"{cell.text} {cell.kind[0]}" for cell in row]
-        lines.append(_line(tuple(f"**{text}**" if row is table.total and text else text for text in texts)))
+        cells = zip(row, table.column_kinds, strict=True)
+        texts = [f"{cell.text} ({cell.kind})" if kind == "mixed" and cell.kind else cell.text for cell, kind in cells]
+        lines.append(_line([f"**{text}**" if row is table.total and text else text for text in texts]))
     caption = ", ".join(part for part in (table.caption, table.kind) if part)
     return [*lines, "", *([f"*{caption}*", ""] if caption else [])]
 
 
-def _line(texts: tuple[str, ...]) -> str:
+def _line(texts: Sequence[str]) -> str:
     return "| " + " | ".join(map(_escape, texts)) + " |"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -65,13 +66,13 @@ def accuracy(
 def confusion(matrices: dict[int, NDArray[np.float64]], classes: Sequence[str]) -> str:
     """Confusion matrices side by side: rows are the sent class, each row sums to 1."""
     columns = len(matrices)
-    with _figure(4.1 * columns + 0.5, 4.9, columns) as (figure, all_axes):
+    with _figure(3.75 * columns + 1.2, 4.75, columns) as (figure, all_axes):
         for index, (snr, axes) in enumerate(zip(sorted(matrices), np.atleast_1d(all_axes), strict=True)):
             axes.grid(visible=False)
             image = axes.imshow(matrices[snr], cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(f"{snr} dB", fontsize=11, fontweight="bold")
-            axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=6.3)
-            axes.set_yticks(range(len(classes)), classes if index == 0 else [""] * len(classes), fontsize=6.3)
+            axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=8)
+            axes.set_yticks(range(len(classes)), classes if index == 0 else [""] * len(classes), fontsize=8)
             axes.tick_params(length=0)
             axes.set_xlabel("recognised as")
             for side in axes.spines.values():
@@ -92,10 +93,11 @@ def trade(reuse: Sequence[int], cycles: Sequence[float], shares: dict[str, Seque
             right.plot(reuse, values, "-o", color=color, ms=4, lw=1.8, label=name)
         right.axhline(100, color=RED, lw=1.2, ls=(0, (4, 3)))
         right.annotate("board full", (reuse[-1], 100), (0, 4), textcoords="offset points", ha="right", color=RED)
-        right.set(xlabel="reuse factor", ylabel="share of the board, %", xscale="log", ylim=(0, None))
+        right.set(xlabel="reuse factor", ylabel="share of the board, %", xscale="log", yscale="log")
         right.legend(fontsize=8.5)
-        for axes in (left, right):
-            axes.set_xticks(list(reuse), [str(value) for value in reuse])
+        for axes, values in ((left, cycles), (right, [value for group in shares.values() for value in group])):
+            axes.set_xticks(*_marks(reuse))
+            axes.set_yticks(*_marks(_one_two_five(min(values), max(values))))
             axes.minorticks_off()
         return _svg(figure)
 
@@ -118,6 +120,24 @@ def shares(groups: dict[str, dict[str, float]]) -> str:
         axes.set(xlabel="share of the board's budget, %", xlim=(0, max(112.0, most * 1.1)))
         axes.legend(loc="lower right")
         return _svg(figure)
+
+
+def _marks(values: Sequence[float]) -> tuple[list[float], list[str]]:
+    """Ticks of a logarithmic axis and their labels, none where it would touch the one before."""
+    last, labels = 0.0, []
+    for value in values:
+        labels.append(f"{value:,.6g}" if value >= 1.6 * last else "")
+        last = value if labels[-1] else last
+    return list(values), labels
+
+
+def _one_two_five(low: float, high: float) -> list[float]:
+    """Powers of ten with their doubles and fives, from the last one below `low` to the first above `high`."""
+    start, end = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    grid = [step * 10.0**power for power in range(start, end + 1) for step in (1, 2, 5)]
+    below = max((value for value in grid if value <= low), default=grid[0])
+    above = min((value for value in grid if value >= high), default=grid[-1])
+    return [value for value in grid if below <= value <= above]
 
 
 @contextmanager

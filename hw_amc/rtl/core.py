@@ -135,7 +135,7 @@ def _latency(chain: Chain, entry: Entry, timing: Timing) -> int:
     """From the first sample's acceptance after reset to the first logit's, counted along the path."""
     lag = sum(block.lag for block in chain.blocks)
     last_slot = entry.first_slot(timing) + (entry.frame_len - 1 + lag) * timing.round_cycles
-    blocks = sum(block.latency for block in chain.blocks)
+    blocks = sum(block.latency(timing) for block in chain.blocks)
     return last_slot + entry.latency + blocks + chain.results.latency - entry.accept_cycle(timing)
 
 

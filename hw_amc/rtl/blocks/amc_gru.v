@@ -52,11 +52,11 @@ module amc_gru #(
         for (i = 0; i < CELLS; i = i + 1) begin : cells
             amc_gru_cell #(
                 .STATE(STATE), .GATE(GATE), .MZ(MZ), .MH(MH), .MX(MX), .SUM(SUM), .HB(HB), .XB(XB),
-                .PRODUCT(PRODUCT), .Z_SHIFT(Z_SHIFT), .C_SHIFT(C_SHIFT),
-                .C_Z(C_Z[i*SUM+:SUM]), .C_R(C_R[i*SUM+:SUM]), .C_H(C_H[i*HB+:HB]), .C_X(C_X[i*XB+:XB])
+                .PRODUCT(PRODUCT), .Z_SHIFT(Z_SHIFT), .C_SHIFT(C_SHIFT)
             ) gates (
                 .clk(clk),
                 .m_z(m_z[i*MZ+:MZ]), .m_r(m_r[i*MZ+:MZ]), .m_h(m_h[i*MH+:MH]), .m_x(m_x[i*MX+:MX]),
+                .c_z(C_Z[i*SUM+:SUM]), .c_r(C_R[i*SUM+:SUM]), .c_h(C_H[i*HB+:HB]), .c_x(C_X[i*XB+:XB]),
                 .h(h_matrix[i*STATE+:STATE]), .valid(flags_blend[1]), .h_next(h_next[i*STATE+:STATE])
             );
         end

@@ -2,7 +2,7 @@
 //   z, r = clip(round(m + bias + 1)), unsigned
 //   c    = clip(round((m_x << GATE) + r m_h)), biases inside
 //   h'   = round((c << GATE) + z (h - c)); it cannot overflow: z < 2^GATE, so h' lies between h and c
-// Biases, the one of the hard sigmoid and half an output LSB are in the constants C_*. Two multipliers, each with
+// Biases, the one of the hard sigmoid and half an output LSB are in the constants c_*. Two multipliers, each with
 // registers before, inside and behind it and an addend: one DSP block each.
 module amc_gru_cell #(
     parameter STATE = 8,
@@ -15,17 +15,17 @@ module amc_gru_cell #(
     parameter XB = 26,
     parameter PRODUCT = 28,
     parameter Z_SHIFT = 7,
-    parameter C_SHIFT = 15,
-    parameter [SUM-1:0] C_Z = 0,
-    parameter [SUM-1:0] C_R = 0,
-    parameter [HB-1:0] C_H = 0,
-    parameter [XB-1:0] C_X = 0
+    parameter C_SHIFT = 15
 ) (
     input              clk,
     input  [   MZ-1:0] m_z,     // x W + h U, gate z
     input  [   MZ-1:0] m_r,     // the same, gate r
     input  [   MH-1:0] m_h,     // h U, candidate
     input  [   MX-1:0] m_x,     // x W, candidate
+    input  [  SUM-1:0] c_z,
+    input  [  SUM-1:0] c_r,
+    input  [   HB-1:0] c_h,
+    input  [   XB-1:0] c_x,
     input  [STATE-1:0] h,       // the state that m_* were made from
     input              valid,   // eight cycles after m_*: this slot carries a sample
     output [STATE-1:0] h_next   // eight cycles after m_*, not yet registered; the old state if not valid
@@ -48,12 +48,12 @@ module amc_gru_cell #(
     amc_delay #(.WIDTH(STATE), .CYCLES(3)) delay_old (.clk(clk), .d(h5), .q(h8));
 
     always @(posedge clk) begin
-        sum_z <= {{(SUM - MZ) {m_z[MZ-1]}}, m_z} + C_Z;
-        sum_r <= {{(SUM - MZ) {m_r[MZ-1]}}, m_r} + C_R;
+        sum_z <= {{(SUM - MZ) {m_z[MZ-1]}}, m_z} + c_z;
+        sum_r <= {{(SUM - MZ) {m_r[MZ-1]}}, m_r} + c_r;
         r <= gate_r;
-        h1 <= {{(HB - MH) {m_h[MH-1]}}, m_h} + C_H;
+        h1 <= {{(HB - MH) {m_h[MH-1]}}, m_h} + c_h;
         h2 <= h1;
-        x1 <= {{(XB - MX - GATE) {m_x[MX-1]}}, m_x, {GATE{1'b0}}} + C_X;
+        x1 <= {{(XB - MX - GATE) {m_x[MX-1]}}, m_x, {GATE{1'b0}}} + c_x;
         x2 <= x1;
         x3 <= x2;
     end

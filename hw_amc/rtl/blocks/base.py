@@ -98,8 +98,6 @@ class Block(ABC):
     name: str
     channels: int
     fmt: FixedFormat
-    #: Cycles from the input's slot to the output's.
-    latency: int
     #: Slots of a context by which the last output follows the last input.
     lag: int = 0
     #: Cycles around the recurrent loop; 0 without one.
@@ -112,6 +110,10 @@ class Block(ABC):
     @abstractmethod
     def emit(self, source: Wires, timing: Timing) -> str:
         """Declarations and instances for the core's module."""
+
+    @abstractmethod
+    def latency(self, timing: Timing) -> int:
+        """Cycles from the input's slot to the output's."""
 
     @abstractmethod
     def files(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from hw_amc.fixed import FixedFormat, requantize
 from hw_amc.rtl.adders import integer_format
 from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix
+from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.verilog import instance, library, packed, vector
 
 
@@ -92,8 +93,7 @@ class QuantizeBlock(Block):
     def fmt(self) -> FixedFormat:  # type: ignore[override]
         return self.requantize.fmt or self.requantize.sum_fmt
 
-    @property
-    def latency(self) -> int:  # type: ignore[override]
+    def latency(self, timing: Timing) -> int:
         return self.requantize.latency
 
     def emit(self, source: Wires, timing: Timing) -> str:
@@ -101,7 +101,7 @@ class QuantizeBlock(Block):
         return "\n".join(
             [
                 declare(out, timing),
-                flags_delay(f"{self.name}_time", source.flags, out.flags, timing, self.latency),
+                flags_delay(f"{self.name}_time", source.flags, out.flags, timing, self.latency(timing)),
                 self.requantize.emit(self.name, source.data, out.data),
             ]
         )
@@ -113,7 +113,7 @@ class QuantizeBlock(Block):
         return self.requantize.model(x)
 
     def cost(self, timing: Timing) -> Cost:
-        return self.requantize.cost() + delay_cost(timing.ctx_bits + 4, self.latency)
+        return self.requantize.cost() + delay_cost(timing.ctx_bits + 4, self.latency(timing))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class LinearBlock(Block):
     name: str
     channels: int
     taps: int
-    matrix: Matrix
+    matrix: Matrix | SerialMatrix
     #: Format of one tap's product and of the sum over taps.
     product_fmt: FixedFormat
     requantize: Requantize
@@ -144,8 +144,7 @@ class LinearBlock(Block):
     def lag(self) -> int:  # type: ignore[override]
         return self.ahead
 
-    @property
-    def latency(self) -> int:  # type: ignore[override]
+    def latency(self, timing: Timing) -> int:
         return self.matrix.depth + (2 if self.taps > 1 else 0) + self.requantize.latency
 
     def emit(self, source: Wires, timing: Timing) -> str:
@@ -154,10 +153,10 @@ class LinearBlock(Block):
         text = [
             declare(out, timing),
             f"    wire {vector(products)} {name}_products;",
-            instance(self.matrix.name, f"{name}_matrix", {}, {"clk": "clk", "x": source.data, "y": f"{name}_products"}),
+            self.matrix.instantiate(f"{name}_matrix", f"{source.flags}[0]", source.data, f"{name}_products"),
         ]
         if self.taps == 1:
-            text.append(flags_delay(f"{name}_time", source.flags, out.flags, timing, self.latency))
+            text.append(flags_delay(f"{name}_time", source.flags, out.flags, timing, self.latency(timing)))
             text.append(self.requantize.emit(f"{name}_round", f"{name}_products", out.data))
             return "\n".join(text)
         flags = f"[{timing.ctx_bits + 3}:0]"
@@ -197,7 +196,7 @@ class LinearBlock(Block):
         files = library("amc_requantize", "amc_round_saturate", "amc_flags", "amc_delay")
         if self.taps > 1:
             files |= library("amc_conv_state", "amc_context_state")
-        return files | {f"{self.matrix.name}.v": self.matrix.emit()}
+        return files | self.matrix.files()
 
     def model(self, x: NDArray[Any]) -> Tensor:
         products = self.matrix.graph.model(x).reshape(len(x), self.taps, self.channels)
@@ -210,7 +209,7 @@ class LinearBlock(Block):
         return self.requantize.model(total)
 
     def cost(self, timing: Timing) -> Cost:
-        cost = self.matrix.cost() + self.requantize.cost() + delay_cost(timing.ctx_bits + 4, self.latency)
+        cost = self.matrix.cost() + self.requantize.cost() + delay_cost(timing.ctx_bits + 4, self.latency(timing))
         if self.taps > 1:
             bits = self.channels * self.requantize.source.bits
             cost += memory_cost(bits * (self.taps - 1), timing.contexts)

@@ -9,11 +9,12 @@ from functools import cached_property
 
 from hw_amc.rtl.adders import Adder, AdderGraph, Output
 from hw_amc.rtl.blocks.base import Cost
-from hw_amc.rtl.verilog import extended, vector
+from hw_amc.rtl.verilog import extended, instance, vector
 
 _HEADER = """\
-// {name}: y = x * matrix, {inputs} inputs, {outputs} outputs, {adders} adders in {levels} levels; y follows x by {depth} cycles.
-// Generated from the adder graph: x<i> is an input, n<i> an adder, _d<j> its value j cycles later.
+// {name}: y = x * matrix, {inputs} inputs, {outputs} outputs, {adders} adders in {levels} levels.
+// y follows x by {depth} cycles. Generated from the adder graph: x<i> is an input, n<i> an adder, _d<j> its
+// value j cycles later.
 /* verilator lint_off UNUSEDSIGNAL */  // rows and bits that no column needs
 module {name} (
     input  clk,
@@ -36,6 +37,14 @@ class Matrix:
     def depth(self) -> int:
         """Cycles from inputs to outputs."""
         return -(-self.graph.depth // self.cut)
+
+    def instantiate(self, label: str, start: str, x: str, y: str) -> str:
+        """Text of the instance; it takes an x in every cycle, whatever `start`."""
+        return instance(self.name, label, {}, {"clk": "clk", "x": x, "y": y})
+
+    def files(self) -> dict[str, str]:
+        """The module."""
+        return {f"{self.name}.v": self.emit()}
 
     @cached_property
     def _offsets(self) -> list[int]:

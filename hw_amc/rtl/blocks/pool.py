@@ -21,7 +21,6 @@ class PoolBlock(Block):
 
     node: ir.AvgPool1d | ir.MaxPool1d
     source_fmt: FixedFormat
-    latency = 2
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -34,6 +33,9 @@ class PoolBlock(Block):
     @property
     def fmt(self) -> FixedFormat:  # type: ignore[override]
         return self.node.fmt
+
+    def latency(self, timing: Timing) -> int:
+        return 2
 
     def emit(self, source: Wires, timing: Timing) -> str:
         out = self.output()

@@ -97,7 +97,7 @@ module amc_shell #(
     wire        saturated;
     wire        word_valid;
     wire        taken = s_axis_tvalid && s_axis_tready;
-    wire        busy  = taken || word_valid || mid_frame || in_flight != 16'd0;
+    wire        busy  = !data_rst && (taken || word_valid || mid_frame || in_flight != 16'd0);
 
     amc_registers #(
         .MAGIC(MAGIC), .VERSION(VERSION), .DIGEST_LO(DIGEST_LO), .DIGEST_HI(DIGEST_HI), .FRAME_LEN(FRAME_LEN),
@@ -117,7 +117,8 @@ module amc_shell #(
         .busy(busy), .resetting(data_rst), .mid_frame(mid_frame), .padding(padding),
         .input_waits(s_axis_tvalid && !s_axis_tready), .output_waits(m_axis_tvalid && !m_axis_tready),
         .in_flight(in_flight),
-        .frames_in_event(frame_in), .frames_out_event(result_sent), .framing_errors_event(framing_error),
+        .frames_in_event(frame_in), .frames_out_event(result_sent),
+        .framing_errors_event(framing_error && !data_rst),
         .saturated_event(saturated), .cycles_busy_event(busy),
         .cycles_stalled_event(m_axis_tvalid && !m_axis_tready)
     );
@@ -136,7 +137,7 @@ module amc_shell #(
     wire        in_tag_ready;
 
     assign s_axis_tready = slice_ready && enable && !data_rst;
-    assign frame_in      = in_tag_valid && in_tag_ready;
+    assign frame_in      = in_tag_valid && in_tag_ready && !data_rst;
 
     amc_shell_skid #(.WIDTH(33)) slice (
         .clk(aclk), .rst(data_rst), .in_data({s_axis_tlast, s_axis_tdata}), .in_valid(taken), .in_ready(slice_ready),
@@ -169,7 +170,7 @@ module amc_shell #(
     assign sample_ready  = wide_ready;
     assign core_s_tvalid = quantized_valid;
     assign core_s_tdata  = {q_field, i_field};
-    assign saturated     = quantized_valid && core_s_tready && quantized_real && (i_saturated || q_saturated);
+    assign saturated     = !data_rst && quantized_valid && core_s_tready && quantized_real && (i_saturated || q_saturated);
 
     amc_shell_quantize #(.BITS(INPUT_BITS), .SHIFT(SHIFT)) quantize_i (
         .clk(aclk), .input_shift(input_shift), .raw(sample[15:0]), .load_wide(load_wide),

@@ -19,7 +19,7 @@ module amc_shell_results #(
     input  wire        new_packet,
     output reg  [31:0] m_tdata,
     output reg         m_tlast,
-    output reg         m_tvalid,
+    output wire        m_tvalid,
     input  wire        m_tready,
     output wire        result_sent  // a result's last word is taken
 );
@@ -46,14 +46,17 @@ module amc_shell_results #(
     reg  [7:0]  sequence_number;
     reg  [31:0] sent_results;
     reg         m_result_end;
+    reg         m_full;
 
     wire [INDEX_BITS-1:0] logit_index = out_index[INDEX_BITS-1:0] - {{(INDEX_BITS-1){1'b0}}, 1'b1};
     wire        at_head    = out_index == 9'd0;
     wire        at_end     = out_index == LOGIT_LAST + 9'd1;
     wire        packet_end = sent_results + 32'd1 >= frames_per_packet;
-    wire        load       = (!m_tvalid || m_tready) && full[out_bank] && (tag_valid || !at_head);
+    wire        load       = (!m_full || m_tready) && full[out_bank] && (tag_valid || !at_head);
 
     assign tag_ready   = load && at_head;
+    // Nothing leaves while reset is at work, not even what reset has yet to clear.
+    assign m_tvalid    = m_full && !rst;
     assign result_sent = m_tvalid && m_tready && m_result_end;
 
     always @(posedge clk) begin
@@ -69,8 +72,8 @@ module amc_shell_results #(
                 in_bank       <= !in_bank;
             end
         end
-        if (!m_tvalid || m_tready)
-            m_tvalid <= load;
+        if (!m_full || m_tready)
+            m_full <= load;
         if (load) begin
             m_tdata      <= at_head ? {7'd0, tag_broken, sequence_number, tag_channel, class_of[out_bank]}
                                     : bank[{out_bank, logit_index}];
@@ -94,7 +97,7 @@ module amc_shell_results #(
             out_index       <= 9'd0;
             sequence_number <= 8'd0;
             sent_results    <= 32'd0;
-            m_tvalid        <= 1'b0;
+            m_full          <= 1'b0;
         end
     end
 endmodule

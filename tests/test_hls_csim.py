@@ -1,0 +1,240 @@
+"""C simulation equals golden in every layer, on both builds; and a changed bit does not go unnoticed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import deployed
+import numpy as np
+import pytest
+
+from hw_amc import compare, golden, hls, tools
+from hw_amc.config import LayerHls
+from hw_amc.errors import ConfigError, DataError, Mismatch, ToolFailed, ToolMissing
+from hw_amc.graph import Graph
+from hw_amc.hls import csim
+from hw_amc.hls.interface import network_name
+
+pytest.importorskip("hls4ml")
+
+PART = "xc7z020clg400-1"
+FOUR_BITS = {
+    "input_quant": {"bits": 6},
+    "gru": {
+        "kernel_bits": 4,
+        "recurrent_bits": 4,
+        "bias_bits": 6,
+        "state_bits": 6,
+        "candidate_bits": 6,
+        "gate_bits": 6,
+    },
+    "gru_relu": {"bits": 4},
+    "conv1": {"kernel_bits": 4},
+    "conv2": {"kernel_bits": 4, "bias_bits": 12},
+}
+WIDE = {
+    "input_quant": {"bits": 12},
+    "gru": {"state_bits": 12, "candidate_bits": 12, "gate_bits": 10, "recurrent_bits": 12, "kernel_bits": 12},
+    "gru_relu": {"bits": 12},
+    "conv1": {"kernel_bits": 12},
+}
+#: Both forms of packing (below and above the fan-in), and tables at reuse factor 1.
+PACKED = {
+    "gru": LayerHls(reuse_factor=3),
+    "gru_affine": LayerHls(reuse_factor=2),
+    "conv1": LayerHls(reuse_factor=9),
+    "conv2": LayerHls(reuse_factor=240),
+    "head": LayerHls(reuse_factor=1, strategy="Resource"),
+}
+SHARED = {"gru": LayerHls(reuse_factor=18), "conv1": LayerHls(reuse_factor=36), "head": LayerHls(reuse_factor=5)}
+FRAMES = deployed.wire_frames(7)
+
+
+@dataclass
+class Case:
+    folder: Path
+    graph: Graph
+    tensors: dict[str, Any]
+
+    @property
+    def layers(self) -> list[str]:
+        return list(self.tensors)
+
+    def simulate(self, flavour: str, folder: Path | None = None) -> int:
+        got = csim.build(folder or self.folder, flavour).run(FRAMES, self.layers, workers=1)
+        return compare.require_equal(self.graph, ("golden", flavour), self.tensors, got)
+
+    def changed(self, folder: Path, file: str, old: str, new: str) -> Path:
+        """Copy the project with one piece of text changed."""
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("csim"))
+        text = (folder / file).read_text()
+        assert old in text
+        (folder / file).write_text(text.replace(old, new, 1))
+        return folder
+
+
+def make(folder: Path, fill: str, backend: str = "Vitis", formats=None, layers=None) -> Case:
+    model, graph = deployed.build(fill, folder / "weights.h5", formats)
+    tensors = golden.run(graph, FRAMES, [node.name for node in graph.nodes[1:]])
+    target = hls.Target(backend, PART, 10.0, layers or {})
+    project = hls.build_project(model, graph, target, FRAMES[:2], {k: v[:2] for k, v in tensors.items()})
+    project.write(folder / "project")
+    return Case(folder / "project", graph, tensors)
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return make(tmp_path_factory.mktemp("hls"), "random")
+
+
+@pytest.mark.parametrize(
+    ("backend", "fill", "formats", "layers"),
+    [("Vitis", "alternating", WIDE, None), ("Vivado", "random", None, PACKED)],
+    ids=["Vitis, 12 bit", "Vivado, packed"],
+)
+def test_both_builds_equal_golden_in_every_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, fill: str, formats, layers
+) -> None:
+    monkeypatch.setitem(csim.FLAVOURS, "ap_fixed", ("-O0", *csim.FLAVOURS["ap_fixed"][1:]))
+    case = make(tmp_path, fill, backend, formats, layers)
+    integers = len(FRAMES) * sum(int(np.prod(case.graph[name].shape)) for name in case.layers)
+    assert case.simulate("native") == integers
+    assert case.simulate("ap_fixed") == integers
+
+
+@pytest.mark.parametrize(
+    ("fill", "formats", "layers"),
+    [
+        ("largest", None, None),
+        ("smallest", WIDE, SHARED),
+        ("zero", None, PACKED),
+        ("ties", FOUR_BITS, None),
+        ("sparse", FOUR_BITS, SHARED),
+    ],
+    ids=["largest", "smallest", "zero", "ties", "sparse"],
+)
+def test_native_equals_golden_on_adversarial_weights(tmp_path: Path, fill: str, formats, layers) -> None:
+    assert make(tmp_path, fill, "Vivado", formats, layers).simulate("native")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [None, PACKED, SHARED], ids=["literal", "packed", "shared"])
+@pytest.mark.parametrize("formats", [None, FOUR_BITS, WIDE], ids=["8 bit", "4 bit", "12 bit"])
+@pytest.mark.parametrize("fill", deployed.FILLS)
+@pytest.mark.parametrize("backend", ["Vivado", "Vitis"])
+def test_every_combination(tmp_path: Path, backend: str, fill: str, formats, layers) -> None:
+    case = make(tmp_path, fill, backend, formats, layers)
+    assert case.simulate("native") == case.simulate("ap_fixed")
+
+
+CODE = "firmware/nnet_utils/nnet_code_gen.h"
+
+
+def _first_weight(case: Case) -> tuple[str, str]:
+    """A literal of the second convolution, and the same with its lowest bit changed."""
+    lines = (case.folder / CODE).read_text().split("void conv2_product")[1]
+    term = lines[lines.index("mac(a,") :].split(";")[0]
+    head, weight = term.rstrip(")").rsplit(" ", 1)
+    return f"{term};", f"{head} {int(weight) ^ 1});"
+
+
+@pytest.mark.parametrize("what", ["weight", "rounding", "shift"])
+def test_one_changed_bit_is_found_and_its_layer_named(case: Case, tmp_path: Path, what: str) -> None:
+    file, old, new, layer = {
+        "weight": (CODE, *_first_weight(case), "conv2"),
+        "rounding": ("firmware/parameters.h", "0,AP_RND_CONV,AP_SAT> gate_t", "0,AP_TRN,AP_SAT> gate_t", "gru"),
+        "shift": (CODE, " * 128);", " * 64);", "gru"),
+    }[what]
+    folder = case.changed(tmp_path / "changed", file, old, new)
+    with pytest.raises(Mismatch, match=rf"layer {layer}, frame \d+, step \d+, channel \d+: golden -?\d+, native -?\d+"):
+        case.simulate("native", folder)
+
+
+def test_a_changed_rounding_of_a_result_type_is_found(case: Case, tmp_path: Path) -> None:
+    """Half up instead of half to even differs on ties only."""
+    types = (case.folder / "firmware/defines.h").read_text().splitlines()
+    line = next(line for line in types if "ap_ufixed" in line and " 6*1>" in line)
+    folder = case.changed(tmp_path / "changed", "firmware/defines.h", line, line.replace("AP_RND_CONV", "AP_RND"))
+    with pytest.raises(Mismatch, match="layer gru_relu"):
+        case.simulate("native", folder)
+
+
+def test_the_build_is_cached_by_its_text(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = csim.build(case.folder, "native").library
+    real = tools.run
+
+    def only_version(args, *rest, **options):
+        assert "--version" in args, "compiled again"
+        return real(args, *rest, **options)
+
+    monkeypatch.setattr(tools, "run", only_version)
+    assert csim.build(case.folder, "native").library == library
+    folder = case.changed(tmp_path / "changed", CODE, *_first_weight(case))
+    with pytest.raises(AssertionError, match="compiled again"):
+        csim.build(folder, "native")
+
+
+def test_frames_are_shared_by_processes_and_progress_is_told(case: Case) -> None:
+    simulator = csim.build(case.folder, "native")
+    frames = np.tile(FRAMES, (10, 1, 1))
+    done: list[int] = []
+    got = simulator.run(frames, ["gru", "head"], workers=2, progress=done.append)
+    assert sorted(done) == [6, 32, 32]
+    for name, tensor in got.items():
+        np.testing.assert_array_equal(tensor, np.tile(case.tensors[name], (10, *[1] * (tensor.ndim - 1))))
+    assert got["gru"].dtype == np.int32
+    assert list(simulator.run(frames[:1])) == ["head"]
+    assert simulator.run(frames[:0])["head"].shape == (0, 5)
+
+
+def test_the_input_quantiser_is_the_shells_and_can_be_traced(case: Case) -> None:
+    got = csim.build(case.folder, "native").run(FRAMES, ["input_quant"])
+    np.testing.assert_array_equal(got["input_quant"], case.tensors["input_quant"])
+
+
+def test_bad_frames_and_names_are_refused(case: Case) -> None:
+    simulator = csim.build(case.folder, "native")
+    with pytest.raises(ConfigError, match="no layer 'gru2'; it has input_quant, gru,"):
+        simulator.run(FRAMES, ["gru2"])
+    with pytest.raises(DataError, match=r"integers \(n, 16, 2\), not float64"):
+        simulator.run(FRAMES / 2.0)
+    with pytest.raises(DataError, match=r"integers \(n, 16, 2\), not int16 \(7, 8, 2\)"):
+        simulator.run(FRAMES[:, :8])
+    with pytest.raises(DataError, match=r"outside the wire format s16\.14"):
+        simulator.run(FRAMES.astype(np.int32) * 2)
+    with pytest.raises(ConfigError, match="unknown C simulation 'float'; choose from ap_fixed, native"):
+        csim.build(case.folder, "float")
+
+
+def test_no_compiler_is_told_with_the_mend(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ToolMissing, match=r"g\+\+ is not on PATH; .*apt-get install g\+\+"):
+        csim.build(case.folder, "native")
+
+
+def test_a_crash_is_a_failure(case: Case, tmp_path: Path) -> None:
+    twice = "(results.read(), results.read());"
+    folder = case.changed(tmp_path / "changed", "firmware/hw_amc_core.cpp", "results.read();", twice)
+    with pytest.raises(ToolFailed, match="crashed \\(SIGABRT\\)"):
+        csim.build(folder, "native").run(FRAMES)
+
+
+def test_the_bench_compares_every_layer_and_names_the_first_difference(case: Case, tmp_path: Path) -> None:
+    folder = case.changed(tmp_path / "bench", "tb_data/logits.dat", "", "")
+    sources = ["hw_amc_test.cpp", "firmware/hw_amc_core.cpp", f"firmware/{network_name(case.graph)}.cpp"]
+    flags = ["-O0", "-std=c++14", "-w", "-fwrapv", "-Ifirmware/ap_types", "-Ifirmware", "-I.", "-DHW_AMC_TRACE_LAYERS"]
+    tools.run(["g++", *flags, *sources, "-o", folder / "bench"], folder)
+    said = tools.run([folder / "bench"], folder)
+    assert "gru: 0 of 192 integers differ\n" in said
+    assert said.endswith("PASS: 2 frames\n")
+    path = folder / "tb_data" / "conv1.dat"
+    first, *others = path.read_text().split(" ")
+    path.write_text(" ".join([str(int(first) + 1), *others]))
+    with pytest.raises(ToolFailed, match="exit code 1"):
+        tools.run([folder / "bench"], folder, log=folder / "log")
+    said = (folder / "log").read_text()
+    assert f"MISMATCH: layer conv1 frame 0 index 0: expected {int(first) + 1}, got {first}\n" in said
+    assert said.endswith("FAIL\n")
