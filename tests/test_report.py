@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import re
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -8,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import gru_cnn_graph
+from rich.console import Console
 
-from hw_amc import report
+from hw_amc import estimate, report
 from hw_amc.config import HlsSettings, load_board
 from hw_amc.errors import ConfigError, DataError
 
@@ -162,3 +165,84 @@ def test_layers_section_fits_and_adds_up(graph, board, tmp_path):
     assert gru["formats"]["output"] == "s8.7"
     assert gru["kind"]["lut"] == "estimated"
     assert gru["kind"]["nonzeros"] == "measured"
+
+
+@pytest.fixture
+def build(graph, board, tmp_path):
+    folder = tmp_path / "a_model" / "build"
+    graph.save(folder.parent)
+    estimated = estimate.hls(graph, HlsSettings(), board)
+    report.merge(
+        folder,
+        {
+            "model": report.model_section(graph),
+            "layers": report.layers_section(graph, HlsSettings(), board),
+            "csim": {"ap_fixed": CSIM},
+            "estimate": {"hls": estimated.section("make hls", estimate.sweep(graph, HlsSettings(), board, [1, 2, 6]))},
+            "not_run": {"hls.csynth": {"reason": "vitis_hls <is> not on PATH", "command": "make hls"}},
+            "steps": {"csim": {"seconds": 12.6, "command": "make hls", "kind": "measured"}},
+        },
+    )
+    return folder
+
+
+def chapter_titles(folder):
+    page = (folder / "report.md").read_text()
+    return [line[3:] for line in page.splitlines() if line.startswith("## ")]
+
+
+def test_pages_say_what_is_there_and_leave_out_the_rest(build):
+    markdown, html = report.write_pages(build, "a model")
+    assert chapter_titles(build) == [
+        "What was proven",
+        "Layer by layer",
+        "What a reuse factor would cost",
+        "What it takes of the board",
+        "How long each step took",
+    ]
+    text, page = markdown.read_text(), html.read_text()
+    assert "Equal in every integer, on up to 64 frames." in text
+    assert "Equal in every integer, on up to 64 frames." in page
+    assert "vitis_hls &lt;is&gt; not on PATH" in page
+    for picture in ("reuse", "resources"):
+        assert f"report_pictures/{picture}.svg" in text
+        assert (build / "report_pictures" / f"{picture}.svg").read_text().startswith("<?xml")
+    # One file that works offline: nothing is fetched.
+    assert page.count("data:image/svg+xml;base64,") == 2
+    assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_pages_show_accuracy_with_the_published_points_apart(build, graph):
+    classes = len(graph.classes[0])
+    accuracy = {"accuracy": {"-10": 0.3, "0": 0.5, "10": 0.91}, "at_least_10_db": 0.91, "average": 0.57}
+    confusion = {"10": (10 * np.eye(classes) + 1).tolist()}
+    document = {**accuracy, "eval_set": {"frames": 960}, "confusion": confusion, "kind": "measured"}
+    (build.parent / "accuracy.json").write_text(json.dumps(document))
+    report.merge(build, {"model": {"name": "gru_cnn_x", "command": "x"}})
+    text = report.write_pages(build, "a model")[0].read_text()
+    assert "91.0 % at 10 dB and above" in text
+    assert "84.6 % at 10 dB" in text
+    assert "| C = 80, sparsity 0.7, 8 bit | 8,210 | 60.88 % | 95.95 % | 8.2 kB |" in text
+    assert "(real data), published" in text
+
+
+def test_a_mismatch_is_the_headline(build):
+    report.merge(build, {"csim": {"native": {**CSIM, "mismatches": 3}}})
+    text = report.write_pages(build, "a model")[0].read_text()
+    assert "**Not equal: golden = C-simulation (native integers) fails in 3 places.**" in text
+
+
+def test_an_empty_report_gives_an_empty_page(tmp_path):
+    markdown, _ = report.write_pages(tmp_path / "build", "nothing yet")
+    assert "Nothing has been compared yet." in markdown.read_text()
+    assert chapter_titles(tmp_path / "build") == []
+
+
+def test_summary_in_the_terminal(build):
+    console = Console(width=200, record=True, file=io.StringIO())
+    report.print_summary(console, report.load(build))
+    text = console.export_text()
+    assert "Equal in every integer, on up to 64 frames." in text
+    assert "not run: hls.csynth: vitis_hls <is> not on PATH" in text
+    assert "gru_affine" in text
+    assert "HLS estimate, pynq-z2" in text
