@@ -32,7 +32,7 @@ FOUR_BITS = {
         "gate_bits": 6,
     },
     "gru_relu": {"bits": 4},
-    "conv1": {"kernel_bits": 4},
+    "conv1": {"kernel_bits": 4, "bias_bits": 8},
     "conv2": {"kernel_bits": 4, "bias_bits": 12},
 }
 WIDE = {
@@ -85,6 +85,15 @@ def make(folder: Path, fill: str, backend: str = "Vitis", formats=None, layers=N
     return Case(folder / "project", graph, tensors)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_builds():
+    """Optimise less: these networks run for milliseconds."""
+    flavours = {"ap_fixed": ("-O0", *csim.FLAVOURS["ap_fixed"][1:]), "native": ("-O1", *csim.FLAVOURS["native"][1:])}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csim, "FLAVOURS", flavours)
+        yield
+
+
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return make(tmp_path_factory.mktemp("hls"), "random")
@@ -95,10 +104,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     [("Vitis", "alternating", WIDE, None), ("Vivado", "random", None, PACKED)],
     ids=["Vitis, 12 bit", "Vivado, packed"],
 )
-def test_both_builds_equal_golden_in_every_layer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, fill: str, formats, layers
-) -> None:
-    monkeypatch.setitem(csim.FLAVOURS, "ap_fixed", ("-O0", *csim.FLAVOURS["ap_fixed"][1:]))
+def test_both_builds_equal_golden_in_every_layer(tmp_path: Path, backend: str, fill: str, formats, layers) -> None:
     case = make(tmp_path, fill, backend, formats, layers)
     integers = len(FRAMES) * sum(int(np.prod(case.graph[name].shape)) for name in case.layers)
     assert case.simulate("native") == integers
@@ -134,11 +140,12 @@ CODE = "firmware/nnet_utils/nnet_code_gen.h"
 
 
 def _first_weight(case: Case) -> tuple[str, str]:
-    """A literal of the second convolution, and the same with its lowest bit changed."""
-    lines = (case.folder / CODE).read_text().split("void conv2_product")[1]
-    term = lines[lines.index("mac(a,") :].split(";")[0]
-    head, weight = term.rstrip(")").rsplit(" ", 1)
-    return f"{term};", f"{head} {int(weight) ^ 1});"
+    """The second convolution's text up to its first literal, and the same with the literal's lowest bit changed."""
+    text = (case.folder / CODE).read_text()
+    begin = text.index("void conv2_product")
+    end = text.index(");", text.index("mac(a,", begin))
+    head, weight = text[begin:end].rsplit(" ", 1)
+    return f"{head} {weight});", f"{head} {int(weight) ^ 1});"
 
 
 @pytest.mark.parametrize("what", ["weight", "rounding", "shift"])
@@ -238,3 +245,23 @@ def test_the_bench_compares_every_layer_and_names_the_first_difference(case: Cas
     said = (folder / "log").read_text()
     assert f"MISMATCH: layer conv1 frame 0 index 0: expected {int(first) + 1}, got {first}\n" in said
     assert said.endswith("FAIL\n")
+
+
+@pytest.mark.slow
+def test_the_committed_network_equals_golden_on_full_frames(tmp_path: Path) -> None:
+    from hw_amc import models
+
+    folder = Path(__file__).parents[1] / "hls_projects" / "gru_cnn_sparse07"
+    graph = Graph.load(folder)
+    rng = np.random.default_rng(2)
+    frames = rng.normal(0, 6000, (32, *graph.input.shape)).clip(-(1 << 15), (1 << 15) - 1).astype(np.int16)
+    tensors = golden.run(graph, frames, [node.name for node in graph.nodes[1:]])
+    model = models.load_deployed(folder / "weights.h5")
+    project = hls.build_project(
+        model, graph, hls.Target("Vivado", PART, 10.0), frames[:1], {"head": tensors["head"][:1]}
+    )
+    project.write(tmp_path)
+    for flavour, count in (("native", 32), ("ap_fixed", 2)):
+        wanted = {name: tensor[:count] for name, tensor in tensors.items()}
+        got = csim.build(tmp_path, flavour).run(frames[:count], list(wanted))
+        compare.require_equal(graph, ("golden", flavour), wanted, got)
