@@ -1,0 +1,6 @@
+"""`python -m hw_amc`: the command line."""
+
+from hw_amc.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The main road through its real entry point, on a small network: every step, resumed, broken, and locked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import deployed
+import numpy as np
+import pytest
+
+from hw_amc import cli, models
+from hw_amc.files import exclusive
+
+ROOT = Path(__file__).parents[1]
+SPEC = replace(deployed.SMALL, classes=24, frame_len=32)
+FRAMES = "5"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with one small trained model, whose road was gone once."""
+    root = tmp_path_factory.mktemp("root")
+    shutil.copytree(ROOT / "boards", root / "boards", ignore=shutil.ignore_patterns("notebooks"))
+    folder = root / "hls_projects" / "small"
+    folder.mkdir(parents=True)
+    (folder / "project.toml").write_text("[hls.layers.gru]\nreuse_factor = 1\n")
+    rng = np.random.default_rng(5)
+    model = models.build_deployed(SPEC)
+    for layer in model.layers:
+        layer.set_weights([deployed.FILLS["sparse"](rng, w.shape).astype(np.float32) for w in layer.get_weights()])
+    models.save_deployed(model, folder / "weights.h5")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HW_AMC_ROOT", str(root))
+        run("graph", "small", "--update")
+        run("hls", "small", "--frames", FRAMES)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _use_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HW_AMC_ROOT", str(root))
+
+
+def run(*arguments: str) -> int:
+    """Exit code of the command line."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(list(arguments))
+    return int(stopped.value.code or 0)
+
+
+def report(root: Path) -> dict:
+    return json.loads((root / "hls_projects" / "small" / "build" / "report.json").read_text())
+
+
+def test_every_step_left_its_result(root: Path) -> None:
+    found = report(root)
+    assert found["csim"]["ap_fixed"]["mismatches"] == 0
+    assert found["csim"]["ap_fixed"]["frames"] == int(FRAMES)
+    assert found["csim"]["ap_fixed"]["integers"] == found["golden"]["integers"] > 0
+    assert found["model"]["nonzeros"] < found["model"]["parameters"]
+    assert {layer["name"] for layer in found["layers"]} >= {"gru", "conv1", "conv2", "head"}
+    assert set(found["steps"]) == {"graph", "golden", "project", "csim", "vendor", "report"}
+    build = root / "hls_projects" / "small" / "build"
+    assert "small" in (build / "report.html").read_text()
+    assert (build / "report.md").is_file()
+
+
+def test_without_a_vendor_tool_one_line_says_so(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("hls", "small", "--frames", FRAMES, "--start", "vendor", "--stop", "vendor") == 0
+    assert "not on PATH" in capsys.readouterr().out
+    assert "hls" in report(root)["not_run"]
+
+
+def test_the_long_regression_runs_the_native_build(root: Path) -> None:
+    assert run("csim", "small", "--frames", "70") == 0
+    assert report(root)["csim"]["native"]["frames"] == 70
+    assert report(root)["csim"]["native"]["mismatches"] == 0
+
+
+def test_one_step_can_be_run_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("hls", "small", "--frames", FRAMES, "--start", "golden", "--stop", "golden") == 0
+    said = capsys.readouterr().out
+    assert "golden" in said
+    assert "csim     " not in said
+
+
+def test_other_weights_than_the_graphs_are_an_error(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / "hls_projects" / "small" / "graph.json"
+    whole = path.read_text()
+    path.write_text(whole.replace('"weights_digest": "', '"weights_digest": "00'))
+    try:
+        assert run("hls", "small") == 7
+    finally:
+        path.write_text(whole)
+    assert "made from other weights" in capsys.readouterr().err
+
+
+def test_a_graph_that_is_not_the_weights_is_an_error(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = root / "hls_projects" / "small"
+    saved = {name: (folder / name).read_bytes() for name in ("graph.json", "graph.npz")}
+    from hw_amc.graph import Graph
+
+    graph = Graph.load(folder)
+    conv = graph["conv1"]
+    kernel = conv.arrays()["kernel"].copy()
+    kernel[0, 0, 0] ^= 1
+    graph.replace_node(replace(conv, kernel=kernel)).save(folder)  # type: ignore[call-arg]
+    try:
+        assert run("hls", "small") == 7
+    finally:
+        for name, data in saved.items():
+            (folder / name).write_bytes(data)
+    assert "is not what weights.h5" in capsys.readouterr().err
+
+
+def test_a_changed_kernel_fails_and_names_the_layer(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One bit of one weight in the generated C++: the comparison finds it and the exit code says so."""
+    firmware = root / "hls_projects" / "small" / "build" / "vitis" / "pynq-z2" / "firmware"
+    code = firmware / "nnet_utils" / "nnet_code_gen.h"
+    text = code.read_text()
+    start = text.index("void conv1_product(")
+    found = re.compile(r"mac\(a, x\[\d+\], (-?\d+)\)").search(text, start)
+    assert found is not None
+    code.write_text(text[: found.start(1)] + str(int(found[1]) ^ 1) + text[found.end(1) :])
+    try:
+        assert run("hls", "small", "--frames", FRAMES, "--start", "csim", "--stop", "csim") == 6
+    finally:
+        code.write_text(text)
+    said = capsys.readouterr().err
+    assert "layer conv1, frame " in said
+    assert "Keras " in said
+    assert "C-sim (ap_fixed) " in said
+
+
+def test_a_second_run_on_the_same_model_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with exclusive(root / "hls_projects" / "small" / "build", "another"):
+        assert run("hls", "small") == 2
+    assert "already running" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["hls", "gru_cnn_spars07"], 2, "did you mean gru_cnn_sparse07"),
+        (["hls", "small", "--board", "pynq-z9"], 2, "did you mean pynq-z"),
+        (["hls", "small", "--start", "synth"], 2, "the steps are graph, golden"),
+        (["hls", "small", "--start", "csim", "--stop", "graph"], 2, "comes behind"),
+        (["hls", "gru_cnn_c40"], 7, "hw-amc train gru_cnn_c40"),
+        (["csim", "small", "--backend", "Vivado"], 7, "run `hw-amc hls small` first"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == code
+    said = capsys.readouterr().err.strip()
+    assert message in said
+    assert "\n" not in said
+
+
+def test_help_is_fast_and_complete() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "hw_amc", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    for command in ("hls", "csim", "graph", "train", "estimate", "report", "data", "models"):
+        assert command in done.stdout
+    assert "tensorflow" not in done.stderr
+    assert "hls4ml" not in done.stderr
