@@ -1,0 +1,156 @@
+"""Runs the cocotb benches of sim/ on an accelerator, in Verilator or Icarus."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc import tools
+from hw_amc.cosim.simulators import Simulator, environment
+from hw_amc.errors import Mismatch, ToolFailed
+from hw_amc.graph import Graph
+from hw_amc.rtl.shell import Accelerator
+
+#: The benches, in the source checkout.
+BENCHES = Path(__file__).parents[2] / "sim"
+#: Bench that the accelerator's proof runs, and its one test.
+MODULE, PROOF = "tb_accelerator", r"\.prove$"
+
+#: Files that bench and runner hand each other in the run's folder.
+CASE, MEASURED, GRAPH = "case.npz", "measured.json", "graph"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Frames and the logits that they must give."""
+
+    graph: Graph
+    #: (n, T, 2) int16 wire words
+    frames: NDArray[np.int16]
+    #: (n, classes) golden logits
+    expected: NDArray[np.int32]
+
+    def save(self, folder: Path) -> None:
+        """Write what the bench reads."""
+        np.savez(folder / CASE, frames=self.frames, expected=self.expected)
+        self.graph.save(folder / GRAPH)
+
+    @classmethod
+    def load(cls, folder: Path) -> Case:
+        """Read what `save` wrote."""
+        with np.load(folder / CASE) as arrays:
+            return cls(Graph.load(folder / GRAPH), arrays["frames"], arrays["expected"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """How to run a bench."""
+
+    simulator: Simulator
+    #: Build and results go here; a second run of the same sources builds nothing.
+    folder: Path
+    #: Regular expression over the bench's tests; None runs all.
+    tests: str | None = PROOF
+    module: str = MODULE
+    #: Write an FST waveform beside the build.
+    waves: bool = False
+    seed: int = 1
+    timeout_s: float | None = None
+    benches: Path = BENCHES
+
+
+def run(accelerator: Accelerator, case: Case, settings: Run, top: str | None = None) -> dict[str, Any]:
+    """Build `accelerator`, run the bench and return what it measured.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+    case : Case
+    settings : Run
+    top : str, optional
+        Another top module than the manifest's (a farm).
+
+    Returns
+    -------
+    dict
+        Of the test `prove`: frames, mismatches (0), cycles_per_frame, latency_cycles, cycles, sim_seconds.
+
+    Raises
+    ------
+    Mismatch
+        A test found a wrong integer or a broken rule; the message is the test's.
+    ToolMissing, ToolFailed
+        The simulator is missing, refuses the sources, or ends early.
+    """
+    extra = environment(settings.simulator)
+    folder = settings.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    accelerator.project.write(folder / "verilog")
+    accelerator.manifest.save(folder / "manifest.json")
+    case.save(folder)
+    results = folder / "results.xml"
+    for stale in (results, folder / MEASURED):
+        stale.unlink(missing_ok=True)
+    _job(accelerator, settings, folder, results, top).save(folder / "job.json")
+    log = folder / f"{settings.simulator}.log"
+    args: list[str | Path] = [sys.executable, "-m", "hw_amc.cosim.cocotb_runner", folder / "job.json"]
+    try:
+        tools.run(args, folder, settings.timeout_s, extra, log)
+    except ToolFailed:
+        if not results.is_file():
+            raise
+    require_passed(results, settings.simulator)
+    measured = folder / MEASURED
+    found: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else {}
+    return found
+
+
+def _job(accelerator: Accelerator, settings: Run, folder: Path, results: Path, top: str | None) -> Any:
+    from hw_amc.cosim.cocotb_runner import Job  # needs cocotb, which `hw-amc --help` does not
+
+    names = sorted(name for name in accelerator.project.files if name.endswith((".v", ".sv")))
+    kind = f"{settings.simulator}-waves" if settings.waves else settings.simulator
+    build = folder / f"build-{kind}-{accelerator.project.digest()[:12]}"
+    return Job(
+        simulator=settings.simulator,
+        sources=[str(folder / "verilog" / name) for name in names],
+        top=top or accelerator.manifest.name,
+        module=settings.module,
+        bench_folder=str(settings.benches.resolve()),
+        build_folder=str(build),
+        results=str(results),
+        tests=settings.tests,
+        seed=settings.seed,
+        waves=settings.waves,
+        variables={"AMC_CASE": str(folder), "PYTHONWARNINGS": "ignore"},
+    )
+
+
+def require_passed(results: Path, side: str) -> list[str]:
+    """Return the names of the tests in a JUnit file; Mismatch with the first failure's message.
+
+    Raises
+    ------
+    Mismatch
+        A test failed.
+    ToolFailed
+        There is no test in the file.
+    """
+    passed = []
+    for case in ElementTree.parse(results).getroot().iter("testcase"):
+        name = case.get("name", "?")
+        trouble = next((part for kind in ("failure", "error") for part in case.iter(kind)), None)
+        if trouble is not None:
+            message = " ".join((trouble.get("message") or trouble.get("error_msg") or trouble.text or "").split())
+            raise Mismatch(f"{side}, bench test {name}: {message or 'failed; see the log beside ' + str(results)}")
+        passed.append(name)
+    if not passed:
+        raise ToolFailed(f"{side} ran no bench test; see the log in {results.parent}")
+    return passed

@@ -1,0 +1,80 @@
+"""Builds a design for cocotb and runs one bench module: `python -m hw_amc.cosim.cocotb_runner job.json`.
+
+A process of its own, because the simulators want an environment that this one should not have, and cocotb's runner
+ends the process when a simulator fails. `hw_amc.cosim.bench` starts it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cocotb_tools.runner import VerilatorControlFile, get_runner
+
+#: Only the top's ports are driven and read: the rest of the design may be optimised.
+_PUBLIC = '`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n'
+_VERILATOR_ARGS = ["--no-public-flat-rw", "-O3", "-Wno-fatal", "--output-split", "20000"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to build and run; paths are absolute."""
+
+    simulator: str
+    sources: list[str]
+    top: str
+    #: Bench module, and the folder it lies in.
+    module: str
+    bench_folder: str
+    build_folder: str
+    results: str
+    #: Regular expression over test names.
+    tests: str | None
+    seed: int
+    waves: bool
+    #: Variables for the bench.
+    variables: dict[str, str]
+
+    def save(self, path: Path) -> None:
+        """Write the job as JSON."""
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+def run(job: Job) -> None:
+    """Build, then simulate; results go to `job.results` as JUnit XML."""
+    build = Path(job.build_folder)
+    sources: list[str | VerilatorControlFile] = list(job.sources)
+    arguments: list[str] = []
+    if job.simulator == "verilator":
+        control = build / "public.vlt"
+        control.parent.mkdir(parents=True, exist_ok=True)
+        control.write_text(_PUBLIC.format(top=job.top), encoding="utf-8")
+        sources.insert(0, VerilatorControlFile(control))
+        arguments = [*_VERILATOR_ARGS, *(["--trace-fst"] if job.waves else [])]
+    sys.path.insert(0, job.bench_folder)
+    runner = get_runner(job.simulator)
+    runner.build(
+        sources=sources,
+        hdl_toplevel=job.top,
+        build_dir=build,
+        build_args=arguments,
+        timescale=("1ns", "1ps"),
+        waves=job.waves,
+    )
+    runner.test(
+        test_module=job.module,
+        hdl_toplevel=job.top,
+        hdl_toplevel_lang="verilog",
+        build_dir=build,
+        results_xml=job.results,
+        test_filter=job.tests,
+        seed=job.seed,
+        extra_env=job.variables,
+        waves=job.waves,
+    )
+
+
+if __name__ == "__main__":
+    run(Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))

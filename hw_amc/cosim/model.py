@@ -1,0 +1,197 @@
+"""The proof of one accelerator: every simulator, every frame, every logit, and the cycles that were predicted."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.cosim import bench
+from hw_amc.cosim.bench import Case
+from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
+from hw_amc.cosim.simulators import Simulator
+from hw_amc.cosim.verilated import FastSim, build_library
+from hw_amc.errors import ConfigError, Mismatch
+from hw_amc.graph import Graph
+from hw_amc.rtl.shell import Accelerator
+from hw_amc.stream import unpack_results
+
+#: What is predicted, not seen.
+_KIND = {"predicted_cycles_per_frame": "estimated"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to simulate, and where."""
+
+    #: Builds, logs and waveforms.
+    folder: Path
+    #: Frames under cocotb, by simulator; Verilator's fast runner takes all frames that are given.
+    cocotb_frames: dict[Simulator, int] = field(default_factory=lambda: {"verilator": 8, "icarus": 1})
+    #: Processes of the fast runner.
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    #: FST waveforms of the cocotb runs.
+    waves: bool = False
+    timeout_s: float | None = None
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class FastRun:
+    """What the fast runner saw of a run of frames."""
+
+    frames: int
+    cycles_per_frame: int | None
+    latency_cycles: int
+    #: Clock cycles of all processes together, and the seconds that they took.
+    cycles: int
+    seconds: float
+    seconds_compile: float
+
+
+def run_model(
+    graph: Graph,
+    accelerator: Accelerator,
+    frames: NDArray[np.int16],
+    plan: Plan,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Simulate `frames` and compare every logit with golden.
+
+    Parameters
+    ----------
+    graph : Graph
+    accelerator : Accelerator
+    frames : int16 array (n, T, 2)
+        Wire words; all go through the fast runner, the first ones through cocotb as well. In channel mode a number
+        that does not fill the channels is cut down (cocotb: rounded up).
+    plan : Plan
+    tell : callable
+        Receives one line per step.
+
+    Returns
+    -------
+    dict
+        ``{"verilator": {...}, "icarus": {...}}``: report sections below `cosim`, without `command`.
+
+    Raises
+    ------
+    Mismatch
+        A logit, class or flag differs (frame, class, both integers), or the cycles are not those predicted.
+    ToolMissing, ToolFailed
+        A simulator is missing, fails, or stalls.
+    """
+    manifest = accelerator.manifest
+    whole = len(frames) - len(frames) % manifest.n_channels
+    if not whole:
+        raise ConfigError(f"{len(frames)} frames do not fill {manifest.n_channels} channels; give more")
+    frames = frames[:whole]
+    expected = golden_logits(graph, frames, manifest.input_shift, plan.workers)
+    sections: dict[str, Any] = {}
+    fast = run_fast(graph, accelerator, frames, expected, plan)
+    tell(f"verilator: {fast.frames} frames, {fast.cycles} cycles in {fast.seconds:.1f} s, all equal")
+    sections["verilator"] = _section(accelerator, vars(fast))
+    for simulator, wanted in plan.cocotb_frames.items():
+        count = min(whole, -(-wanted // manifest.n_channels) * manifest.n_channels)
+        measured = _cocotb(accelerator, Case(graph, frames[:count], expected[:count]), simulator, plan)
+        tell(f"{simulator} under cocotb: {count} frames, {measured['cycles']} cycles, all equal")
+        if simulator == "verilator":
+            _require_same(measured, fast)
+        else:
+            sections[simulator] = _section(accelerator, measured)
+    return sections
+
+
+def run_fast(
+    graph: Graph, accelerator: Accelerator, frames: NDArray[np.int16], expected: NDArray[np.int32], plan: Plan
+) -> FastRun:
+    """Stream `frames` back to back through verilated models in several processes and compare.
+
+    Raises
+    ------
+    Mismatch
+        As `run_model`.
+    """
+    name = accelerator.manifest.name
+    start = time.perf_counter()
+    build_library(accelerator.project, name, plan.cache)
+    seconds_compile = time.perf_counter() - start
+    n_channels, contexts = accelerator.manifest.n_channels, accelerator.manifest.contexts
+    # A part must be long enough to show its rhythm.
+    least = n_channels * -(-(2 * contexts + 1) // n_channels)
+    count = max(1, min(plan.workers, len(frames) // least))
+    size = -(-len(frames) // count // n_channels) * n_channels
+    starts = range(0, len(frames), size)
+    parts = [(graph, accelerator, frames[i : i + size], expected[i : i + size], i, plan.cache) for i in starts]
+    start = time.perf_counter()
+    if len(parts) == 1:
+        seen = [_run_part(parts[0])]
+    else:
+        with ProcessPoolExecutor(len(parts), mp_context=get_context("fork")) as pool:
+            seen = list(pool.map(_run_part, parts))
+    seconds = time.perf_counter() - start
+    rhythm, latency, _ = seen[0]
+    return FastRun(len(frames), rhythm, latency, sum(part[2] for part in seen), seconds, seconds_compile)
+
+
+def _run_part(part: tuple[Graph, Accelerator, Any, Any, int, Path | None]) -> tuple[int | None, int, int]:
+    """One process: (cycles per frame, latency, cycles)."""
+    graph, accelerator, frames, expected, first, cache = part
+    manifest = accelerator.manifest
+    with FastSim(accelerator.project, manifest.name, cache) as sim:
+        capture = sim.stream(frames)
+        require_equal(graph, expected, unpack_results(capture.words, manifest.classes), "verilator", first)
+        ends = capture.cycles[manifest.result_words - 1 :: manifest.result_words]
+        began = sim.first_accept_cycle
+        assert began is not None  # results came, so samples went in
+        return cycles_between_results(list(ends), manifest.contexts), int(ends[0]) - began, sim.cycle
+
+
+def _cocotb(accelerator: Accelerator, case: Case, simulator: Simulator, plan: Plan) -> dict[str, Any]:
+    start = time.perf_counter()
+    settings = bench.Run(simulator, plan.folder / simulator, waves=plan.waves, timeout_s=plan.timeout_s)
+    measured = bench.run(accelerator, case, settings)
+    return {**measured, "seconds": time.perf_counter() - start}
+
+
+def _require_same(measured: dict[str, Any], fast: FastRun) -> None:
+    """Require cocotb to see the first frame as late as the fast runner did: both clock the same Verilog."""
+    if measured["latency_cycles"] != fast.latency_cycles:
+        found = f"{measured['latency_cycles']} cycles under cocotb, {fast.latency_cycles} in the fast runner"
+        raise Mismatch(f"latency differs: {found}")
+
+
+def _section(accelerator: Accelerator, measured: dict[str, Any]) -> dict[str, Any]:
+    """Return one simulator's entry of the report; cycles must be those predicted."""
+    manifest = accelerator.manifest
+    predicted, found = manifest.cycles_per_frame, measured["cycles_per_frame"]
+    if predicted is not None and found is not None and found != predicted:
+        raise Mismatch(f"cycles per frame: {predicted} predicted, {found} measured")
+    section = {
+        "frames": measured["frames"],
+        "mismatches": 0,
+        "cycles_per_frame": found,
+        "predicted_cycles_per_frame": predicted,
+        "latency_cycles": measured["latency_cycles"],
+        "seconds": round(measured["seconds"], 2),
+        "seconds_compile": round(measured["seconds_compile"], 2) if "seconds_compile" in measured else None,
+        "cycles_per_s": round(measured["cycles"] / measured["seconds"]) if measured["seconds"] else None,
+        "frames_per_s": round(measured["frames"] / measured["seconds"], 3) if measured["seconds"] else None,
+        "K": manifest.contexts,
+        "lanes": manifest.lanes,
+        "n_channels": manifest.n_channels,
+        "mode": manifest.mode,
+        "source": manifest.road,
+    }
+    section = {key: value for key, value in section.items() if value is not None}
+    figures = ("frames", "mismatches", "cycles_per_frame", "latency_cycles", "seconds", "seconds_compile")
+    kind = {key: "measured" for key in (*figures, "cycles_per_s", "frames_per_s") if key in section}
+    return {**section, "kind": {**kind, **{key: word for key, word in _KIND.items() if key in section}}}

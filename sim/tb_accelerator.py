@@ -1,0 +1,206 @@
+"""The whole accelerator, shell and core, against golden: run by `hw_amc.cosim` (see hw_amc/cosim/bench.py).
+
+`prove` is what `make cosim` reports; the others take the interface apart and suit small networks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import cocotb
+import numpy as np
+from accelerator_bench import PAUSES, Bench
+from cocotb.triggers import ClockCycles
+
+from hw_amc import registers
+from hw_amc.cosim.bench import MEASURED
+from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
+from hw_amc.registers import FLAG_FRAMING, REGISTERS, TABLE
+from hw_amc.stream import pack_frames
+
+
+@cocotb.test()
+async def prove(dut):
+    """The case's frames back to back, sink always ready: equal, and as fast as predicted."""
+    bench = Bench(dut)
+    await bench.reset()
+    first = cocotb.start_soon(bench.first_accept())
+    answer = await bench.classify(bench.case.frames)
+    require_equal(bench.graph, bench.case.expected, answer.results, bench.side)
+    await bench.quiet()
+    manifest = bench.manifest
+    measured = {
+        "frames": len(bench.case.frames),
+        "mismatches": 0,
+        "cycles_per_frame": cycles_between_results(answer.ends, manifest.contexts),
+        "latency_cycles": answer.ends[0] - await first,
+        "cycles": answer.ends[-1],
+    }
+    (Path(os.environ["AMC_CASE"]) / MEASURED).write_text(json.dumps(measured))
+
+
+@cocotb.test()
+@cocotb.parametrize(idle=list(PAUSES), stall=list(PAUSES))
+async def frames(dut, idle, stall):
+    """Idle cycles times back-pressure change nothing."""
+    bench = Bench(dut)
+    await bench.reset()
+    bench.pause(idle, stall)
+    rng = np.random.default_rng(11)
+    frames = bench.random_frames(rng, 3 * bench.manifest.n_channels)
+    answer = await bench.classify(frames)
+    bench.check(frames, answer)
+    assert list(answer.results.sequence) == list(range(len(frames)))
+    assert list(answer.results.channels) == [i % bench.manifest.n_channels for i in range(len(frames))]
+    await bench.quiet()
+
+
+@cocotb.test()
+async def identity(dut):
+    """Constants are the manifest's."""
+    bench = Bench(dut)
+    await bench.reset()
+    manifest = bench.manifest
+    low, high = registers.digest_words(manifest.graph_digest)
+    wanted = {
+        "MAGIC": registers.MAGIC, "VERSION": manifest.interface, "DIGEST_LO": low, "DIGEST_HI": high, "CONTROL": 1,
+        "FRAME_LEN": manifest.frame_len, "CLASSES": manifest.classes, "RESULT_WORDS": manifest.result_words,
+    }  # fmt: skip
+    assert {name: await bench.read(name) for name in wanted} == wanted
+    assert await bench.read("MODE", "contexts") == manifest.contexts
+    assert await bench.read("FORMAT", "logit_frac") == manifest.logit_frac
+
+
+@cocotb.test()
+async def register_access(dut):
+    """Fields that are not writable do not change; byte strobes are kept; gaps read 0."""
+    bench = Bench(dut)
+    await bench.reset()
+    await bench.write("FRAMES_PER_PACKET", 0x11223344)
+    await bench.bus.write(REGISTERS["FRAMES_PER_PACKET"].offset + 1, b"\xaa\xbb")
+    assert await bench.read("FRAMES_PER_PACKET") == 0x11BBAA44
+    await bench.write("FRAMES_PER_PACKET", 1)
+    before = {entry.name: await bench.read(entry.name) for entry in TABLE}
+    mapped = {entry.offset + 4 * word: entry for entry in TABLE for word in range(entry.words)}
+    for address in range(0, 1 << registers.ADDRESS_BITS, 4):
+        entry = mapped.get(address)
+        if entry is None or all(field.access in ("constant", "status", "count") for field in entry.fields):
+            await bench.bus.write_dword(address, 0xFFFFFFFF)
+        if entry is None:
+            assert await bench.bus.read_dword(address) == 0
+    assert {entry.name: await bench.read(entry.name) for entry in TABLE} == before
+
+
+@cocotb.test()
+@cocotb.parametrize(kind=["pin", "register"])
+async def reset_in_mid_frame(dut, kind):
+    """Whatever is inside is dropped; the next frame is right."""
+    bench = Bench(dut)
+    await bench.reset()
+    rng = np.random.default_rng(13)
+    n, T = bench.manifest.n_channels, bench.manifest.frame_len
+    for wait in (1, 5, T // 2, T * n, T * n + 40):
+        bench.pause("random", "random")
+        await bench.send(rng.integers(0, 1 << 32, 3 * T * n))
+        await ClockCycles(dut.aclk, wait)
+        if kind == "register":
+            # The source first: words that it holds back would be the next frame.
+            bench.source.pause = True
+            bench.source.clear_pause_generator()
+            await bench.write("CONTROL", 0b11)
+        await bench.reset()
+        bench.pause("always", "always")
+        frames = bench.random_frames(rng, n)
+        answer = await bench.classify(frames)
+        bench.check(frames, answer)
+        await bench.quiet()
+
+
+@cocotb.test()
+async def misplaced_tlast(dut):
+    """A short frame is answered with its flag, a long one as a good and a broken one; the next ones are right."""
+    bench = Bench(dut)
+    rng = np.random.default_rng(17)
+    n, T = bench.manifest.n_channels, bench.manifest.frame_len
+    group = n * T
+    cuts = sorted({1, group // 2, group - 1})
+    for pause in ("always", "random"):
+        for extra in (0, group):
+            for cut in cuts:
+                await bench.reset()
+                bench.pause(pause, pause)
+                words = rng.integers(0, 1 << 32, extra + 2 * group, dtype=np.uint32)
+                await bench.send(words[: extra + cut])
+                await bench.send(words[extra + group :])
+                answer = await bench.receive((extra // group + 2) * n)
+                words[extra + cut : extra + group] = 0
+                filled = words.view(np.int16).reshape(-1, T, n, 2).swapaxes(1, 2).reshape(-1, T, 2)
+                expected = golden_logits(bench.graph, filled, bench.manifest.input_shift)
+                assert np.array_equal(answer.results.logits, expected)
+                broken = [0 if cut >= group - n + channel + 1 else FLAG_FRAMING for channel in range(n)]
+                assert list(answer.results.flags) == [0] * (extra // group * n) + broken + [0] * n
+                assert await bench.read("FRAMING_ERRORS") == 1
+                await bench.quiet()
+
+
+@cocotb.test()
+async def packets(dut):
+    """TLAST closes each `frames_per_packet` results."""
+    bench = Bench(dut)
+    await bench.reset()
+    rng = np.random.default_rng(19)
+    n = bench.manifest.n_channels
+    for per_packet in (1, 2, 3):
+        await bench.write("FRAMES_PER_PACKET", per_packet)
+        frames = bench.random_frames(rng, 6 * n)
+        answer = await bench.classify(frames)
+        bench.check(frames, answer)
+        assert answer.packets == [per_packet] * (6 * n // per_packet)
+
+
+@cocotb.test()
+async def level(dut):
+    """input_shift moves the rounding; samples out of range are counted."""
+    bench = Bench(dut)
+    rng = np.random.default_rng(23)
+    fmt = bench.graph["input_quant"].fmt
+    await bench.reset()
+    for shift in (-20, -3, -1, 0, 1, 4, 20):
+        await bench.write("INPUT_SHIFT", shift)
+        await bench.write("CONTROL", 0b101)
+        assert await bench.read("INPUT_SHIFT", "input_shift") == shift
+        frames = bench.random_frames(rng, bench.manifest.n_channels)
+        bench.check(frames, await bench.classify(frames), shift)
+        scaled = np.rint(np.ldexp(frames.astype(float), shift - bench.manifest.wire_frac + fmt.frac))
+        outside = ((scaled < fmt.min_raw) | (scaled > fmt.max_raw)).any(axis=2).sum()
+        assert await bench.read("SATURATED") == outside
+
+
+@cocotb.test()
+async def counters(dut):
+    """Frames, cycles and stalls are counted, and cleared; a disabled accelerator takes nothing."""
+    bench = Bench(dut)
+    await bench.reset()
+    rng = np.random.default_rng(29)
+    n = bench.manifest.n_channels
+    frames = bench.random_frames(rng, 2 * n)
+    first = cocotb.start_soon(bench.first_accept())
+    answer = await bench.classify(frames)
+    assert await bench.read("FRAMES_IN") == await bench.read("FRAMES_OUT") == 2 * n
+    assert await bench.read("CYCLES_BUSY") == answer.ends[-1] - await first + 1
+    await bench.write("CONTROL", 0b100)
+    await bench.send(pack_frames(frames, n))
+    await ClockCycles(dut.aclk, 200)
+    assert bench.sink.empty()
+    assert await bench.read("STATUS", "input_waits") == 1
+    assert await bench.read("FRAMES_IN") == await bench.read("CYCLES_BUSY") == 0
+    await bench.write("CONTROL", 1)
+    bench.check(frames, await bench.receive(2 * n))
+    bench.sink.pause = True
+    await bench.send(pack_frames(frames, n))
+    await ClockCycles(dut.aclk, 20 * n * bench.manifest.frame_len + 1000)
+    assert await bench.read("CYCLES_STALLED") > 100
+    bench.sink.pause = False
+    bench.check(frames, await bench.receive(2 * n))

@@ -1,0 +1,91 @@
+"""Accelerators with behavioural cores that tests of the shell share: one build holds them all."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from behavioural_core import mean_core, mean_graph
+
+from hw_amc.config import InputSettings, ProjectSettings, load_board
+from hw_amc.cosim.farm import TOP, build_farm
+from hw_amc.cosim.verilated import FastSim
+from hw_amc.fixed import FixedFormat
+from hw_amc.graph import Graph
+from hw_amc.project import Project
+from hw_amc.rtl.shell import Accelerator, build_accelerator
+
+BOARD = load_board("pynq-z2", Path(__file__).parents[1] / "boards")
+
+
+@dataclass(frozen=True)
+class Member:
+    graph: Graph
+    accelerator: Accelerator
+
+    @property
+    def manifest(self):
+        return self.accelerator.manifest
+
+    def frames(self, rng, count):
+        return rng.integers(-32768, 32768, (count, self.graph.frame_len, 2)).astype(np.int16)
+
+
+def member(name, input_shift=0, cycles_per_step=1, delay=7, n_channels=1, **shape) -> Member:
+    graph = mean_graph(np.random.default_rng(5), name=name, **shape)
+    core = mean_core(graph, cycles_per_step, delay, n_channels)
+    settings = ProjectSettings(input=InputSettings(input_shift=input_shift))
+    return Member(graph, build_accelerator(graph, core, settings, BOARD))
+
+
+def members() -> dict[str, Member]:
+    made = [
+        member("plain", frame_len=16, heads=(5, 3)),
+        member("channels", frame_len=8, heads=(4,), n_channels=3),
+        member("slow", frame_len=4, heads=(9,), input_fmt=FixedFormat(12, 10), cycles_per_step=3),
+        # Results longer than frames: the results hold up the samples.
+        member("short", frame_len=2, heads=(20,), input_fmt=FixedFormat(16, 14), delay=0),
+        member("fine", frame_len=8, heads=(2,), input_fmt=FixedFormat(8, 15), wire_frac=10, input_shift=-3),
+        member("many", frame_len=4, heads=(256,), delay=1),
+        # Two cycles a frame: sweeps of all wire words.
+        member("one4", frame_len=2, heads=(1,), delay=0, input_fmt=FixedFormat(4, 3)),
+        member("one8", frame_len=2, heads=(1,), delay=0, input_fmt=FixedFormat(8, 6)),
+        member("one16", frame_len=2, heads=(1,), delay=0, input_fmt=FixedFormat(16, 14)),
+        member("one_fine", frame_len=2, heads=(1,), delay=0, input_fmt=FixedFormat(8, 15), wire_frac=10),
+        member("two_channels", frame_len=4, heads=(3,), n_channels=2, cycles_per_step=2, input_fmt=FixedFormat(5, 3)),
+    ]
+    return {item.manifest.name: item for item in made}
+
+
+class Farm:
+    """All members behind one `FastSim`."""
+
+    def __init__(self, items: dict[str, Member]) -> None:
+        self.members = items
+        self.sim = FastSim(build_farm([item.accelerator for item in items.values()]), TOP, farm=True)
+
+    def __getitem__(self, name: str) -> tuple[Member, FastSim]:
+        """The member, selected and fresh from reset."""
+        self.sim.set_patterns()
+        self.sim.limit_output(None)
+        self.sim.select(list(self.members).index(name))
+        self.sim.reset()
+        return self.members[name], self.sim
+
+
+def mutant(item: Member, index: int, file: str, old: str, new: str) -> Member:
+    """A copy of `item` with one change in `file`; its modules get names of their own."""
+    name = f"m{index}_{item.manifest.name}"
+    files = dict(item.accelerator.project.files)
+    files.pop("manifest.json")
+    assert files[file].count(old) == 1, (file, old)
+    files[file] = files[file].replace(old, new)
+    renamed = {}
+    for path, text in files.items():
+        text = re.sub(r"\bamc_(\w+)", rf"m{index}_amc_\1", text)
+        text = re.sub(rf"\b{item.manifest.name}(_core)?\b", rf"{name}\1", text)
+        renamed[f"m{index}_{path}"] = text
+    manifest = replace(item.manifest, name=name)
+    return Member(item.graph, Accelerator(Project(renamed), manifest))
