@@ -10,7 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
@@ -48,8 +48,6 @@ class Road:
     settings: HlsSettings
     frames: int = FRAMES
     data: Path | None = None
-    #: Steps' times in seconds, in the order of running.
-    seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def graph(self) -> Graph:
@@ -229,7 +227,6 @@ def run_vendor(road: Road) -> str:
 def write_report(road: Road) -> str:
     """Estimate cycles and resources, and write the pages for people."""
     road.merge({"layers": report.layers_section(road.graph, road.settings, road.board)})
-    road.merge({"steps": {name: _timed(seconds) for name, seconds in road.seconds.items()}})
     report.write_pages(road.workspace.build, road.workspace.model)
     return shown(road.workspace.build / "report.html")
 
@@ -266,8 +263,9 @@ def run(road: Road, start: str | None = None, stop: str | None = None) -> None:
             with road.console.status(f"[bold]{name}[/] {STEPS[name].__doc__}"):
                 started = time.perf_counter()
                 said = STEPS[name](road)
-                road.seconds[name] = time.perf_counter() - started
-            road.console.print(f"[green]✓[/] [bold]{name:8}[/] {said} [dim]({road.seconds[name]:.1f} s)[/]")
+                seconds = time.perf_counter() - started
+            road.merge({"steps": {name: {"seconds": round(seconds, 2), "command": command_line(), "kind": "measured"}}})
+            road.console.print(f"[green]✓[/] [bold]{name:8}[/] {said} [dim]({seconds:.1f} s)[/]")
 
 
 def regress(road: Road) -> None:
@@ -337,10 +335,6 @@ def _run_section(road: Road, integers: int, **figures: float) -> dict[str, Any]:
         "date": date.today().isoformat(),
         "kind": "measured",
     }
-
-
-def _timed(seconds: float) -> dict[str, Any]:
-    return {"seconds": round(seconds, 2), "command": command_line(), "kind": "measured"}
 
 
 def command_line() -> str:

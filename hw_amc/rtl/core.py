@@ -14,6 +14,9 @@ from hw_amc.graph import Graph
 from hw_amc.project import Project
 from hw_amc.rtl.blocks.base import Cost, Timing, Wires
 from hw_amc.rtl.blocks.entry import Entry
+from hw_amc.rtl.blocks.gru import GruBlock
+from hw_amc.rtl.blocks.linear import LinearBlock
+from hw_amc.rtl.blocks.serial import word_bits
 from hw_amc.rtl.lower import Chain, Options, lower
 from hw_amc.rtl.verilog import vector
 
@@ -91,10 +94,9 @@ def build_core(graph: Graph, settings: RtlSettings, cut: int = 1, cache: Path | 
         A node has no hardware; the message names it.
     """
     R = settings.cycles_per_step
-    if R != 1:
-        raise ConfigError(f"cycles_per_step = {R} is not possible; legal: 1")
     folder = user_cache_path("hw_amc") / "adders" if cache is None else cache
-    chain = lower(graph, Options(f"{graph.name}_core", cut, folder))
+    chain = lower(graph, Options(f"{graph.name}_core", cut, R, folder))
+    _require_cycles(R, chain)
     loop = max((block.loop_latency for block in chain.blocks), default=0)
     timing = Timing(*_contexts(settings, loop))
     gap = max(max((block.lag for block in chain.blocks), default=0) - 1, 0)
@@ -120,6 +122,20 @@ def build_core(graph: Graph, settings: RtlSettings, cut: int = 1, cache: Path | 
         words_per_result=chain.results.words,
         costs=_costs(chain, entry, timing),
     )
+
+
+def legal_cycles(chain: Chain) -> list[int]:
+    """R that differ: the numbers of digits of the widest word, for digits of 1, 2, ... bits."""
+    graphs = [block.matrix.graph for block in chain.blocks if isinstance(block, GruBlock | LinearBlock)]
+    widest = max((word_bits(graph) for graph in graphs), default=1)
+    return sorted({-(-widest // digit) for digit in range(1, widest + 1)})
+
+
+def _require_cycles(cycles: int, chain: Chain) -> None:
+    legal = legal_cycles(chain)
+    if cycles > legal[-1]:
+        numbers = ", ".join(map(str, legal))
+        raise ConfigError(f"cycles_per_step = {cycles} is more than the digits of a word; legal: 1..{legal[-1]}, of which {numbers} differ in size")
 
 
 def _contexts(settings: RtlSettings, loop: int) -> tuple[int, int]:

@@ -11,13 +11,15 @@ from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.fixed import FixedFormat, format_for
 from hw_amc.graph import Graph, Node
-from hw_amc.rtl.adders import build_graph
+from hw_amc.rtl.adders import AdderGraph, build_graph
+from hw_amc.rtl.blocks.affine import AffineBlock
 from hw_amc.rtl.blocks.base import Block
 from hw_amc.rtl.blocks.gru import GruBlock, gru_matrix, gru_widths
 from hw_amc.rtl.blocks.linear import LinearBlock, QuantizeBlock, Requantize, linear_matrix
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.pool import PoolBlock
 from hw_amc.rtl.blocks.results import Results, build_results
+from hw_amc.rtl.blocks.serial import SerialMatrix
 
 _Linear = ir.Dense | ir.Affine | ir.Conv1d
 
@@ -30,7 +32,15 @@ class Options:
     prefix: str
     #: Adder levels between registers.
     cut: int
+    #: R: cycles of a step.
+    cycles: int
     cache: Path | None
+
+    def matrix(self, name: str, graph: AdderGraph, widths: tuple[int, ...]) -> Matrix | SerialMatrix:
+        """Return the module that multiplies within `cycles`."""
+        if self.cycles == 1:
+            return Matrix(f"{self.prefix}_{name}_matrix", graph, widths, self.cut)
+        return SerialMatrix(f"{self.prefix}_{name}_matrix", graph, widths, self.cycles)
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,8 @@ def lower(graph: Graph, options: Options) -> Chain:
 def _block(node: Node, source: Node, fused: Node, options: Options) -> Block:
     if isinstance(node, ir.Gru):
         return _gru(node, source, options)
+    if isinstance(node, ir.Affine) and options.cycles > 1:
+        return _affine(node, source, fused, options.cycles)
     if isinstance(node, _Linear):
         return _linear(node, source, fused, options)
     if isinstance(node, ir.AvgPool1d | ir.MaxPool1d):
@@ -87,8 +99,17 @@ def _block(node: Node, source: Node, fused: Node, options: Options) -> Block:
 def _gru(node: ir.Gru, source: Node, options: Options) -> GruBlock:
     inputs = [integers(source.fmt)] * source.shape[-1] + [integers(node.fmt)] * node.units
     adders = build_graph(gru_matrix(node, source.fmt), inputs, cache=options.cache)
-    name = f"{options.prefix}_{node.name}_matrix"
-    return GruBlock(node, source.fmt, Matrix(name, adders, gru_widths(adders, node.units), options.cut))
+    return GruBlock(node, source.fmt, options.matrix(node.name, adders, gru_widths(adders, node.units)))
+
+
+def _affine(node: ir.Affine, source: Node, fused: Node, cycles: int) -> AffineBlock:
+    product = FixedFormat(source.fmt.bits + node.kernel_fmt.bits + 1, node.acc_frac(source.fmt))
+    bias = node.scaled_bias(source.fmt)
+    requantize = Requantize(product, bias, node.fmt, fused.fmt if fused is not node else None)
+    kernel = node.kernel.astype(np.int64)
+    return AffineBlock(
+        fused.name, node.shape[-1], source.fmt, kernel, node.kernel_fmt.bits + 1, requantize, cycles
+    )
 
 
 def _linear(node: _Linear, source: Node, fused: Node, options: Options) -> LinearBlock:
@@ -104,7 +125,7 @@ def _linear(node: _Linear, source: Node, fused: Node, options: Options) -> Linea
     requantize = Requantize(
         total, node.scaled_bias(source.fmt), node.fmt, fused.fmt if fused is not node else None
     )
-    matrix = Matrix(f"{options.prefix}_{node.name}_matrix", adders, (bits,) * (channels * taps), options.cut)
+    matrix = options.matrix(node.name, adders, (bits,) * (channels * taps))
     return LinearBlock(fused.name, channels, taps, matrix, FixedFormat(bits, frac), requantize)
 
 

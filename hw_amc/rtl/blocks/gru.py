@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from hw_amc import graph as ir
 from hw_amc.fixed import FixedFormat, requantize
 from hw_amc.rtl.adders import integer_format
-from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost
+from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
+from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.verilog import instance, library, packed, vector
 
 #: Cycles of a cell: gate sum, gate, product, candidate sum, candidate, difference, product, blend, state.
@@ -27,7 +28,7 @@ class GruBlock(Block):
 
     node: ir.Gru
     source_fmt: FixedFormat
-    matrix: Matrix
+    matrix: Matrix | SerialMatrix
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -42,12 +43,23 @@ class GruBlock(Block):
         return self.node.fmt
 
     @property
-    def latency(self) -> int:  # type: ignore[override]
-        return 1 + self.loop_latency
+    def banks(self) -> int:
+        """Cells in hardware: all of them, or shared over the cycles of a step."""
+        return self.channels if isinstance(self.matrix, Matrix) else -(-self.channels // self.matrix.cycles)
+
+    @property
+    def share(self) -> int:
+        """Units that a cell in hardware works off one after the other."""
+        return -(-self.channels // self.banks)
+
+    def latency(self, timing: Timing) -> int:
+        return 1 + self.loop_latency if isinstance(self.matrix, Matrix) else timing.round_cycles
 
     @property
     def loop_latency(self) -> int:  # type: ignore[override]
-        return self.matrix.depth + CELL_CYCLES
+        """One cycle of the matrix' registers, or of each shared unit, and the cell."""
+        registers = 0 if isinstance(self.matrix, Matrix) else self.share
+        return self.matrix.depth + registers + CELL_CYCLES
 
     @cached_property
     def widths(self) -> dict[str, int]:
@@ -91,44 +103,51 @@ class GruBlock(Block):
 
     def emit(self, source: Wires, timing: Timing) -> str:
         out, name, widths, H = self.output(), self.name, self.widths, self.node.units
-        x_bits, h_bits = source.width, H * self.fmt.bits
-        parameters: dict[str, int | str] = {
-            "CTX": timing.ctx_bits,
-            "INPUTS": x_bits,
-            "CELLS": H,
-            "DEPTH": self.matrix.depth,
-            "PAD": timing.round_cycles - self.loop_latency,
-            **widths,
-        }
-        for key, width in (("C_Z", "SUM"), ("C_R", "SUM"), ("C_H", "HB"), ("C_X", "XB")):
-            parameters[key] = packed((int(value) for value in self.constants[key]), widths[width])
-        ports = {
-            "clk": "clk",
-            "rst": "rst",
-            "in_flags": source.flags,
-            "in_data": source.data,
-            "matrix_x": f"{name}_x",
-            "matrix_h": f"{name}_h",
-        }
+        shared = isinstance(self.matrix, SerialMatrix)
+        ports = {"clk": "clk", "rst": "rst", "in_flags": source.flags}
+        if not shared:
+            ports |= {"in_data": source.data, "matrix_x": f"{name}_x"}
+        ports["matrix_h"] = f"{name}_h"
         start = 0
         for key, width in (("m_z", "MZ"), ("m_r", "MZ"), ("m_h", "MH"), ("m_x", "MX")):
             ports[key] = f"{name}_m[{start}+:{H * widths[width]}]"
             start += H * widths[width]
         ports |= {"out_flags": out.flags, "out_data": out.data}
-        matrix_ports = {"clk": "clk", "x": f"{{{name}_h, {name}_x}}", "y": f"{name}_m"}
+        x = source.data if shared else f"{name}_x"
         return "\n".join(
             [
                 declare(out, timing),
-                f"    wire {vector(x_bits)} {name}_x;\n    wire {vector(h_bits)} {name}_h;",
+                "" if shared else f"    wire {vector(source.width)} {name}_x;",
+                f"    wire {vector(H * self.fmt.bits)} {name}_h;",
                 f"    wire {vector(start)} {name}_m;",
-                instance(self.matrix.name, f"{name}_matrix", {}, matrix_ports),
-                instance("amc_gru", name, parameters, ports),
+                self.matrix.instantiate(f"{name}_matrix", f"{source.flags}[0]", f"{{{name}_h, {x}}}", f"{name}_m"),
+                instance("amc_gru_shared" if shared else "amc_gru", name, self._parameters(source, timing), ports),
             ]
         )
 
+    def _parameters(self, source: Wires, timing: Timing) -> dict[str, int | str]:
+        widths = self.widths
+        parameters: dict[str, int | str] = {
+            "CTX": timing.ctx_bits,
+            "CELLS": self.channels,
+            "DEPTH": self.matrix.depth,
+            "PAD": timing.round_cycles - self.loop_latency,
+            **widths,
+        }
+        if isinstance(self.matrix, SerialMatrix):
+            index = max((self.share - 1).bit_length(), 1)
+            parameters |= {"BANKS": self.banks, "SHARE": self.share, "INDEX": index}
+        else:
+            parameters["INPUTS"] = source.width
+        spare = [0] * (self.banks * self.share - self.channels)
+        for key, width in (("C_Z", "SUM"), ("C_R", "SUM"), ("C_H", "HB"), ("C_X", "XB")):
+            parameters[key] = packed([*(int(value) for value in self.constants[key]), *spare], widths[width])
+        return parameters
+
     def files(self) -> dict[str, str]:
-        modules = library("amc_gru", "amc_gru_cell", "amc_round_saturate", "amc_flags", "amc_delay")
-        return modules | {f"{self.matrix.name}.v": self.matrix.emit()}
+        loop = "amc_gru" if isinstance(self.matrix, Matrix) else "amc_gru_shared"
+        modules = library(loop, "amc_gru_cell", "amc_round_saturate", "amc_flags", "amc_delay")
+        return modules | self.matrix.files()
 
     def model(self, x: NDArray[Any]) -> Tensor:
         """Follow the cell as it is built: constants folded, blend as 2^g c + z (h - c)."""
@@ -154,8 +173,17 @@ class GruBlock(Block):
         cell += Cost(lut=2 * (gate + 5), ff=2 * gate) + Cost(lut=state + 6, ff=3 * state)
         cell += adder_cost(state + 1) + Cost(lut=state + 2, ff=2 * state, dsp=2)
         cell += delay_cost(gate, 3) + delay_cost(state, 5) + delay_cost(state, 3) + delay_cost(widths["XB"] - gate, 2)
-        loop = delay_cost(H * state, self.matrix.depth) + delay_cost(H * state, timing.round_cycles - self.loop_latency)
-        return self.matrix.cost() + cell * H + loop + delay_cost(timing.ctx_bits + 4, self.latency)
+        flags = delay_cost(timing.ctx_bits + 4, self.latency(timing))
+        pad = timing.round_cycles - self.loop_latency
+        if isinstance(self.matrix, Matrix):
+            loop = delay_cost(H * state, self.matrix.depth) + delay_cost(H * state, pad)
+            return self.matrix.cost() + cell * H + loop + flags
+        # A multiplexer of `share` inputs for the matrix' outputs, a table for the constants, the states' memory.
+        wires = 2 * widths["MZ"] + widths["MH"] + widths["MX"]
+        tables = 2 * widths["SUM"] + widths["HB"] + widths["XB"]
+        cell += Cost(lut=wires * -(-self.share // 4) + tables, ff=wires + tables)
+        cell += memory_cost(state, timing.contexts * self.share) + delay_cost(state, pad)
+        return self.matrix.cost() + cell * self.banks + Cost(ff=H * state, lut=self.banks * self.share) + flags
 
 
 def gru_matrix(node: ir.Gru, source_fmt: FixedFormat) -> NDArray[np.int64]:
