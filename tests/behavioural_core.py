@@ -30,7 +30,7 @@ def mean_graph(rng, name="mean_net", frame_len=16, heads=(5,), input_fmt=S8_6, w
     """input -> quantize -> global average -> one dense layer a head."""
     T, classes = frame_len, heads
     shift = T.bit_length() - 1
-    mean = FixedFormat(input_fmt.bits + shift, input_fmt.frac + shift)
+    mean = FixedFormat(input_fmt.bits + shift, input_fmt.frac + shift, input_fmt.signed)
     nodes = [
         ir.Input("input", (), (T, 2), FixedFormat(16, wire_frac)),
         ir.Quantize("input_quant", ("input",), (T, 2), input_fmt),

@@ -1,0 +1,213 @@
+"""The road from a graph to proven Verilog: cocotb benches, the fast runner, and that they can fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from behavioural_core import mean_core
+from shell_farm import BOARD, Member, member, mutant
+
+from hw_amc.config import ProjectSettings
+from hw_amc.cosim.bench import Case, Run, require_passed, run
+from hw_amc.cosim.model import Plan, run_fast, run_model
+from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
+from hw_amc.errors import ConfigError, Mismatch, ToolFailed, ToolMissing
+from hw_amc.report.schema import check_section
+from hw_amc.rtl.shell import Accelerator, build_accelerator
+from hw_amc.stream import Results, pack_frames, unpack_results
+
+
+def case_of(item, count, seed=3):
+    frames = item.frames(np.random.default_rng(seed), count)
+    return Case(item.graph, frames, golden_logits(item.graph, frames, item.manifest.input_shift))
+
+
+def results_of(logits, labels=None, flags=None):
+    n = len(logits)
+    labels = logits.argmax(axis=1) if labels is None else labels
+    zeros = np.zeros(n, np.int64)
+    return Results(labels, zeros, np.arange(n), zeros if flags is None else flags, logits.astype(np.int32))
+
+
+# Comparison.
+
+
+def test_equal_results_pass():
+    item = member("net", heads=(3, 2))
+    case = case_of(item, 4)
+    require_equal(item.graph, case.expected, results_of(case.expected, case.expected[:, :3].argmax(axis=1)), "sim")
+
+
+def test_first_difference_is_named():
+    item = member("net", heads=(3, 2))
+    case = case_of(item, 5)
+    wrong = case.expected.copy()
+    wrong[2, 4] += 1
+    wrong[4, 0] -= 7
+    golden = int(case.expected[2, 4])
+    message = rf"frame 102, class 4 \(head1/class1\): golden {golden}, sim {golden + 1}; 2 of 5 frames differ"
+    with pytest.raises(Mismatch, match=message):
+        require_equal(item.graph, case.expected, results_of(wrong), "sim", first_frame=100)
+
+
+@pytest.mark.parametrize("change", ["label", "flag", "count"])
+def test_other_differences(change):
+    item = member("net", heads=(3,))
+    case = case_of(item, 3)
+    labels = case.expected.argmax(axis=1)
+    flags = np.zeros(3, np.int64)
+    logits = case.expected
+    if change == "label":
+        labels[1] = (labels[1] + 1) % 3
+    elif change == "flag":
+        flags[1] = 1
+    else:
+        logits, labels, flags = logits[:2], labels[:2], flags[:2]
+    message = {"label": "frame 1: golden class", "flag": "0x01", "count": "2 results"}[change]
+    with pytest.raises(Mismatch, match=message):
+        require_equal(item.graph, case.expected, results_of(logits, labels, flags), "sim")
+
+
+def test_input_shift_is_a_move_of_the_binary_point():
+    item = member("net")
+    frames = item.frames(np.random.default_rng(1), 5)
+    frames //= 4
+    assert np.array_equal(golden_logits(item.graph, frames, 2), golden_logits(item.graph, frames * 4))
+
+
+def test_rhythm_of_results():
+    assert cycles_between_results([100], 1) is None
+    assert cycles_between_results([100, 160], 1) == 60
+    assert cycles_between_results([100, 170, 230, 290], 1) == 60
+    # Three at a time, every 300 cycles; the first round finds the core empty.
+    ends = [500, 501, 502, 900, 901, 902, 1200, 1201, 1202, 1500]
+    assert cycles_between_results(ends, 3) == 100
+    assert cycles_between_results(ends[:3], 3) is None
+
+
+def test_words_of_channels_take_turns():
+    frames = np.arange(4 * 2 * 2).reshape(4, 2, 2).astype(np.int16)
+    low = pack_frames(frames, 2) & 0xFFFF
+    assert list(low) == [0, 4, 2, 6, 8, 12, 10, 14]
+    assert list(pack_frames(frames) >> 16) == [1, 3, 5, 7, 9, 11, 13, 15]
+
+
+def test_negative_words_survive():
+    frames = np.array([[[-1, -32768]]], np.int16)
+    assert list(pack_frames(frames)) == [0x8000FFFF]
+    results = unpack_results(np.array([0x01FF0203, 0xFFFFFFFE, 5], np.uint32), 2)
+    assert (results.labels[0], results.channels[0], results.sequence[0], results.flags[0]) == (3, 2, 255, 1)
+    assert list(results.logits[0]) == [-2, 5]
+
+
+def test_a_failed_bench_names_the_test(tmp_path):
+    path = tmp_path / "results.xml"
+    path.write_text('<testsuites><testsuite><testcase name="a"/><testcase name="b"><failure message="1 is\n not 2"/>'
+                    "</testcase></testsuite></testsuites>")  # fmt: skip
+    with pytest.raises(Mismatch, match="icarus, bench test b: 1 is not 2"):
+        require_passed(path, "icarus")
+    path.write_text("<testsuites/>")
+    with pytest.raises(ToolFailed, match="no bench test"):
+        require_passed(path, "icarus")
+
+
+def test_missing_simulator(monkeypatch, tmp_path):
+    item = member("net")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissing, match="iverilog"):
+        run(item.accelerator, case_of(item, 1), Run("icarus", tmp_path))
+
+
+def test_too_few_frames_for_the_channels(tmp_path):
+    item = member("net", n_channels=3)
+    with pytest.raises(ConfigError, match="do not fill 3 channels"):
+        run_model(item.graph, item.accelerator, item.frames(np.random.default_rng(1), 2), Plan(tmp_path))
+
+
+# Simulation.
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("plain", {"heads": (5, 3)}),
+        ("channels", {"frame_len": 8, "heads": (4,), "n_channels": 3, "cycles_per_step": 2}),
+    ],
+)
+def test_the_interface_in_icarus(tmp_path, name, shape):
+    item = member(name, **shape)
+    run(item.accelerator, case_of(item, 6), Run("icarus", tmp_path, tests=None))
+
+
+@pytest.mark.cosim
+def test_a_model_in_all_simulators(tmp_path):
+    item = member("net", frame_len=8, heads=(4,))
+    plan = Plan(tmp_path, workers=2, waves=True, cocotb_frames={"verilator": 4, "icarus": 3})
+    said = []
+    frames = item.frames(np.random.default_rng(1), 50)
+    sections = run_model(item.graph, item.accelerator, frames, plan, said.append)
+    assert [sections[name]["frames"] for name in ("verilator", "icarus")] == [50, 3]
+    for section in sections.values():
+        assert section["cycles_per_frame"] == section["predicted_cycles_per_frame"] == 8
+        assert section["latency_cycles"] == item.manifest.latency_cycles
+    check_section({"cosim": {name: {**section, "command": "test"} for name, section in sections.items()}})
+    assert len(said) == 3
+    assert [len(list(tmp_path.glob(f"{name}/**/*.fst"))) for name in ("verilator", "icarus")] == [1, 1]
+    # What the network is not, the hardware is not.
+    wrong = golden_logits(item.graph, frames)
+    wrong[31, 2] += 1
+    with pytest.raises(Mismatch, match=r"frame 31, class 2 .*1 of 50 frames differ"):
+        run_fast(item.graph, item.accelerator, frames, wrong, plan)
+    slower = Accelerator(item.accelerator.project, replace(item.manifest, cycles_per_frame=9))
+    with pytest.raises(Mismatch, match="cycles per frame: 9 predicted, 8 measured"):
+        run_model(item.graph, slower, frames, replace(plan, cocotb_frames={}))
+
+
+MUTATIONS = {
+    "weight": ("core", "sum_i * (", "sum_i * (1 + ", "prove"),
+    "round": ("amc_shell_quantize.v", "|| wide[16])", "|| 1'b1)", "frames/idle=0/stall=0"),
+    "shift": ("amc_shell_quantize.v", "10'sd16;", "10'sd15;", "frames/idle=0/stall=0"),
+    "saturate": ("amc_shell_quantize.v", "            if (fits)", "            if (1'b1)", "level"),
+    "tie": ("amc_shell_results.v", "$signed(logit) > $signed(best)", "$signed(logit) >= $signed(best)", "prove"),
+    "filling": ("amc_shell_framer.v", "padding ? 32'd0 : in_data", "in_data", "misplaced_tlast"),
+    "flag": ("amc_shell_framer.v", "tag_broken    = padding", "tag_broken    = misplaced", "misplaced_tlast"),
+    "skid": ("amc_shell_skid.v", "spare_full <= 1'b1;", "spare_full <= 1'b0;", "frames/idle=0/stall=4"),
+    "packet": ("amc_shell_results.v", "sent_results + 32'd1 >= frames_per_packet", "1'b1", "packets"),
+    "strobe": ("amc_registers.v", "{8{w_strobe[1]}}", "8'hff", "register_access"),
+    "reset": ("amc_shell_results.v", "            in_index        <= 9'd0;\n", "", "reset_in_mid_frame/kind=pin"),
+    "counter": ("amc_shell.v", ".cycles_busy_event(busy)", ".cycles_busy_event(busy && mid_frame)", "counters"),
+}
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_the_bench_finds_a_mutation(tmp_path, name):
+    """Flip one thing in the Verilog: the test that is about it fails, and passes without the change."""
+    file, old, new, test = MUTATIONS[name]
+    item = member("plain", heads=(5, 3))
+    if file == "core":
+        file = "plain_core.v"
+        old, new = f"0: logit = {old}", f"0: logit = {new}"
+    changed = mutant(item, 1, file, old, new)
+    case = case_of(item, 3)
+    if name == "tie":
+        case = replace(case, frames=np.zeros_like(case.frames))
+        item, case = _tied(case)
+        changed = mutant(item, 1, file, old, new)
+    settings = Run("icarus", tmp_path / "changed", tests=rf"\.{test}$")
+    with pytest.raises(Mismatch, match=test.partition("/")[0]):
+        run(changed.accelerator, case, settings)
+
+
+def _tied(case):
+    """A network whose classes 1 and 3 are always equal and highest."""
+    head = case.graph["head0"]
+    kernel, bias = head.kernel.copy(), head.bias.copy()
+    kernel[:, 3] = kernel[:, 1]
+    bias[[1, 3]] = bias.max()
+    graph = case.graph.replace_node(replace(head, kernel=kernel, bias=bias))
+    item = Member(graph, build_accelerator(graph, mean_core(graph), ProjectSettings(), BOARD))
+    return item, Case(graph, case.frames, golden_logits(graph, case.frames))
