@@ -94,7 +94,7 @@ def trade(reuse: Sequence[int], cycles: Sequence[float], shares: dict[str, Seque
         right.axhline(100, color=RED, lw=1.2, ls=(0, (4, 3)))
         right.annotate("board full", (reuse[-1], 100), (0, 4), textcoords="offset points", ha="right", color=RED)
         right.set(xlabel="reuse factor", ylabel="share of the board, %", xscale="log", yscale="log")
-        right.legend(fontsize=8.5)
+        right.legend(loc="upper right", fontsize=8.5)
         for axes, values in ((left, cycles), (right, [value for group in shares.values() for value in group])):
             axes.set_xticks(*_marks(reuse))
             axes.set_yticks(*_marks(_one_two_five(min(values), max(values))))
