@@ -27,7 +27,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="Radio frames: make, look into and check RadioML files.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-console = Console()
+# A pipe or a log has no width of its own; tables need more than the 80 columns that Rich would take.
+console = Console(width=None if sys.stdout.isatty() else 140)
 problems = Console(stderr=True)
 
 
@@ -119,11 +120,12 @@ def estimate(
     backend: Backend = None,
 ) -> None:
     """Estimate cycles and resources of the HLS road for each reuse factor, without a vendor tool."""
-    from hw_amc import estimate as estimator
     from hw_amc import flow
+    from hw_amc import report as reports
 
     road = flow.open_road(model, console, board, _name(backend))
-    console.print(estimator.table(road.graph, road.settings, road.board))
+    flow.merge_estimate(road)
+    reports.print_estimate(console, reports.load(road.workspace.build))
 
 
 @app.command()

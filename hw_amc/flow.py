@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from hw_amc import compare, golden, report
+from hw_amc import compare, estimate, golden, report
 from hw_amc.config import BoardSettings, HlsSettings
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import atomic_path, exclusive, file_digest
@@ -226,9 +226,18 @@ def run_vendor(road: Road) -> str:
 
 def write_report(road: Road) -> str:
     """Estimate cycles and resources, and write the pages for people."""
-    road.merge({"layers": report.layers_section(road.graph, road.settings, road.board)})
+    merge_estimate(road)
     report.write_pages(road.workspace.build, road.workspace.model)
     return shown(road.workspace.build / "report.html")
+
+
+def merge_estimate(road: Road) -> None:
+    """Estimate the accelerator as set, each layer, and the whole at other reuse factors."""
+    command = command_line()
+    rows = estimate.sweep(road.graph, road.settings, road.board)
+    whole = estimate.hls(road.graph, road.settings, road.board).section(command, rows)
+    layers = report.layers_section(road.graph, road.settings, road.board, command)
+    road.merge({"layers": layers, "estimate": {"hls": whole}})
 
 
 STEPS: dict[str, Callable[[Road], str]] = {
