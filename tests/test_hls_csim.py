@@ -14,6 +14,7 @@ import pytest
 from hw_amc import compare, golden, hls, tools
 from hw_amc.config import LayerHls
 from hw_amc.errors import ConfigError, DataError, Mismatch, ToolFailed, ToolMissing
+from hw_amc.frontend import build_graph
 from hw_amc.graph import Graph
 from hw_amc.hls import csim
 from hw_amc.hls.interface import network_name
@@ -124,6 +125,47 @@ def test_both_builds_equal_golden_in_every_layer(tmp_path: Path, backend: str, f
 )
 def test_native_equals_golden_on_adversarial_weights(tmp_path: Path, fill: str, formats, layers) -> None:
     assert make(tmp_path, fill, "Vivado", formats, layers).simulate("native")
+
+
+def _other_layers() -> Any:
+    """Dense on every step and on the last, both poolings, an even width, signed activations."""
+    from tensorflow import keras
+
+    from hw_amc.models.affine import qkeras
+
+    kernel, bias = "quantized_bits(6,0,0,alpha=1)", "quantized_bits(10,2,0,alpha=1)"
+    weights = {"kernel_quantizer": kernel, "bias_quantizer": bias}
+    layers = [
+        qkeras.QActivation("quantized_bits(8,1,0,alpha=1)", name="input_quant"),
+        qkeras.QDense(5, name="dense1", **weights),
+        qkeras.QActivation("quantized_bits(7,2,0,alpha=1)", name="dense1_quant"),
+        keras.layers.MaxPooling1D(2, name="largest"),
+        qkeras.QConv1D(4, 4, padding="same", name="conv1", **weights),
+        qkeras.QActivation("quantized_bits(7,3,0,alpha=1)", name="conv1_quant"),
+        keras.layers.AveragePooling1D(4, name="pool"),
+        keras.layers.GlobalAveragePooling1D(name="gap"),
+        qkeras.QDense(3, name="head", **weights),
+    ]
+    x = inputs = keras.Input((16, 2), name="frames")
+    for layer in layers:
+        x = layer(x)
+    model = keras.Model(inputs, x)
+    rng = np.random.default_rng(5)
+    model.set_weights([rng.normal(0, 0.6, w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("layers", [{}, {"dense1": LayerHls(reuse_factor=2), "head": LayerHls(reuse_factor=12)}])
+def test_the_other_layers_are_exact_too(tmp_path: Path, layers: dict[str, LayerHls]) -> None:
+    model = _other_layers()
+    graph = build_graph(model, "other layers", ["a", "b", "c"])
+    tensors = golden.run(graph, FRAMES, [node.name for node in graph.nodes[1:]])
+    target = hls.Target("Vitis", PART, 10.0, layers)
+    hls.build_project(model, graph, target, FRAMES, tensors).write(tmp_path)
+    case = Case(tmp_path, graph, tensors)
+    assert case.simulate("native") == sum(tensor.size for tensor in tensors.values())
+    if not layers:
+        assert case.simulate("ap_fixed") == case.simulate("native")
 
 
 @pytest.mark.slow

@@ -17,8 +17,8 @@ from hw_amc.graph import Graph, Node
 from hw_amc.hls import layers, reader, terms
 from hw_amc.hls.interface import Core, Target, cpp_type, network_name
 
-#: Elements in the FIFO between two layers. Each layer of a chain takes an element as soon as it comes and none is
-#: slower than the GRU before it, so that two suffice: one being written while the other is read.
+#: Elements in the FIFO between two layers. In a chain whose layers work at constant rates the slowest one sets the
+#: pace, and a deeper FIFO before it would only fill: two suffice, one being written while the other is read.
 FIFO_DEPTH = 2
 
 

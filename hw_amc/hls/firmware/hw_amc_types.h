@@ -161,7 +161,7 @@ Rounds:
 #else
             const x_T &tap = x[inputs[k][r]];
 #endif
-            mac(m[outputs[k][ONE_OUTPUT ? 0 : r]], tap, int(weights[k][r]) * (1 << SHIFT));
+            mac(m[outputs[k][ONE_OUTPUT ? 0 : r]], tap, weights[k][r] * (1LL << SHIFT));
         }
     }
 }

@@ -1,8 +1,6 @@
 #include "hw_amc_core.h"
 
-namespace {
-
-void unpack(hls::stream<sample_word_t> &samples, hls::stream<@INPUT_T@> &frame) {
+static void unpack(hls::stream<sample_word_t> &samples, hls::stream<@INPUT_T@> &frame) {
 Samples:
     for (int t = 0; t < @T@; t++) {
         #pragma HLS PIPELINE II=1
@@ -15,7 +13,7 @@ Samples:
     }
 }
 
-void pack(hls::stream<@RESULT_T@> &results, hls::stream<logit_word_t> &logits) {
+static void pack(hls::stream<@RESULT_T@> &results, hls::stream<logit_word_t> &logits) {
     const @RESULT_T@ result = results.read();
 Logits:
     for (unsigned c = 0; c < @RESULT_T@::size; c++) {
@@ -26,8 +24,6 @@ Logits:
         logits.write(word);
     }
 }
-
-} // namespace
 
 void hw_amc_core(hls::stream<sample_word_t> &samples, hls::stream<logit_word_t> &logits) {
     #pragma HLS INTERFACE axis port=samples
