@@ -62,23 +62,23 @@ def emit_hwh(design: Design) -> str:
     return '<?xml version="1.0" encoding="UTF-8" standalone="no" ?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def dma_parameters(design: Design) -> dict[str, str]:
-    """Parameters of the AXI DMA: direct mode, no interrupts used, one word a cycle each way."""
+def dma_settings(design: Design) -> dict[str, str]:
+    """Choose the AXI DMA: direct mode, no realignment, 32-bit streams, as wide as the PS port towards memory."""
+    width, burst = str(design.memory_bits), str(design.burst_beats)
     return {
         "c_include_sg": "0",
         "c_micro_dma": "0",
         "c_sg_length_width": str(design.length_bits),
         "c_addr_width": "32",
         "c_include_mm2s": "1",
-        "c_include_mm2s_dre": "0",
-        "c_m_axi_mm2s_data_width": str(design.memory_bits),
-        "c_m_axis_mm2s_tdata_width": "32",
-        "c_mm2s_burst_size": str(design.burst_beats),
         "c_include_s2mm": "1",
+        "c_include_mm2s_dre": "0",
         "c_include_s2mm_dre": "0",
-        "c_m_axi_s2mm_data_width": str(design.memory_bits),
-        "c_s_axis_s2mm_tdata_width": "32",
-        "c_s2mm_burst_size": str(design.burst_beats),
+        "c_m_axi_mm2s_data_width": width,
+        "c_m_axi_s2mm_data_width": width,
+        "c_m_axis_mm2s_tdata_width": "32",
+        "c_mm2s_burst_size": burst,
+        "c_s2mm_burst_size": burst,
     }
 
 
@@ -167,7 +167,8 @@ def _interconnect(instance: str, slaves: int, masters: int) -> Element:
 def _dma(design: Design) -> Element:
     module = _module(parts.DMA_INSTANCE, "xilinx.com:ip:axi_dma:7.1")
     _registers(module, "S_AXI_LITE", "Reg", design.window, parts.DMA_REGISTERS)
-    _parameters(module, dma_parameters(design))
+    # Vivado derives this one from what is connected.
+    _parameters(module, {**dma_settings(design), "c_s_axis_s2mm_tdata_width": "32"})
     ports = SubElement(module, "PORTS")
     for clock in ("s_axi_lite_aclk", "m_axi_mm2s_aclk", "m_axi_s2mm_aclk"):
         _port(ports, clock, "I", sigis="clk")

@@ -1,0 +1,261 @@
+"""IP-XACT description (component.xml, IEEE 1685-2009) of the accelerator, as Vivado's IP catalogue reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+from xml.etree.ElementTree import Element, SubElement, fromstring, indent, register_namespace, tostring
+
+from hw_amc.errors import ConfigError
+
+SPIRIT = "http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009"
+XILINX = "http://www.xilinx.com"
+
+register_namespace("spirit", SPIRIT)
+register_namespace("xilinx", XILINX)
+
+#: Families that the RTL is plain enough for.
+FAMILIES = ("zynq", "zynquplus", "zynquplusRFSOC")
+#: Vivado's views of the sources: name, environment, the file set behind it.
+_VIEWS = (
+    ("xilinx_anylanguagesynthesis", ":vivado.xilinx.com:synthesis"),
+    ("xilinx_anylanguagebehavioralsimulation", ":vivado.xilinx.com:simulation"),
+)
+_FILE_SET = "sources"
+_STREAM = ("TDATA", "TLAST", "TVALID", "TREADY")
+_AXI = tuple(
+    f"{channel}{name}"
+    for channel, names in (
+        ("AW", ("ADDR", "VALID", "READY")),
+        ("W", ("DATA", "STRB", "VALID", "READY")),
+        ("B", ("RESP", "VALID", "READY")),
+        ("AR", ("ADDR", "VALID", "READY")),
+        ("R", ("DATA", "RESP", "VALID", "READY")),
+    )
+    for name in names
+)
+
+
+@dataclass(frozen=True)
+class Port:
+    """One port of a Verilog module."""
+
+    name: str
+    direction: Literal["input", "output", "inout"]
+    width: int = 1
+
+
+def parse_ports(verilog: str, module: str) -> list[Port]:
+    """Read the ports of `module` from Verilog with ANSI port declarations.
+
+    Raises
+    ------
+    ConfigError
+        The text holds no such module, or a port's width is not a number.
+    """
+    text = re.sub(r"//[^\n]*|/\*.*?\*/|\(\*.*?\*\)", "", verilog, flags=re.S)
+    found = re.search(rf"\bmodule\s+{re.escape(module)}\b\s*(?:#\s*\(.*?\)\s*)?\((.*?)\)\s*;", text, re.S)
+    if found is None:
+        raise ConfigError(f"no module {module!r} with a port list in its Verilog")
+    ports = []
+    for entry in found[1].split(","):
+        parts = re.fullmatch(r"\s*(input|output|inout)\s*(?:wire|reg)?\s*(?:\[(\d+):(\d+)\])?\s*(\w+)\s*", entry)
+        if parts is None:
+            raise ConfigError(f"module {module!r}: cannot read the port {entry.strip()!r}")
+        direction, high, low, name = parts.groups()
+        ports.append(Port(name, direction, int(high) - int(low) + 1 if high else 1))  # type: ignore[arg-type]
+    return ports
+
+
+def emit_component(vlnv: str, ports: list[Port], files: Iterable[str], window: int, description: str) -> str:
+    """Write component.xml.
+
+    Parameters
+    ----------
+    vlnv : str
+        vendor:library:name:version; the name is the top module.
+    ports : list of Port
+        Ports of the top module: aclk, aresetn, s_axi_*, s_axis_*, m_axis_*.
+    files : iterable of str
+        Verilog files, relative to the component.
+    window : int
+        Bytes of the register window.
+    description : str
+        One line for the catalogue.
+
+    Raises
+    ------
+    ConfigError
+        A port that an interface needs is missing.
+    """
+    vendor, library, name, version = vlnv.split(":")
+    _require_ports(ports)
+    root = Element(_tag("component"))
+    for key, value in (("vendor", vendor), ("library", library), ("name", name), ("version", version)):
+        _text(root, key, value)
+    _interfaces(root)
+    _memory_map(root, window)
+    _model(root, name, ports)
+    _files(root, files)
+    _text(root, "description", description)
+    parameters = SubElement(root, _tag("parameters"))
+    parameter = SubElement(parameters, _tag("parameter"))
+    _text(parameter, "name", "Component_Name")
+    _text(parameter, "value", f"{name}_v1_0", {"resolve": "user", "id": "PARAM_VALUE.Component_Name", "order": "1"})
+    _extensions(root, name)
+    indent(root, "  ")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def check_component(text: str, ports: list[Port]) -> None:
+    """Require that a component's references resolve and that its ports are the module's own.
+
+    Raises
+    ------
+    ConfigError
+        Names the first thing that does not hold together.
+    """
+    root = fromstring(text)
+    named = {"spirit": SPIRIT}
+    declared = {
+        Port(
+            port.findtext("spirit:name", "", named),
+            {"in": "input", "out": "output", "inout": "inout"}[
+                port.findtext("spirit:wire/spirit:direction", "", named)
+            ],  # type: ignore[arg-type]
+            int(port.findtext("spirit:wire/spirit:vector/spirit:left", "0", named)) + 1,
+        )
+        for port in root.iterfind("spirit:model/spirit:ports/spirit:port", named)
+    }
+    if declared != set(ports):
+        names = sorted({port.name for port in declared ^ set(ports)})
+        raise ConfigError(f"component.xml and the Verilog differ in the ports {', '.join(names)}")
+    known = {port.name for port in declared}
+    for physical in root.iterfind(".//spirit:physicalPort/spirit:name", named):
+        if physical.text not in known:
+            raise ConfigError(f"component.xml maps the port {physical.text!r}, which the module lacks")
+    maps = {entry.text for entry in root.iterfind("spirit:memoryMaps/spirit:memoryMap/spirit:name", named)}
+    for reference in root.iterfind(".//spirit:memoryMapRef", named):
+        if reference.get(_tag("memoryMapRef")) not in maps:
+            raise ConfigError(f"component.xml refers to the memory map {reference.get(_tag('memoryMapRef'))!r}")
+    sets = {entry.text for entry in root.iterfind("spirit:fileSets/spirit:fileSet/spirit:name", named)}
+    for local in root.iterfind(".//spirit:fileSetRef/spirit:localName", named):
+        if local.text not in sets:
+            raise ConfigError(f"component.xml refers to the file set {local.text!r}")
+
+
+def _require_ports(ports: list[Port]) -> None:
+    wanted = {"aclk", "aresetn", *(f"s_axi_{signal.lower()}" for signal in _AXI)}
+    wanted |= {f"{stream}_{signal.lower()}" for stream in ("s_axis", "m_axis") for signal in _STREAM}
+    missing = sorted(wanted - {port.name for port in ports})
+    if missing:
+        raise ConfigError(f"the top module lacks the ports {', '.join(missing)}")
+
+
+def _interfaces(root: Element) -> None:
+    buses = SubElement(root, _tag("busInterfaces"))
+    for stream, mode in (("s_axis", "slave"), ("m_axis", "master")):
+        _interface(buses, stream, ("interface", "axis"), mode, {s: f"{stream}_{s.lower()}" for s in _STREAM})
+    axi = {signal: f"s_axi_{signal.lower()}" for signal in _AXI}
+    _interface(buses, "s_axi", ("interface", "aximm"), "slave", axi, memory_map="s_axi")
+    reset = {"POLARITY": "ACTIVE_LOW"}
+    _interface(buses, "aresetn", ("signal", "reset"), "slave", {"RST": "aresetn"}, reset)
+    clock = {"ASSOCIATED_BUSIF": "s_axis:m_axis:s_axi", "ASSOCIATED_RESET": "aresetn"}
+    _interface(buses, "aclk", ("signal", "clock"), "slave", {"CLK": "aclk"}, clock)
+
+
+def _interface(
+    buses: Element,
+    name: str,
+    kind: tuple[str, str],
+    mode: str,
+    signals: dict[str, str],
+    parameters: dict[str, str] | None = None,
+    memory_map: str = "",
+) -> None:
+    bus = SubElement(buses, _tag("busInterface"))
+    _text(bus, "name", name)
+    library, short = kind
+    for element, full in (("busType", short), ("abstractionType", f"{short}_rtl")):
+        values = {"vendor": "xilinx.com", "library": library, "name": full, "version": "1.0"}
+        SubElement(bus, _tag(element), {_tag(key): value for key, value in values.items()})
+    role = SubElement(bus, _tag(mode))
+    if memory_map:
+        SubElement(role, _tag("memoryMapRef"), {_tag("memoryMapRef"): memory_map})
+    maps = SubElement(bus, _tag("portMaps"))
+    for logical, physical in signals.items():
+        entry = SubElement(maps, _tag("portMap"))
+        for element, port in (("logicalPort", logical), ("physicalPort", physical)):
+            _text(SubElement(entry, _tag(element)), "name", port)
+    if parameters:
+        block = SubElement(bus, _tag("parameters"))
+        for key, value in parameters.items():
+            parameter = SubElement(block, _tag("parameter"))
+            _text(parameter, "name", key)
+            _text(parameter, "value", value, {"id": f"BUSIFPARAM_VALUE.{name.upper()}.{key}"})
+
+
+def _memory_map(root: Element, window: int) -> None:
+    entry = SubElement(SubElement(root, _tag("memoryMaps")), _tag("memoryMap"))
+    _text(entry, "name", "s_axi")
+    block = SubElement(entry, _tag("addressBlock"))
+    for key, value in (("name", "reg0"), ("baseAddress", "0"), ("range", str(window)), ("width", "32")):
+        _text(block, key, value)
+    _text(block, "usage", "register")
+
+
+def _model(root: Element, top: str, ports: list[Port]) -> None:
+    model = SubElement(root, _tag("model"))
+    views = SubElement(model, _tag("views"))
+    for name, environment in _VIEWS:
+        view = SubElement(views, _tag("view"))
+        _text(view, "name", name)
+        _text(view, "envIdentifier", environment)
+        _text(view, "language", "Verilog")
+        _text(view, "modelName", top)
+        _text(SubElement(view, _tag("fileSetRef")), "localName", _FILE_SET)
+    listing = SubElement(model, _tag("ports"))
+    for port in ports:
+        entry = SubElement(listing, _tag("port"))
+        _text(entry, "name", port.name)
+        wire = SubElement(entry, _tag("wire"))
+        _text(wire, "direction", {"input": "in", "output": "out", "inout": "inout"}[port.direction])
+        if port.width > 1:
+            vector = SubElement(wire, _tag("vector"))
+            _text(vector, "left", str(port.width - 1))
+            _text(vector, "right", "0")
+        types = SubElement(SubElement(wire, _tag("wireTypeDefs")), _tag("wireTypeDef"))
+        _text(types, "typeName", "wire")
+        for name, _ in _VIEWS:
+            _text(types, "viewNameRef", name)
+
+
+def _files(root: Element, files: Iterable[str]) -> None:
+    entry = SubElement(SubElement(root, _tag("fileSets")), _tag("fileSet"))
+    _text(entry, "name", _FILE_SET)
+    for name in sorted(files):
+        file = SubElement(entry, _tag("file"))
+        _text(file, "name", name)
+        _text(file, "fileType", "verilogSource")
+
+
+def _extensions(root: Element, name: str) -> None:
+    core = SubElement(SubElement(root, _tag("vendorExtensions")), f"{{{XILINX}}}coreExtensions")
+    families = SubElement(core, f"{{{XILINX}}}supportedFamilies")
+    for family in FAMILIES:
+        SubElement(families, f"{{{XILINX}}}family", {f"{{{XILINX}}}lifeCycle": "Production"}).text = family
+    taxonomies = SubElement(core, f"{{{XILINX}}}taxonomies")
+    SubElement(taxonomies, f"{{{XILINX}}}taxonomy").text = "/UserIP"
+    SubElement(core, f"{{{XILINX}}}displayName").text = f"{name}: modulation classifier"
+    SubElement(core, f"{{{XILINX}}}coreRevision").text = "1"
+
+
+def _text(parent: Element, name: str, text: str, attributes: dict[str, str] | None = None) -> None:
+    element = SubElement(parent, _tag(name), {_tag(key): value for key, value in (attributes or {}).items()})
+    element.text = text
+
+
+def _tag(name: str) -> str:
+    return f"{{{SPIRIT}}}{name}"
