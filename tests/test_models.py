@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.models import MODELS, build_deployed, build_float, find, load_deployed, round_weights, save_deployed
-from hw_amc.models.deployed import formats_of, quantised_weights, rebuild
+from hw_amc.models.deployed import clipped_weights, formats_of, quantised_weights, rebuild
 from hw_amc.models.formats import DEFAULT_FORMATS, affine_bias, bias_integer_bits, integer_bits, merge
 from hw_amc.models.specs import GruCnnSpec
 
@@ -74,8 +74,9 @@ def test_rounding_the_weights_is_idempotent_and_changes_no_output():
     before = model.predict(x, verbose=0)
     round_weights(model)
     once = model.get_weights()
-    for layer in model.layers:
-        for saved, rounded in zip(layer.get_weights(), quantised_weights(layer), strict=False):
+    for name in ("gru", "gru_affine", "conv1", "conv2", "head"):
+        layer = model.get_layer(name)
+        for saved, rounded in zip(layer.get_weights(), quantised_weights(layer), strict=True):
             np.testing.assert_array_equal(saved, rounded)
     round_weights(model)
     for a, b in zip(once, model.get_weights(), strict=True):
@@ -91,6 +92,15 @@ def test_saved_weights_lie_on_their_grids():
         np.testing.assert_array_equal(raw, np.rint(raw))
         assert raw.min() >= -128
         assert raw.max() <= 127
+
+
+def test_clipped_weights_are_counted():
+    model = random_deployed(1, scale=0.0)
+    conv = model.get_layer("conv1")
+    kernel, bias = conv.get_weights()
+    kernel.flat[:5] = [1.0, 0.999, 0.99, -1.0, -1.01]  # the format holds -1 .. 127/128, rounding up to 127.5/128
+    conv.set_weights([kernel, bias])
+    assert clipped_weights(model) == {"gru": 0, "gru_affine": 0, "conv1": 3, "conv2": 0, "head": 0}
 
 
 def test_save_and_load_give_the_same_logits(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorflow import keras
 
 from hw_amc.errors import DataError
@@ -123,12 +124,27 @@ _QUANTISERS = {
 
 
 def quantised_weights(layer: Any) -> list[Any]:
-    """Return the layer's weights as its quantisers round them, in the order of `get_weights`."""
-    import numpy as np
-
+    """Return a quantised layer's weights as its quantisers round them, in the order of `get_weights`."""
     owner = layer.cell if type(layer).__name__ == "QGRU" else layer
-    names = _QUANTISERS.get(type(layer).__name__, ())
+    names = _QUANTISERS[type(layer).__name__]
     return [np.asarray(getattr(owner, name)(w)) for name, w in zip(names, layer.get_weights(), strict=True)]
+
+
+def clipped_weights(model: Any) -> dict[str, int]:
+    """Count the weights of every layer that lie outside their format and will be clipped."""
+    counts = {}
+    for layer in model.layers:
+        owner = layer.cell if type(layer).__name__ == "QGRU" else layer
+        names = _QUANTISERS.get(type(layer).__name__, ())
+        outside = 0
+        for name, weight in zip(names, layer.get_weights(), strict=False):
+            quantiser = getattr(owner, name)
+            top = 2.0 ** int(quantiser.integer)
+            step = top * 2.0 ** (1 - int(quantiser.bits))
+            outside += int(((weight < -top - step / 2) | (weight > top - step / 2)).sum())
+        if names:
+            counts[layer.name] = outside
+    return counts
 
 
 def round_weights(model: Any) -> None:

@@ -26,7 +26,12 @@ def hard_tanh(x: Any) -> Any:
 def keras_gru(units: int, name: str) -> Any:
     """Keras' own GRU, with hard gates."""
     return keras.layers.GRU(
-        units, activation=hard_tanh, recurrent_activation=hard_sigmoid, return_sequences=True, reset_after=True, name=name
+        units,
+        activation=hard_tanh,
+        recurrent_activation=hard_sigmoid,
+        return_sequences=True,
+        reset_after=True,
+        name=name,
     )
 
 

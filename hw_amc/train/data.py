@@ -13,7 +13,10 @@ import numpy as np
 
 from hw_amc.errors import DataError
 from hw_amc.files import atomic_path
-from hw_amc.radio import WIRE_FRAC, generate_wire_set, load_recipe
+from hw_amc.radio import CLASSES, WIRE_FRAC, generate_wire_set, load_recipe
+
+#: Sets of fewer frames are made without further processes.
+SMALL = 4096
 
 Words = np.ndarray[Any, np.dtype[np.int16]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -63,6 +66,8 @@ def load_frames(
     key = hashlib.sha256(json.dumps([recipe.digest(), plan, split]).encode()).hexdigest()[:16]
     paths = [folder / f"{recipe_name}-{key}-{part}.npy" for part in ("wire", "labels", "snr")]
     if not all(path.exists() for path in paths):
+        count = sum(len(snrs) * frames for snrs, frames in cells) * len(CLASSES)
+        workers = 1 if count < SMALL else workers  # starting processes would take longer
         parts = [generate_wire_set(recipe, frames, snrs, split, workers) for snrs, frames in cells]
         for path, arrays in zip(reversed(paths), reversed(list(zip(*parts, strict=True))), strict=True):
             with atomic_path(path) as temporary, temporary.open("wb") as stream:

@@ -1,7 +1,8 @@
-"""Accuracy of a deployed network per SNR, with confusion matrices, and the model's card."""
+"""Accuracy of a deployed network per SNR, with confusion matrices, its weights and saturation."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,7 +27,7 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def fast_twin(model: Any) -> Any:
-    """The deployed network on the C++ kernels: the same function, about ten times faster."""
+    """Rebuild the deployed network on the C++ kernels: the same function, about ten times faster."""
     return rebuild(model, fast_front_layers)
 
 
@@ -125,7 +126,5 @@ def saturation(model: Any, frames: FrameSet, rows: Any) -> dict[str, float]:
 
 def write_accuracy(path: Path, report: Mapping[str, Any]) -> None:
     """Write `accuracy.json`: one line an entry, so that a new run shows up as a readable difference."""
-    import json
-
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in report.items()]
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")

@@ -24,6 +24,10 @@ from hw_amc.errors import ToolMissing
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("gru_kernel.cc", "affine_kernel.cc"))
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
 
+_FUNCTIONS = (
+    "gru_forward", "gru_backward", "column_sums", "affine_relu", "affine_relu_sums", "affine_relu_gradient",
+)  # fmt: skip
+
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -65,7 +69,7 @@ def build(compiler: str | None = None) -> Path:
 def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(str(build()))
     library.gru_saved_size.restype = ctypes.c_int64
-    for name in ("gru_forward", "gru_backward", "column_sums", "affine_relu", "affine_relu_sums", "affine_relu_gradient"):
+    for name in _FUNCTIONS:
         getattr(library, name).restype = None
     return library
 
@@ -164,7 +168,7 @@ def _rows(x: Floats) -> tuple[Any, ...]:
 
 
 def column_sums(x: Floats) -> tuple[Floats, Floats]:
-    """Sums over all but the last axis of x and of x squared: two (C,) arrays."""
+    """Sum x and x squared over all but the last axis: two (C,) arrays."""
     (x,) = _contiguous(x)
     sums = np.empty((2, x.shape[-1]), np.float32)
     _library().column_sums(*_rows(x), _pointer(x), _pointer(sums[0]), _pointer(sums[1]))
@@ -172,7 +176,7 @@ def column_sums(x: Floats) -> tuple[Floats, Floats]:
 
 
 def affine_relu(x: Floats, scale: Floats, bias: Floats, steps: float, top: float) -> Floats:
-    """clip(x scale + bias, 0, top) over the last axis; with `steps` first rounded to multiples of 1/steps."""
+    """Compute clip(x scale + bias, 0, top) over the last axis; with `steps` first rounded to multiples of 1/steps."""
     x, scale, bias = _contiguous(x, scale, bias)
     y = np.empty_like(x)
     _library().affine_relu(
@@ -182,7 +186,7 @@ def affine_relu(x: Floats, scale: Floats, bias: Floats, steps: float, top: float
 
 
 def affine_relu_sums(x: Floats, y: Floats, dy: Floats, top: float) -> tuple[Floats, Floats]:
-    """Sums over all but the last axis of g and g x: g is dy where 0 < y < top, else 0."""
+    """Sum g and g x over all but the last axis: g is dy where 0 < y < top, else 0."""
     x, y, dy = _contiguous(x, y, dy)
     sums = np.empty((2, x.shape[-1]), np.float32)
     _library().affine_relu_sums(
@@ -194,7 +198,7 @@ def affine_relu_sums(x: Floats, y: Floats, dy: Floats, top: float) -> tuple[Floa
 def affine_relu_gradient(
     x: Floats, y: Floats, dy: Floats, top: float, factors: tuple[Floats, Floats, Floats]
 ) -> Floats:
-    """a g + b x + c over the last axis, with g as in `affine_relu_sums` and `factors` = (a, b, c)."""
+    """Compute a g + b x + c over the last axis, with g as in `affine_relu_sums` and `factors` = (a, b, c)."""
     x, y, dy, a, b, c = _contiguous(x, y, dy, *factors)
     dx = np.empty_like(x)
     _library().affine_relu_gradient(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: `float` trains, `prune` removes weights during its first phase's ramp, `qat` trains the deployed form."""
+    """One stage: `float` trains, `prune` also removes weights (in its first phase), `qat` trains the deployed form."""
 
     name: str
     kind: str
@@ -82,6 +82,10 @@ class TrainRecipe:
     checkpoint_every: int = 200
     widths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     digest: str = ""
+
+
+#: Called after every step with (stage, number of the phase, step, figures by name).
+Progress = Callable[[Stage, int, int, dict[str, float]], None]
 
 
 def _build(cls: Any, where: str, table: Any) -> Any:

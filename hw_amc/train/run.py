@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,21 @@ import numpy as np
 from hw_amc.compress.magnitude import ramp_keep
 from hw_amc.compress.quantise import activation_tops, choose_formats, equalise, fold_norms, set_weights
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.files import atomic_path, exclusive
-from hw_amc.models.deployed import build_deployed, save_deployed
+from hw_amc.files import atomic_path, exclusive, write_text
+from hw_amc.models.deployed import build_deployed, clipped_weights, save_deployed
 from hw_amc.models.floating import build_float
 from hw_amc.models.formats import Formats
 from hw_amc.models.specs import GruCnnSpec, find
-from hw_amc.train.data import FrameSet, crop, load_frames, whole
+from hw_amc.train.card import measure
+from hw_amc.train.data import crop, load_frames, whole
 from hw_amc.train.fast_gru import fast_gru
 from hw_amc.train.optimiser import learning_rate
-from hw_amc.train.recipe import Phase, Stage, TrainRecipe, load_recipe_file
+from hw_amc.train.progress import training_bar
+from hw_amc.train.recipe import Phase, Progress, Stage, TrainRecipe, load_recipe_file
 from hw_amc.train.trainee import Trainee, quantise_input, validate
 
 #: Steps between two rounds of removing weights.
 PRUNE_EVERY = 20
-
-#: Called after every step with (stage, phase number, step, figures); returning is all it must do.
-Progress = Callable[[Stage, int, int, dict[str, float]], None]
 
 
 def save_arrays(path: Path, arrays: list[Any], note: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:
             note = json.loads(str(archive["note"]))
             return [archive[key] for key in sorted(archive.files) if key != "note"], note
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"checkpoint {path} is damaged; delete it and start again") from error
+        raise DataError(f"checkpoint {path} is damaged; delete it, or give --restart") from error
 
 
 class Run:
@@ -75,8 +75,13 @@ class Run:
         self.position = {"stage": 0, "phase": 0, "step": 0, "best": float("inf"), "bad": 0}
         self.trainee: Trainee | None = None
         self.best: list[Any] = []
+        self.started = time.monotonic()
 
     # -- checkpoints ---------------------------------------------------------------------------------------
+
+    def _seconds(self) -> float:
+        """Seconds spent so far, over all the runs that this one resumed."""
+        return round(time.monotonic() - self.started, 1)
 
     @property
     def _state_path(self) -> Path:
@@ -85,7 +90,7 @@ class Run:
     def save(self) -> None:
         """Write the whole state: weights, statistics, optimiser, masks, generator, position."""
         assert self.trainee is not None
-        note = {"position": self.position, "generator": self.generator.bit_generator.state,
+        note = {"position": self.position, "seconds": self._seconds(), "generator": self.generator.bit_generator.state,
                 "recipe": self.recipe.digest, "best": len(self.best)}  # fmt: skip
         save_arrays(self._state_path, [*(v.numpy() for v in self.trainee.state), *self.best], note)
 
@@ -103,8 +108,9 @@ class Run:
             return False
         arrays, note = load_arrays(self._state_path)
         if note["recipe"] != self.recipe.digest:
-            raise ConfigError(f"{self._state_path} belongs to another train.toml; restore that or start without --resume")
+            raise ConfigError(f"{self._state_path} belongs to another train.toml; restore that, or give --restart")
         self.position = note["position"]
+        self.started = time.monotonic() - float(note.get("seconds", 0.0))
         self.generator.bit_generator.state = note["generator"]
         if self.position["stage"] < len(self.recipe.stages):
             self.trainee = self._make_trainee(self.recipe.stages[self.position["stage"]])
@@ -132,7 +138,7 @@ class Run:
         return Trainee(self.spec, self.formats(stage)[0], 0.0)
 
     def formats(self, stage: Stage) -> tuple[Formats, dict[str, list[Any]]]:
-        """Formats and folded weights for a qat stage, from the stage before it."""
+        """Choose the formats and fold the weights for a qat stage, from the stage before it."""
         number = self.recipe.stages.index(stage)
         if number == 0 or self.recipe.stages[number - 1].kind == "qat":
             raise ConfigError(f"stage {stage.name!r}: a qat stage must follow a float or prune stage")
@@ -245,10 +251,15 @@ class Run:
         self.save()
 
     def deploy(self, path: Path) -> Any:
-        """Save the last stage, a qat stage, as the deployed network; return the Keras model."""
+        """Save the last stage, a qat stage, as the deployed network; return the Keras model.
+
+        The checkpoints' `summary.json` gets the seconds spent and the weights that the formats clipped.
+        """
         stage = self.recipe.stages[-1]
         model = build_deployed(self.spec, self.formats(stage)[0])
         model.set_weights(load_arrays(self._stage_path(stage))[0])
+        summary = {"seconds": self._seconds(), "clipped_weights": clipped_weights(model)}
+        write_text(self.folder / "summary.json", json.dumps(summary))
         save_deployed(model, path)
         return model
 
@@ -257,20 +268,20 @@ def run_recipe(
     model_name: str,
     recipe_path: Path,
     out_dir: Path,
+    restart: bool = False,
     data_dir: Path = Path("data"),
-    resume: bool = False,
-    progress: Progress = lambda *_: None,
+    progress: Progress | None = None,
 ) -> Path:
-    """Train a network by its recipe and save its deployed form.
+    """Train a network by its recipe, save its deployed form and measure it; go on where an earlier run stopped.
 
     Parameters
     ----------
     model_name : a name of `hw_amc.models.MODELS`
     recipe_path : the `train.toml`
-    out_dir : the model's folder; gets `weights.h5` and `checkpoints/`
+    out_dir : the model's folder; gets `weights.h5`, `accuracy.json`, `MODEL_CARD.md` and `checkpoints/`
+    restart : forget the checkpoints of an earlier run
     data_dir : where generated frames are kept
-    resume : continue from the last checkpoint; without it a checkpoint of an earlier run is refused
-    progress : told about every step
+    progress : told about every step; None shows a bar
 
     Returns
     -------
@@ -279,17 +290,20 @@ def run_recipe(
     Raises
     ------
     ConfigError
-        Unknown model, wrong recipe, or a checkpoint in the way.
+        Unknown model, wrong recipe, a checkpoint of another recipe, or another training at work in `out_dir`.
+    DataError
+        A checkpoint or kept data are damaged.
     """
     spec, recipe = find(model_name), load_recipe_file(recipe_path)
-    folder = out_dir / "checkpoints"
-    with exclusive(folder, "a training"):
-        if (folder / "state.npz").exists() and not resume:
-            raise ConfigError(f"{folder} holds an unfinished training; give --resume, or delete the folder")
-        run = Run(spec, recipe, folder, data_dir, progress)
-        if resume:
-            run.resume()
+    if recipe.stages[-1].kind != "qat":
+        raise ConfigError(f"{recipe_path}: the last stage must be of kind qat, to give a network that can be deployed")
+    folder, weights = out_dir / "checkpoints", out_dir / "weights.h5"
+    with exclusive(folder, "a training"), nullcontext(progress) if progress else training_bar() as report:
+        for old in folder.glob("*.npz") if restart else ():
+            old.unlink()
+        run = Run(spec, recipe, folder, data_dir, report)
+        run.resume()
         run.run()
-        if recipe.stages[-1].kind == "qat":
-            run.deploy(out_dir / "weights.h5")
-    return out_dir / "weights.h5"
+        run.deploy(weights)
+        measure(spec, recipe, out_dir, data_dir)
+    return weights

@@ -62,8 +62,8 @@ class Trainee:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             loss = tf.reduce_mean(losses)
         self.adam.apply(tape.gradient(loss, self.adam.variables), rate)
-        for kernel, mask in zip(self.kernels, self.masks, strict=True):
-            kernel.assign(kernel * mask)
+        for weights, mask in zip(self.kernels, self.masks, strict=True):
+            weights.assign(weights * mask)
         return loss, tf.reduce_mean(tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32))
 
     def _prepare(self, x: Floats) -> Any:
@@ -88,9 +88,9 @@ class Trainee:
         self._set_masks(masks_of([k.numpy() for k in self.kernels]))
 
     def _set_masks(self, masks: Any) -> None:
-        for kernel, variable, mask in zip(self.kernels, self.masks, masks, strict=True):
+        for weights, variable, mask in zip(self.kernels, self.masks, masks, strict=True):
             variable.assign(mask.astype(np.float32))
-            kernel.assign(kernel * variable)
+            weights.assign(weights * variable)
 
     def recalibrate(self, batches: list[Floats]) -> None:
         """Replace the batch-norm statistics by their mean over batches of frames; a no-op on the deployed form."""

@@ -1,0 +1,127 @@
+"""`accuracy.json` and `MODEL_CARD.md`: what a trained model's folder says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw_amc.files import file_digest, load_json, write_text
+from hw_amc.models.deployed import formats_of, load_deployed
+from hw_amc.models.specs import GruCnnSpec
+from hw_amc.train.data import load_frames
+from hw_amc.train.evaluate import count_weights, describe_set, evaluate, saturation, write_accuracy
+from hw_amc.train.recipe import TrainRecipe
+
+#: Frames over which saturation is counted.
+SATURATION_FRAMES = 512
+
+TEST_SPLIT = 2
+
+
+def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Path) -> dict[str, Any]:
+    """Measure a folder's `weights.h5` on the recipe's held-out frames; write `accuracy.json` and `MODEL_CARD.md`.
+
+    Returns
+    -------
+    What `accuracy.json` holds.
+
+    Raises
+    ------
+    DataError
+        `weights.h5` is missing or damaged.
+    Mismatch
+        The fast form of the network differs from the deployed one.
+    """
+    model = load_deployed(folder / "weights.h5")
+    cells = recipe.data.cells("test")
+    frames = load_frames(recipe.data.recipe, cells, TEST_SPLIT, data_folder)
+    eval_set = describe_set(recipe.data.recipe, TEST_SPLIT, cells)
+    report = evaluate(model, frames, eval_set, f"hw-amc train {spec.name}")
+    write_accuracy(folder / "accuracy.json", report)
+    rows = np.linspace(0, len(frames) - 1, min(SATURATION_FRAMES, len(frames))).astype(int)
+    summary_path = folder / "checkpoints" / "summary.json"
+    facts = {
+        "weights": count_weights(model),
+        "formats": formats_of(model),
+        "saturation": saturation(model, frames, rows),
+        "digest": file_digest(folder / "weights.h5"),
+        "training": load_json(summary_path) if summary_path.exists() else {},
+    }
+    write_text(folder / "MODEL_CARD.md", card(spec, recipe, report, facts))
+    return report
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
+
+
+def _training(recipe: TrainRecipe, facts: Mapping[str, Any]) -> list[str]:
+    rows: list[tuple[Any, ...]] = []
+    for stage in recipe.stages:
+        for number, phase in enumerate(stage.phases, 1):
+            target = f"{stage.sparsity:g}" if stage.kind == "prune" else ""
+            rows.append((f"{stage.name} {number}", stage.kind, target, phase.crop, phase.batch, phase.steps,
+                         f"{phase.learning_rate:g}"))  # fmt: skip
+    head = ("stage, phase", "kind", "sparsity", "samples a frame", "frames a step", "steps", "learning rate")
+    lines = ["## Training", "", f"Recipe: `train.toml`, SHA-256 {recipe.digest}, seed {recipe.seed}.", ""]
+    lines += _table(head, rows)
+    if "seconds" in facts["training"]:
+        lines += ["", f"Wall-clock time: {facts['training']['seconds'] / 3600:.2f} hours (measured)."]
+    if "clipped_weights" in facts["training"]:
+        clipped = facts["training"]["clipped_weights"]
+        lines += ["", "Float master weights that their formats clipped when saved: "
+                  + ", ".join(f"{name} {count}" for name, count in clipped.items()) + "."]  # fmt: skip
+    return lines
+
+
+def _accuracy(report: Mapping[str, Any]) -> list[str]:
+    data = report["eval_set"]
+    per_cell = ", ".join(f"{count} ({snrs} dB)" for snrs, count in data["frames_per_class_and_snr_db"].items())
+    return [
+        "## Accuracy", "",
+        f"Measured on the deployed network, {data['frames']} held-out frames (split {data['split']}) of recipe "
+        f"`{data['recipe']}`, digest {data['digest']}; frames of each class and SNR: {per_cell}.", "",
+        *_table(("SNR, dB", "top-1 accuracy, %"), [(snr, f"{value:.2f}") for snr, value in report["accuracy"].items()]),
+        "", f"Average over all SNRs: {report['average']:.2f} %. From 10 dB: {report['at_least_10_db']} %.",
+        "Confusion matrices: `accuracy.json`.",
+    ]  # fmt: skip
+
+
+def _network(spec: GruCnnSpec, facts: Mapping[str, Any]) -> list[str]:
+    counts = facts["weights"]
+    rows = [
+        ("parameters", spec.parameters, counts["parameters"]),
+        ("nonzero parameters", spec.nonzeros, counts["nonzeros"]),
+        ("kernel weights", spec.kernel_weights, counts["kernel_weights"]),
+        ("nonzero kernel weights", spec.kernel_nonzeros, counts["kernel_nonzeros"]),
+    ]
+    formats = [(layer, ", ".join(f"{k} {v}" for k, v in fields.items())) for layer, fields in facts["formats"].items()]
+    rates = [(layer, f"{rate:.4f}") for layer, rate in facts["saturation"].items()]
+    return [
+        "## Network", "",
+        "Published = the float network of Kassri et al. 2024 by formula; deployed = counted in `weights.h5`, where",
+        "batch normalisation is folded away or is a scale and a bias, and a weight rounded to 0 counts as zero.", "",
+        *_table(("", "published", "deployed"), rows), "",
+        *_table(("layer", "format (int = bits left of the point without the sign)"), formats), "",
+        f"Values at an end of their format, percent, over {SATURATION_FRAMES} frames (measured):", "",
+        *_table(("layer", "saturated, %"), rates),
+    ]  # fmt: skip
+
+
+def card(spec: GruCnnSpec, recipe: TrainRecipe, report: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Write up a trained model as Markdown."""
+    lines = [
+        f"# {spec.name}", "",
+        f"GRU-CNN with {spec.cells} cells, kernel sparsity {spec.sparsity:g}, {spec.classes} classes, frames of "
+        f"{spec.frame_len} I/Q samples. Output: logits.", "",
+        f"`weights.h5`: SHA-256 {facts['digest']}. Command: `{report['command']}`, {report['date']}.", "",
+        *_accuracy(report), "", *_network(spec, facts), "", *_training(recipe, facts), "",
+        "## Limits", "",
+        "Trained and measured on generated frames only, whose channel is that of the recipe. No accuracy on the "
+        "RadioML 2018.01A recordings has been measured.",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
