@@ -24,7 +24,7 @@ from hw_amc.rtl.shell import Accelerator, emit_top
 from hw_amc.sim_device import hwh
 
 NAMES = ("kv260", "pynq-z1", "pynq-z2", "rfsoc2x2", "rfsoc4x2", "zcu104")
-STANDINS = Path(__file__).parent / "data" / "vivado_standins.tcl"
+STANDINS = Path(__file__).with_name("vivado_standins.tcl")
 GRAPH = small_graph()
 
 

@@ -1,0 +1,127 @@
+"""Bench through driver and PYNQ: on the golden interpreter, and on the accelerator's own RTL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from board_overlays import BOARDS, golden_overlay, small_graph
+from networks import random_frames
+
+pytest.importorskip("pynq")
+
+from hw_amc import config, sim_device
+from hw_amc.board import bench
+from hw_amc.board.simulate import load_verilated, write_sim_overlay
+from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
+from hw_amc.errors import ConfigError, Mismatch
+
+GRAPH = small_graph()
+
+
+def frames_of(count: int) -> np.ndarray:
+    return random_frames(np.random.default_rng(4), GRAPH, count)
+
+
+@pytest.fixture(autouse=True)
+def _simulated() -> None:
+    sim_device.enable()
+
+
+def test_bench_reports_the_schema(tmp_path: Path) -> None:
+    result = bench.run_bench(golden_overlay(tmp_path, GRAPH), GRAPH, frames_of(12), singles=3, batch=8)
+    section = result.to_section("sim")["bench"]["sim"]
+    assert (section["frames"], section["mismatches"], section["wall_is_simulation"]) == (12, 0, True)
+    wanted = {"wall_frames_per_s", "cycles_per_frame", "device_frames_per_s", "wall_latency_us", "device_latency_us"}
+    assert wanted <= section.keys()
+    assert set(section["device_latency_us"]) == {"p50", "p90", "p99"}
+
+
+def test_bench_refuses_another_network_and_nothing(tmp_path: Path) -> None:
+    overlay = golden_overlay(tmp_path, GRAPH)
+    with pytest.raises(ConfigError, match="the overlay holds network"):
+        bench.run_bench(overlay, small_graph(seed=2), frames_of(2))
+    with pytest.raises(ConfigError, match="at least one frame"):
+        bench.run_bench(overlay, GRAPH, frames_of(0))
+
+
+def test_one_wrong_integer_is_found() -> None:
+    logits = np.arange(12, dtype=np.int32).reshape(4, 3)
+    labels = logits.argmax(axis=1)
+    wrong = logits.copy()
+    wrong[2, 1] += 1
+    with pytest.raises(
+        Mismatch, match="1 of 4 frames differ from golden; first: frame 2, logit 1: 8 on the device, 7 in"
+    ):
+        bench.require_equal(wrong, logits, labels, labels)
+    with pytest.raises(Mismatch, match="frame 0 has class 1, not 2"):
+        bench.require_equal(logits, logits, labels - 1, labels)
+    bench.require_equal(logits, logits, labels, labels)
+
+
+def test_factory_without_sources(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no Verilog"):
+        load_verilated(tmp_path, "top")
+
+
+@pytest.fixture(scope="module")
+def rtl_overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The accelerator's own Verilog behind PYNQ; compiled once, kept in the user's cache."""
+    from hw_amc.rtl import build_core
+    from hw_amc.rtl.shell import build_accelerator
+
+    settings, board = config.ProjectSettings(), config.load_board("pynq-z2", BOARDS)
+    accelerator = build_accelerator(GRAPH, build_core(GRAPH, settings.rtl), settings, board)
+    return write_sim_overlay(tmp_path_factory.mktemp("rtl"), accelerator, GRAPH, board)
+
+
+@pytest.mark.cosim
+def test_rtl_equals_golden_through_pynq(rtl_overlay: Path) -> None:
+    result = bench.run_bench(rtl_overlay, GRAPH, frames_of(600), singles=10)
+    # Frames back to back cost what the manifest predicts; a batch of 256 adds its own filling and emptying.
+    with AmcOverlay(rtl_overlay) as amc:
+        predicted = amc.manifest.cycles_per_frame
+    assert predicted is not None
+    assert predicted <= result.benchmark.cycles_per_frame < 1.15 * predicted
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("fault", ["short", "lost"])
+def test_rtl_survives_broken_frames(rtl_overlay: Path, fault: str) -> None:
+    """The fault list on the real shell: a TLAST inside a frame, samples that never come."""
+    frames = frames_of(20)
+    with AmcOverlay(rtl_overlay, batch=8) as amc:
+        amc.device.system.cycle_limit = 50_000
+        dma = amc.device.system.dmas[0]
+        dma.tamper = lambda words: (words[:-5], fault == "short")
+        with pytest.raises(DeviceError if fault == "short" else DeviceStalled, match=r"TLAST inside|gets no samples"):
+            amc.classify(frames)
+        dma.tamper = None
+        answer = amc.classify(frames)
+    wanted = bench.golden.classify(GRAPH, frames)
+    np.testing.assert_array_equal(answer.logits, wanted[1])
+    np.testing.assert_array_equal(answer.labels, wanted[0])
+
+
+@pytest.mark.cosim
+def test_behavioural_model_speaks_the_rtls_protocol(rtl_overlay: Path, tmp_path: Path) -> None:
+    """Identity, constants and counters of the Python model are those of the Verilog."""
+    frames = frames_of(16)
+    seen = []
+    for overlay in (rtl_overlay, golden_overlay(tmp_path, GRAPH)):
+        with AmcOverlay(overlay, batch=8) as amc:
+            amc.set_input_shift(2)
+            logits = amc.classify(frames).logits
+            amc.set_input_shift(-1)
+            counts = amc.counters()
+            names = ("MAGIC", "VERSION", "DIGEST_LO", "DIGEST_HI", "FRAME_LEN", "CLASSES", "RESULT_WORDS", "FORMAT")
+            seen.append(
+                (
+                    {name: amc.link.read(name) for name in names},
+                    {name: counts[name] for name in ("frames_in", "frames_out", "framing_errors", "saturated")},
+                    logits.tolist(),
+                    amc.classify(frames).logits.tolist(),
+                )
+            )
+    assert seen[0] == seen[1]
