@@ -51,7 +51,8 @@ def classify(model: Any, frames: FrameSet, batch: int = 256) -> Ints:
     for first in range(0, len(frames), batch):
         x, _ = whole(frames, slice(first, first + batch))
         parts.append(np.argmax(np.asarray(twin(x)), axis=-1))
-    return np.concatenate(parts).astype(np.int64)
+    classes: Ints = np.concatenate(parts).astype(np.int64)
+    return classes
 
 
 def accuracy_report(classes: Ints, frames: FrameSet) -> dict[str, Any]:

@@ -20,13 +20,14 @@ UNBOUNDED = float(np.finfo(np.float32).max)
 
 
 def _forward(x: Any, scale: Any, bias: Any, steps: float, top: float) -> Any:
-    y = tf.numpy_function(lambda *a: kernel.affine_relu(*a, steps, top), (x, scale, bias), tf.float32)
+    y = tf.numpy_function(lambda x, s, b: kernel.affine_relu(x, s, b, steps, top), (x, scale, bias), tf.float32)
     y.set_shape(x.shape)
     return y
 
 
 def _sums(x: Any, y: Any, dy: Any, top: float) -> Any:
-    sums = tf.numpy_function(lambda *a: kernel.affine_relu_sums(*a, top), (x, y, dy), (tf.float32, tf.float32))
+    types = (tf.float32, tf.float32)
+    sums = tf.numpy_function(lambda x, y, dy: kernel.affine_relu_sums(x, y, dy, top), (x, y, dy), types)
     return [tf.ensure_shape(s, x.shape[-1:]) for s in sums]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:
         raise DataError(f"checkpoint {path} is damaged; delete it, or give --restart") from error
 
 
+@dataclass
+class Position:
+    """Where a run stands: stage, phase, steps done in it, its best validation loss and the worse ones since."""
+
+    stage: int = 0
+    phase: int = 0
+    step: int = 0
+    best: float = float("inf")
+    bad: int = 0
+
+
 class Run:
     """One training run: its recipe, data, folder and position.
 
@@ -72,8 +84,8 @@ class Run:
         self.train = load_frames(recipe.data.recipe, recipe.data.cells("train"), 0, data_folder)
         self.validation = load_frames(recipe.data.recipe, recipe.data.cells("validation"), 1, data_folder)
         self.generator = np.random.default_rng(recipe.seed)
-        self.position = {"stage": 0, "phase": 0, "step": 0, "best": float("inf"), "bad": 0}
-        self.trainee: Trainee | None = None
+        self.position = Position()
+        self._trainee: Trainee | None = None
         self.best: list[Any] = []
         self.started = time.monotonic()
 
@@ -84,14 +96,25 @@ class Run:
         return round(time.monotonic() - self.started, 1)
 
     @property
+    def trainee(self) -> Trainee:
+        """The network of the stage that the run is in."""
+        if self._trainee is None:
+            raise ConfigError("this run has not started a stage yet; call run()")
+        return self._trainee
+
+    @property
     def _state_path(self) -> Path:
         return self.folder / "state.npz"
 
     def save(self) -> None:
         """Write the whole state: weights, statistics, optimiser, masks, generator, position."""
-        assert self.trainee is not None
-        note = {"position": self.position, "seconds": self._seconds(), "generator": self.generator.bit_generator.state,
-                "recipe": self.recipe.digest, "best": len(self.best)}  # fmt: skip
+        note = {
+            "position": asdict(self.position),
+            "seconds": self._seconds(),
+            "generator": self.generator.bit_generator.state,
+            "recipe": self.recipe.digest,
+            "best": len(self.best),
+        }
         save_arrays(self._state_path, [*(v.numpy() for v in self.trainee.state), *self.best], note)
 
     def resume(self) -> bool:
@@ -109,11 +132,11 @@ class Run:
         arrays, note = load_arrays(self._state_path)
         if note["recipe"] != self.recipe.digest:
             raise ConfigError(f"{self._state_path} belongs to another train.toml; restore that, or give --restart")
-        self.position = note["position"]
+        self.position = Position(**note["position"])
         self.started = time.monotonic() - float(note.get("seconds", 0.0))
         self.generator.bit_generator.state = note["generator"]
-        if self.position["stage"] < len(self.recipe.stages):
-            self.trainee = self._make_trainee(self.recipe.stages[self.position["stage"]])
+        if self.position.stage < len(self.recipe.stages):
+            self._trainee = self._make_trainee(self.recipe.stages[self.position.stage])
             count = len(arrays) - note["best"]
             for variable, array in zip(self.trainee.state, arrays[:count], strict=True):
                 variable.assign(array)
@@ -175,42 +198,40 @@ class Run:
 
     def run(self) -> None:
         """Run every stage that is left."""
-        while self.position["stage"] < len(self.recipe.stages):
-            stage = self.recipe.stages[int(self.position["stage"])]
-            if self.trainee is None:
-                self.trainee = self._enter(stage)
+        while self.position.stage < len(self.recipe.stages):
+            stage = self.recipe.stages[self.position.stage]
+            if self._trainee is None:
+                self._trainee = self._enter(stage)
             rows = np.flatnonzero(self.train.snr_db >= stage.min_snr_db)
-            while self.position["phase"] < len(stage.phases):
-                self._run_phase(stage, stage.phases[int(self.position["phase"])], rows)
+            while self.position.phase < len(stage.phases):
+                self._run_phase(stage, stage.phases[self.position.phase], rows)
             self._finish(stage)
 
     def _run_phase(self, stage: Stage, phase: Phase, rows: Any) -> None:
-        assert self.trainee is not None
         check = self._validation_frames(phase)
-        while self.position["step"] < phase.steps:
-            step = int(self.position["step"])
-            if stage.kind == "prune" and self.position["phase"] == 0:
+        while self.position.step < phase.steps:
+            step = self.position.step
+            if stage.kind == "prune" and self.position.phase == 0:
                 self._prune(stage, step)
             chosen = rows[self.generator.integers(0, len(rows), phase.batch)]
             x, labels = crop(self.train, chosen, phase.crop, self.generator)
             loss, accuracy = self.trainee.step(x, labels, learning_rate(phase, step))
-            self.position["step"] = step + 1
+            self.position.step = step + 1
             figures = {"loss": loss, "accuracy": accuracy}
             if (step + 1) % self.recipe.validate_every == 0 or step + 1 == phase.steps:
                 figures |= self._validate(check)
-                if stage.patience and self.position["bad"] >= stage.patience:
-                    self.position["step"] = phase.steps
+                if stage.patience and self.position.bad >= stage.patience:
+                    self.position.step = phase.steps
             if (step + 1) % self.recipe.checkpoint_every == 0:
                 self.save()
-            self.progress(stage, int(self.position["phase"]), step, figures)
+            self.progress(stage, self.position.phase, step, figures)
         if stage.patience and self.best:
             for variable, array in zip(self.trainee.model.weights, self.best, strict=True):
                 variable.assign(array)
-        self.position |= {"phase": self.position["phase"] + 1, "step": 0, "best": float("inf"), "bad": 0}
+        self.position = Position(self.position.stage, self.position.phase + 1)
         self.best = []
 
     def _prune(self, stage: Stage, step: int) -> None:
-        assert self.trainee is not None
         if step > stage.ramp_steps or (step % PRUNE_EVERY and step < stage.ramp_steps):
             return
         total = self.spec.kernel_weights
@@ -227,27 +248,25 @@ class Run:
         return crop(self.validation, rows, phase.crop, generator)
 
     def _validate(self, check: tuple[Any, Any]) -> dict[str, float]:
-        assert self.trainee is not None
         loss, accuracy = validate(self.trainee, *check)
-        if loss < self.position["best"]:
-            self.position |= {"best": loss, "bad": 0}
+        if loss < self.position.best:
+            self.position.best, self.position.bad = loss, 0
             self.best = [w.numpy() for w in self.trainee.model.weights]
         else:
-            self.position["bad"] += 1
+            self.position.bad += 1
         return {"val_loss": loss, "val_accuracy": accuracy}
 
     def _finish(self, stage: Stage) -> None:
         """Recalibrate, keep the stage's weights, and go to the next stage."""
-        assert self.trainee is not None
         phase = stage.phases[-1]
         rows = np.flatnonzero(self.train.snr_db >= stage.min_snr_db)
         batches = [crop(self.train, rows[self.generator.integers(0, len(rows), 256)], phase.crop, self.generator)[0]
                    for _ in range(16)]  # fmt: skip
         self.trainee.recalibrate(batches)
         save_arrays(self._stage_path(stage), self.trainee.model.get_weights(), {"stage": stage.name})
-        self.position |= {"stage": self.position["stage"] + 1, "phase": 0, "step": 0}
-        if self.position["stage"] < len(self.recipe.stages):
-            self.trainee = self._enter(self.recipe.stages[int(self.position["stage"])])
+        self.position = Position(self.position.stage + 1)
+        if self.position.stage < len(self.recipe.stages):
+            self._trainee = self._enter(self.recipe.stages[self.position.stage])
         self.save()
 
     def deploy(self, path: Path) -> Any:

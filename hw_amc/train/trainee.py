@@ -25,7 +25,8 @@ def quantise_input(x: Floats) -> Floats:
     """Round values to the deployed network's input format, so that float training sees what hardware will."""
     bits, integer = DEFAULT_FORMATS["input_quant"]["bits"], DEFAULT_FORMATS["input_quant"]["int"]
     step, top = 2.0 ** (bits - 1 - integer), 2 ** (bits - 1)
-    return (np.clip(np.rint(x * step), -top, top - 1) / step).astype(np.float32)
+    rounded: Floats = (np.clip(np.rint(x * step), -top, top - 1) / step).astype(np.float32)
+    return rounded
 
 
 class Trainee:
