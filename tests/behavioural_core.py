@@ -66,7 +66,7 @@ def mean_core(graph: Graph, cycles_per_step=1, delay=7, n_channels=1) -> Behavio
         name=graph.name, width=2 * field, field=field, T=graph.frame_len, logits=logits, cases=cases,
         R=cycles_per_step, delay=delay, channels=n_channels,
     )
-    per_frame = max(graph.frame_len * cycles_per_step, logits + delay + 1)
+    per_frame = max(graph.frame_len * cycles_per_step, logits + delay)
     latency = (graph.frame_len - 1) * cycles_per_step + delay + 1
     mode = "channels" if n_channels > 1 else "frames"
     files = Project({f"{graph.name}_core.v": text})

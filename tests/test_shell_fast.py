@@ -250,7 +250,7 @@ def test_disabled_takes_nothing_and_answers_what_is_inside(farm, rng):
     item, sim = farm["plain"]
     frames = item.frames(rng, 3)
     sim.push(pack_frames(frames[:1]), last=True)
-    sim.advance(20)
+    sim.advance(60)
     assert sim.pending == 0
     sim.write("CONTROL", 0)
     sim.push(pack_frames(frames[1:]), last=True)
@@ -306,7 +306,8 @@ def test_counters(farm, rng):
     sim.advance(1000)
     assert sim.read("CYCLES_BUSY") == busy
     sim.run(item.frames(rng, 1), stall=(0, 1))
-    assert sim.read("CYCLES_STALLED") == item.manifest.result_words
+    # Every word waits one cycle; the first one may meet a cycle in which the sink is ready.
+    assert sim.read("CYCLES_STALLED") - item.manifest.result_words in (-1, 0)
     sim.write("CONTROL", 0b101)
     for name in ("FRAMES_IN", "FRAMES_OUT", "CYCLES_BUSY", "CYCLES_STALLED", "SATURATED", "FRAMING_ERRORS"):
         assert sim.read(name) == 0, name
@@ -315,6 +316,8 @@ def test_counters(farm, rng):
 
 def test_status(farm, rng):
     item, sim = farm["plain"]
+    assert sim.read("STATUS", "resetting") == 1
+    sim.advance(20)
     assert sim.read("STATUS") == 0
     frames = item.frames(rng, 2)
     sim.limit_output(0)
@@ -362,10 +365,10 @@ def test_registers_answer_while_frames_stream(farm, rng):
     item, sim = farm["plain"]
     frames = item.frames(rng, 40)
     sim.push(pack_frames(frames), last=True)
-    seen = []
+    seen, began = [], sim.cycle
     while sim.received < len(frames) * item.manifest.result_words:
         seen.append(sim.read("FRAMES_OUT"))
-        assert sim.cycle < 100_000
+        assert sim.cycle < began + 100_000
     assert seen == sorted(seen)
     assert len(set(seen)) > 10
     check(item, frames, unpack_results(sim.pop().words, item.manifest.classes))
@@ -374,6 +377,7 @@ def test_registers_answer_while_frames_stream(farm, rng):
 def test_steps_stop_at_events(farm, rng):
     item, sim = farm["plain"]
     words = item.manifest.result_words
+    sim.advance(20)  # reset is at work for 16 cycles
     sim.limit_output(words + 2, to_last=True)
     sim.push(pack_frames(item.frames(rng, 2)), last=True)
     passed, event = sim.advance(10_000, stop=Event.EMPTY)
