@@ -114,8 +114,9 @@ def _part(part: str | Table | Picture) -> str:
 
 def _table(table: Table) -> str:
     words = [_is_words([row[index] for row in table.rows]) for index in range(len(table.heads))]
+    in_heads = not table.kind and "mixed" not in table.column_kinds
     heads = "".join(
-        f"<th{_word(word)}>{escape(head)}{_kind('' if table.kind or kind == 'mixed' else kind, '<br>')}</th>"
+        f"<th{_word(word)}>{escape(head)}{_kind(kind if in_heads else '', '<br>')}</th>"
         for head, word, kind in zip(table.heads, words, table.column_kinds, strict=True)
     )
     rows = "".join(_row(row, table, words) for row in table.rows)
@@ -128,9 +129,14 @@ def _table(table: Table) -> str:
 
 
 def _row(row: tuple[Cell, ...], table: Table, words: list[bool], attribute: str = "") -> str:
+    """Write a row; where columns are mixed, its kind stands once in front if it has one, else by each figure."""
+    kinds = {cell.kind for cell in row} - {""}
+    mixed = "mixed" in table.column_kinds
+    once = mixed and len(kinds) == 1
     cells = []
-    for cell, head, word, column_kind in zip(row, table.heads, words, table.column_kinds, strict=True):
-        kind = _kind(cell.kind, " ") if column_kind == "mixed" else ""
+    for index, (cell, head, word) in enumerate(zip(row, table.heads, words, strict=True)):
+        by_cell = mixed and not once
+        kind = _kind(next(iter(kinds)) if once and index == 0 else cell.kind if by_cell else "", " ")
         style = ' class="command"' if head in ("Command", "By") else _word(word)
         cells.append(f"<td{style}>{escape(cell.text)}{kind}{_bar(cell)}</td>")
     return f"<tr{attribute}>{''.join(cells)}</tr>"
