@@ -3,5 +3,4 @@ source [file join [file dirname [info script]] project.tcl]
 cd [file normalize [file dirname [info script]]]
 open_project hw_amc_prj
 open_solution solution1
-cosim_design -rtl verilog
-exit
+run_step {cosim_design -rtl verilog}

@@ -9,5 +9,4 @@ add_files firmware/@NETWORK@.cpp -cflags "$cflags -I$here/firmware"
 add_files -tb hw_amc_test.cpp -cflags "$cflags -I$here -DHW_AMC_TRACE_LAYERS -DTB_DATA=\\\"$here/tb_data\\\""
 open_solution -reset solution1
 tool_settings
-csim_design
-exit
+run_step {csim_design}

@@ -3,5 +3,4 @@ source [file join [file dirname [info script]] project.tcl]
 cd [file normalize [file dirname [info script]]]
 open_project hw_amc_prj
 open_solution solution1
-export_design -format ip_catalog -flow syn -rtl verilog -vendor hw_amc -library hls -ipname hw_amc_core
-exit
+run_step {export_design -format ip_catalog -flow syn -rtl verilog -vendor hw_amc -library hls -ipname hw_amc_core}

@@ -6,3 +6,11 @@ proc tool_settings {} {
     set_clock_uncertainty 27% default
     config_compile -name_max_length 80
 }
+# Whatever the tool does on an error in a script: a failed step ends it with exit code 1.
+proc run_step {command} {
+    if {[catch {uplevel #0 $command} message]} {
+        puts "ERROR: $command: $message"
+        exit 1
+    }
+    exit 0
+}

@@ -8,3 +8,11 @@ proc tool_settings {} {
     config_array_partition -maximum_size 8192
     config_schedule -enable_dsp_full_reg=false
 }
+# Whatever the tool does on an error in a script: a failed step ends it with exit code 1.
+proc run_step {command} {
+    if {[catch {uplevel #0 $command} message]} {
+        puts "ERROR: $command: $message"
+        exit 1
+    }
+    exit 0
+}
