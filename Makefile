@@ -10,7 +10,7 @@ OPTIONS := $(if $(BACKEND),--backend $(BACKEND)) $(if $(BOARD),--board $(BOARD))
 
 
 .DEFAULT_GOAL := help
-.PHONY: help hls csim train estimate report test test-all bench-csim lint clean
+.PHONY: help hls csim rtl cosim overlay bench train estimate report test test-all bench-csim lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -32,6 +32,18 @@ hls: $(VENV)/.train  ## HLS project of MODEL, proven equal to Keras; report in h
 
 csim: $(VENV)/.train  ## long regression: FRAMES frames through the native C-sim
 	@$(BIN)/hw-amc csim $(MODEL) --frames $(FRAMES) $(OPTIONS)
+
+rtl: $(VENV)/.all  ## Verilog of MODEL, and its estimate at each R
+	@$(BIN)/hw-amc rtl $(MODEL) $(filter-out --backend $(BACKEND),$(OPTIONS))
+
+cosim: $(VENV)/.all  ## simulate the Verilog in Verilator and Icarus against golden
+	@$(BIN)/hw-amc cosim $(MODEL) $(filter-out --backend $(BACKEND),$(OPTIONS))
+
+overlay: $(VENV)/.all  ## Vivado project of the overlay for BOARD
+	@$(BIN)/hw-amc overlay $(MODEL) $(filter-out --backend $(BACKEND),$(OPTIONS))
+
+bench: $(VENV)/.all  ## driver on the simulated accelerator: make bench BOARD=sim
+	@$(BIN)/hw-amc bench $(MODEL)
 
 estimate: $(VENV)/.train  ## cycles and resources against the reuse factor
 	@$(BIN)/hw-amc estimate $(MODEL) $(OPTIONS)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hw_amc import __version__
+from hw_amc.command import shown
 from hw_amc.errors import HwAmcError
 
 app = typer.Typer(
@@ -44,6 +45,9 @@ Model = Annotated[str, typer.Argument(help="Model name; `hw-amc models` lists th
 Board = Annotated[str | None, typer.Option(help="Board folder under boards/; project.toml's by default.")]
 Backend = Annotated[
     Tool | None, typer.Option(help="HLS tool; project.toml's by default.", case_sensitive=False, show_choices=True)
+]
+Cycles = Annotated[
+    int | None, typer.Option("-R", "--cycles-per-step", help="Clock cycles a sample; project.toml's by default.", min=1)
 ]
 Data = Annotated[Path | None, typer.Option(help="RadioML 2018.01A HDF5 file; generated frames by default.")]
 
@@ -126,6 +130,74 @@ def estimate(
     road = flow.open_road(model, console, board, _name(backend))
     flow.merge_estimate(road)
     reports.print_estimate(console, reports.load(road.workspace.build))
+
+
+@app.command()
+def rtl(model: Model, board: Board = None, cycles: Cycles = None) -> None:
+    """Write the accelerator's Verilog and manifest, and estimate it at each R."""
+    from hw_amc import hardware as road
+
+    hardware = road.open_hardware(model, board, cycles)
+    with console.status("adder graphs, Verilog, estimate"):
+        rows = hardware.estimate()
+        folder = road.write(hardware)
+    table = Table(
+        "R", "K", "cycles/frame", "frames/s", "LUT", "FF", "DSP", "BRAM36", "CARRY4", "fits",
+        title=f"{model} on {hardware.board.part} at {hardware.board.clock_mhz:g} MHz (assumed), estimated",
+    )  # fmt: skip
+    for row in rows:
+        cost = (f"{used:,.0f}" for used in (row.cost.lut, row.cost.ff, row.cost.dsp, row.cost.bram36, row.cost.carry))
+        speed = (f"{row.cycles_per_frame:,}", f"{row.frames_per_s:,.0f}")
+        chosen = row.cycles_per_step == hardware.core.cycles_per_step
+        name = f"{row.cycles_per_step}{' *' if chosen else ''}"
+        table.add_row(name, str(row.contexts), *speed, *cost, "yes" if row.fits else "no")
+    console.print(table)
+    console.print(f"[green]✓[/] {len(hardware.accelerator.project.files)} files in {shown(folder)} (R marked *)")
+
+
+@app.command()
+def cosim(
+    model: Model,
+    frames: Annotated[int, typer.Option(help="Held-out frames of Verilator's fast runner.", min=1)] = 8,
+    board: Board = None,
+    cycles: Cycles = None,
+    data: Data = None,
+    waves: Annotated[bool, typer.Option("--waves", help="Keep FST waveforms of the cocotb runs.")] = False,
+) -> None:
+    """Simulate the Verilog in Verilator and Icarus against golden: every logit, and the cycles predicted."""
+    from hw_amc import hardware as road
+
+    hardware = road.open_hardware(model, board, cycles)
+    road.cosimulate(hardware, hardware.take(frames, data), waves, lambda line: console.print(f"[green]✓[/] {line}"))
+
+
+@app.command()
+def overlay(model: Model, board: Board = None, cycles: Cycles = None) -> None:
+    """Write the overlay's project for Vivado, and build the bitstream where Vivado is on PATH."""
+    from hw_amc import hardware as road
+    from hw_amc import tools
+    from hw_amc.board.overlay import run_overlay
+
+    folder = road.write_overlay(road.open_hardware(model, board, cycles))
+    console.print(f"[green]✓[/] {shown(folder)}")
+    if tools.find("vivado"):
+        run_overlay(folder)
+    else:
+        console.print("left out: vivado is not on PATH, so no bitstream was built")
+
+
+@app.command()
+def bench(
+    model: Model,
+    frames: Annotated[int, typer.Option(help="Held-out frames to classify.", min=1)] = 32,
+    cycles: Cycles = None,
+    data: Data = None,
+) -> None:
+    """Measure the driver on the simulated accelerator, every frame's logits equal to golden."""
+    from hw_amc import hardware as road
+
+    hardware = road.open_hardware(model, road.SIMULATED, cycles)
+    console.print(road.bench_simulated(hardware, hardware.take(frames, data)).benchmark)
 
 
 @app.command()

@@ -6,8 +6,6 @@ report.json, and can be run alone: what an earlier step left on disk is used aga
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 
 from hw_amc import compare, estimate, golden, report
+from hw_amc.command import command_line, shown
 from hw_amc.config import BoardSettings, HlsSettings
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import atomic_path, exclusive, file_digest
@@ -344,13 +343,3 @@ def _run_section(road: Road, integers: int, **figures: float) -> dict[str, Any]:
         "date": date.today().isoformat(),
         "kind": "measured",
     }
-
-
-def command_line() -> str:
-    """Return the command that runs now, as a user would type it."""
-    return shlex.join(["hw-amc", *sys.argv[1:]])
-
-
-def shown(path: Path) -> str:
-    """Return a path relative to here where that is shorter."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,133 @@
+"""The RTL road: accelerator, simulation, overlay project and bench of a model. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hw_amc import report
+from hw_amc.command import command_line
+from hw_amc.config import BoardSettings, RtlSettings
+from hw_amc.files import exclusive
+from hw_amc.graph import Graph
+from hw_amc.stimulus import Stimulus, held_out
+from hw_amc.workspace import Workspace
+
+if TYPE_CHECKING:
+    from hw_amc.rtl import Core, Row
+    from hw_amc.rtl.shell import Accelerator
+
+#: `BOARD=sim` simulates the accelerator of project.toml's board.
+SIMULATED = "sim"
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Hardware:
+    """A model on a board: what it is built from, and what is built."""
+
+    workspace: Workspace
+    board: BoardSettings
+    settings: RtlSettings
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The committed graph, required to belong to the weights."""
+        return self.workspace.load_graph()
+
+    @cached_property
+    def core(self) -> Core:
+        """The network in Verilog."""
+        from hw_amc.rtl import build_core
+
+        return build_core(self.graph, self.settings)
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        """The core in the shell."""
+        from hw_amc.rtl.shell import build_accelerator
+
+        return build_accelerator(self.graph, self.core, self.workspace.settings(), self.board)
+
+    @property
+    def folder(self) -> Path:
+        """Where the Verilog is written."""
+        return self.workspace.build / "rtl" / self.board.name
+
+    def take(self, count: int, data: Path | None = None) -> Stimulus:
+        """Held-out frames, generated or from the user's file."""
+        return held_out(self.graph, self.workspace.settings().input, count, data)
+
+    def estimate(self) -> list[Row]:
+        """Resources and speed at each possible R."""
+        from hw_amc.rtl import estimate
+
+        return estimate(self.graph, self.settings, self.board)
+
+
+def open_hardware(model: str, board: str | None = None, cycles_per_step: int | None = None) -> Hardware:
+    """Read a model's settings; options given here override project.toml.
+
+    Raises
+    ------
+    ConfigError
+        Unknown model or board, or an error in project.toml.
+    """
+    workspace = Workspace.open(model)
+    device = workspace.board(None if board == SIMULATED else board)
+    rtl = workspace.settings().rtl
+    if cycles_per_step is not None:
+        rtl = RtlSettings.model_validate({**rtl.model_dump(), "cycles_per_step": cycles_per_step})
+    return Hardware(workspace, device, rtl)
+
+
+def write(hardware: Hardware) -> Path:
+    """Write the accelerator's Verilog and manifest; return the folder."""
+    with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
+        hardware.accelerator.project.write(hardware.folder)
+    return hardware.folder
+
+
+def cosimulate(hardware: Hardware, stimulus: Stimulus, waves: bool, tell: Tell) -> None:
+    """Simulate frames in Verilator and Icarus, require golden's logits, and merge the figures.
+
+    Raises
+    ------
+    Mismatch
+        A logit or a number of cycles is not what it must be.
+    """
+    from hw_amc.cosim.model import Plan, run_model
+
+    with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
+        plan = Plan(hardware.workspace.build / "cosim", waves=waves)
+        sections = run_model(hardware.graph, hardware.accelerator, stimulus.wire, plan, tell)
+        runs = {name: {**item, "command": command_line()} for name, item in sections.items()}
+        report.merge(hardware.workspace.build, {"cosim": runs})
+
+
+def write_overlay(hardware: Hardware) -> Path:
+    """Write the overlay's project for Vivado; return its folder."""
+    from hw_amc.board.overlay import build_overlay
+
+    folder = hardware.workspace.build / "overlay" / hardware.board.name
+    boards = hardware.workspace.root / "boards"
+    with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
+        build_overlay(hardware.accelerator, hardware.board, boards).write(folder)
+    return folder
+
+
+def bench_simulated(hardware: Hardware, stimulus: Stimulus) -> Any:
+    """Drive the simulated accelerator through PYNQ, require golden's logits, and merge the figures."""
+    from hw_amc.board.bench import run_bench
+    from hw_amc.board.simulate import write_sim_overlay
+
+    folder = hardware.workspace.build / "sim_overlay" / hardware.board.name
+    with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
+        overlay = write_sim_overlay(folder, hardware.accelerator, hardware.graph, hardware.board)
+        found = run_bench(overlay, hardware.graph, stimulus.wire)
+        report.merge(hardware.workspace.build, found.to_section(SIMULATED, command_line()))
+    return found
