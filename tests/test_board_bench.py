@@ -31,7 +31,7 @@ def _simulated() -> None:
 
 def test_bench_reports_the_schema(tmp_path: Path) -> None:
     result = bench.run_bench(golden_overlay(tmp_path, GRAPH), GRAPH, frames_of(12), singles=3, batch=8)
-    section = result.to_section("sim")["bench"]["sim"]
+    section = result.to_section("sim", "hw-amc bench")["bench"]["sim"]
     assert (section["frames"], section["mismatches"], section["wall_is_simulation"]) == (12, 0, True)
     wanted = {"wall_frames_per_s", "cycles_per_frame", "device_frames_per_s", "wall_latency_us", "device_latency_us"}
     assert wanted <= section.keys()

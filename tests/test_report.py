@@ -229,7 +229,7 @@ def test_pages_show_accuracy_with_the_published_points_apart(build, graph):
 def test_a_mismatch_is_the_headline(build):
     report.merge(build, {"csim": {"native": {**CSIM, "mismatches": 3}}})
     text = report.write_pages(build, "a model")[0].read_text()
-    assert "**Not equal: golden = C-simulation (native integers) fails in 3 places.**" in text
+    assert "**Not equal: Keras = C-simulation (native integers) fails in 3 places.**" in text
 
 
 def test_an_empty_report_gives_an_empty_page(tmp_path):

@@ -6,9 +6,12 @@ import hashlib
 import zipfile
 from pathlib import Path
 
+import numpy as np
+
 from hw_amc.errors import DataError
 from hw_amc.files import atomic_path
 from hw_amc.manifest import Manifest
+from hw_amc.stimulus import Stimulus
 
 CHECKSUMS = "SHA256SUMS"
 #: A fixed date, so that equal contents make equal archives.
@@ -48,3 +51,10 @@ def pack_overlay(build: Path, manifest: Manifest, target: Path) -> Path:
 def emit_checksums(contents: dict[str, bytes]) -> str:
     """Return the text of SHA256SUMS, in the format of `sha256sum -c`."""
     return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(contents.items()))
+
+
+def save_frames(path: Path, stimulus: Stimulus) -> Path:
+    """Write frames for the notebooks: an .npz with wire, labels and snrs_db, which needs numpy only."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, wire=stimulus.wire, labels=stimulus.labels, snrs_db=stimulus.snrs_db)
+    return path

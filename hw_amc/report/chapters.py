@@ -32,6 +32,7 @@ from hw_amc.report.tables import (
     proofs,
     resource_runs,
     resource_table,
+    sweep_table,
     verdict,
 )
 
@@ -209,16 +210,6 @@ def _sweep(report: Report) -> Chapter | None:
         )
     else:
         text = f"By these estimates none of the reuse factors fits {board}."
-    table_rows = tuple(
-        (
-            Cell(str(row["reuse_factor"])),
-            *(Cell(number(row[key]), "estimated") for key in ("cycles_per_frame", "frames_per_s")),
-            *(Cell(number(row[key]), "estimated", row["percent"].get(key)) for key in ("lut", "ff", "dsp")),
-            Cell("yes" if row["fits"] else "no"),
-        )
-        for row in rows
-    )
-    heads = ("Reuse factor", "Cycles/frame", "Frames/s", "LUT", "FF", "DSP", f"Fits {board}")
     alt = "Cycles per frame rise and resources fall as the reuse factor grows"
     picture = Picture("reuse", svg, alt, "Estimated without a vendor tool, every layer at its largest legal factor.")
     lead = (
@@ -226,7 +217,7 @@ def _sweep(report: Report) -> Chapter | None:
         "shift-and-add; above, multipliers are shared. A recurrent layer cannot accept its next sample before the "
         "present one has gone round the loop. "
     )
-    return Chapter("What a reuse factor would cost", (lead + text, picture, Table(heads, table_rows)))
+    return Chapter("What a reuse factor would cost", (lead + text, picture, sweep_table(report)))
 
 
 def _resources(report: Report) -> Chapter | None:

@@ -13,7 +13,7 @@ Report = dict[str, Any]
 COMPARED = (
     (("golden",), "Keras = golden"),
     (("csim", "ap_fixed"), "Keras = C-simulation (ap_fixed, the synthesizable types)"),
-    (("csim", "native"), "golden = C-simulation (native integers)"),
+    (("csim", "native"), "Keras = C-simulation (native integers)"),
     (("hls", "cosim"), "golden = Verilog of the HLS tool"),
     (("cosim", "verilator"), "golden = RTL (Verilator)"),
     (("cosim", "icarus"), "golden = RTL (Icarus)"),
@@ -108,6 +108,24 @@ def layer_table(report: Report) -> Table | None:
     )
     heads = ("Layer", "Weights", "Nonzero", "MACs/frame", "In → out · weights", "Reuse", *map(heading, shown))
     return Table(heads, tuple(rows), total=total)
+
+
+def sweep_table(report: Report) -> Table | None:
+    """Build the table of the HLS road's estimate against the reuse factor."""
+    whole = report.get("estimate", {}).get("hls", {})
+    if not whole.get("sweep"):
+        return None
+    rows = tuple(
+        (
+            Cell(str(row["reuse_factor"])),
+            *(Cell(number(row[key]), "estimated") for key in ("cycles_per_frame", "frames_per_s")),
+            *(Cell(number(row[key]), "estimated", row["percent"].get(key)) for key in ("lut", "ff", "dsp")),
+            Cell("yes" if row["fits"] else "no"),
+        )
+        for row in whole["sweep"]
+    )
+    board = whole.get("board", "the board")
+    return Table(("Reuse factor", "Cycles/frame", "Frames/s", "LUT", "FF", "DSP", f"Fits {board}"), rows)
 
 
 def resource_table(report: Report) -> Table | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hw_amc.report.document import Table
-from hw_amc.report.tables import layer_table, proof_table, resource_table, verdict
+from hw_amc.report.tables import layer_table, proof_table, resource_table, sweep_table, verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +29,14 @@ def print_summary(console: Console, report: dict[str, Any]) -> None:
         console.print(f"not run: {name}: {item['reason']}", style="dim", markup=False, highlight=False)
     tables = (("Comparisons", proof_table), ("Layers", layer_table), ("Resources", resource_table))
     for title, build in tables:
+        table = build(report)
+        if table is not None:
+            _print(console, title, table)
+
+
+def print_estimate(console: Console, report: dict[str, Any]) -> None:
+    """Print the estimate as set, layer by layer, and the whole at other reuse factors."""
+    for title, build in (("Layers as set", layer_table), ("Every layer at its largest legal factor", sweep_table)):
         table = build(report)
         if table is not None:
             _print(console, title, table)

@@ -9,5 +9,6 @@ Needs da4ml (extra `sim`), which is imported when a core is built.
 from __future__ import annotations
 
 from hw_amc.rtl.core import Core, build_core
+from hw_amc.rtl.estimate import Row, estimate, require_fit
 
-__all__ = ["Core", "build_core"]
+__all__ = ["Core", "Row", "build_core", "estimate", "require_fit"]

@@ -93,6 +93,54 @@ def build_core(graph: Graph, settings: RtlSettings, cut: int = 1, cache: Path | 
     UnsupportedLayer
         A node has no hardware; the message names it.
     """
+    plan = build_plan(graph, settings, cut, cache)
+    chain, entry, timing = plan.chain, plan.entry, plan.timing
+    name = f"{graph.name}_core"
+    files = {f"{name}.v": _emit(name, chain, entry, timing)} | entry.files() | chain.results.files()
+    for block in chain.blocks:
+        files |= block.files()
+    return Core(
+        name=name,
+        project=Project(files),
+        mode=settings.mode,
+        cycles_per_step=settings.cycles_per_step,
+        contexts=timing.contexts,
+        n_channels=timing.contexts if settings.mode == "channels" else 1,
+        loop_latency=plan.loop_latency,
+        slot_cycles=timing.slot_cycles,
+        frame_len=graph.frame_len,
+        cycles_per_frame=plan.cycles_per_frame,
+        latency_cycles=_latency(chain, entry, timing),
+        field_bits=-(-chain.entry.fmt.bits // 8) * 8,
+        words_per_result=chain.results.words,
+        costs=plan.costs(),
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The blocks and how they share time: all that is known before any text is written."""
+
+    chain: Chain
+    entry: Entry
+    timing: Timing
+    loop_latency: int
+
+    @property
+    def cycles_per_frame(self) -> int:
+        """Cycles per frame with all contexts busy: the slots, or the heads where they are slower."""
+        slots = self.entry.frame_len + self.entry.gap
+        return max(slots * self.timing.slot_cycles, self.chain.results.cycles_per_result)
+
+    def costs(self) -> dict[str, Cost]:
+        """Estimated resources by block."""
+        costs = {"entry": self.entry.cost(self.timing)}
+        costs |= {block.name: block.cost(self.timing) for block in self.chain.blocks}
+        return costs | {"results": self.chain.results.cost(self.timing)}
+
+
+def build_plan(graph: Graph, settings: RtlSettings, cut: int = 1, cache: Path | None = None) -> Plan:
+    """Choose blocks, contexts and slots; parameters and errors as `build_core`."""
     R = settings.cycles_per_step
     folder = user_cache_path("hw_amc") / "adders" if cache is None else cache
     chain = lower(graph, Options(f"{graph.name}_core", cut, R, folder))
@@ -100,28 +148,7 @@ def build_core(graph: Graph, settings: RtlSettings, cut: int = 1, cache: Path | 
     loop = max((block.loop_latency for block in chain.blocks), default=0)
     timing = Timing(*_contexts(settings, loop))
     gap = max(max((block.lag for block in chain.blocks), default=0) - 1, 0)
-    entry = Entry(settings.mode, graph.frame_len, gap, 2 * chain.entry.fmt.bits)
-    name = f"{graph.name}_core"
-    files = {f"{name}.v": _emit(name, chain, entry, timing)} | entry.files() | chain.results.files()
-    for block in chain.blocks:
-        files |= block.files()
-    frame = max((graph.frame_len + gap) * timing.slot_cycles, chain.results.cycles_per_result)
-    return Core(
-        name=name,
-        project=Project(files),
-        mode=settings.mode,
-        cycles_per_step=R,
-        contexts=timing.contexts,
-        n_channels=timing.contexts if settings.mode == "channels" else 1,
-        loop_latency=loop,
-        slot_cycles=timing.slot_cycles,
-        frame_len=graph.frame_len,
-        cycles_per_frame=frame,
-        latency_cycles=_latency(chain, entry, timing),
-        field_bits=-(-chain.entry.fmt.bits // 8) * 8,
-        words_per_result=chain.results.words,
-        costs=_costs(chain, entry, timing),
-    )
+    return Plan(chain, Entry(settings.mode, graph.frame_len, gap, 2 * chain.entry.fmt.bits), timing, loop)
 
 
 def legal_cycles(chain: Chain) -> list[int]:
@@ -156,12 +183,6 @@ def _latency(chain: Chain, entry: Entry, timing: Timing) -> int:
     last_slot = entry.first_slot(timing) + (entry.frame_len - 1 + lag) * timing.round_cycles
     blocks = sum(block.latency(timing) for block in chain.blocks)
     return last_slot + entry.latency + blocks + chain.results.latency - entry.accept_cycle(timing)
-
-
-def _costs(chain: Chain, entry: Entry, timing: Timing) -> dict[str, Cost]:
-    costs = {"entry": entry.cost(timing)}
-    costs |= {block.name: block.cost(timing) for block in chain.blocks}
-    return costs | {"results": chain.results.cost(timing)}
 
 
 _TOP = """\
