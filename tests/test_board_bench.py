@@ -11,7 +11,7 @@ from networks import random_frames
 
 pytest.importorskip("pynq")
 
-from hw_amc import config, sim_device
+from hw_amc import config, report, sim_device
 from hw_amc.board import bench
 from hw_amc.board.simulate import load_verilated, write_sim_overlay
 from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
@@ -31,8 +31,10 @@ def _simulated() -> None:
 
 def test_bench_reports_the_schema(tmp_path: Path) -> None:
     result = bench.run_bench(golden_overlay(tmp_path, GRAPH), GRAPH, frames_of(12), singles=3, batch=8)
-    section = result.to_section("sim", "hw-amc bench")["bench"]["sim"]
-    assert (section["frames"], section["mismatches"], section["wall_is_simulation"]) == (12, 0, True)
+    section = report.merge(tmp_path, result.to_section("sim", "hw-amc bench"))["bench"]["sim"]
+    assert (section["frames"], section["mismatches"]) == (12, 0)
+    assert section["kind"]["cycles_per_frame"] == "measured"
+    assert section["kind"]["device_frames_per_s"] == "estimated"
     wanted = {"wall_frames_per_s", "cycles_per_frame", "device_frames_per_s", "wall_latency_us", "device_latency_us"}
     assert wanted <= section.keys()
     assert set(section["device_latency_us"]) == {"p50", "p90", "p99"}

@@ -168,7 +168,7 @@ def test_a_model_in_all_simulators(tmp_path):
 
 MUTATIONS = {
     "weight": ("core", "sum_i * (", "sum_i * (1 + ", "prove"),
-    "round": ("amc_shell_quantize.v", "|| wide[16])", "|| 1'b1)", "frames/idle=0/stall=0"),
+    "round": ("amc_shell_quantize.v", "|| wide[16])", "|| 1'b1)", "level"),
     "shift": ("amc_shell_quantize.v", "10'sd16;", "10'sd15;", "frames/idle=0/stall=0"),
     "saturate": ("amc_shell_quantize.v", "            if (fits)", "            if (1'b1)", "level"),
     "tie": ("amc_shell_results.v", "$signed(logit) > $signed(best)", "$signed(logit) >= $signed(best)", "prove"),

@@ -25,10 +25,14 @@ class Bench:
 
     def to_section(self, device: str, command: str) -> dict[str, Any]:
         """Return `{"bench": {device: ...}}` for report.json; a simulation's wall figures carry a note."""
-        figures = {**self.benchmark.to_section(self.mismatches), "frames": self.frames, "command": command}
+        figures = {**self.benchmark.to_section(self.mismatches), "frames": self.frames}
+        kinds = {key: "measured" for key in figures if key != "batch"}
+        told: dict[str, Any] = {"command": command}
         if self.benchmark.simulated:
-            figures["note"] = "wall figures are the simulator's, device figures the accelerator's at its clock"
-        return {"bench": {device: figures}}
+            # Cycles are seen; a time on a device that is not here assumes its clock.
+            kinds |= dict.fromkeys(("device_frames_per_s", "device_latency_us"), "estimated")
+            told["note"] = "wall figures are the simulator's, device figures the accelerator's at its clock"
+        return {"bench": {device: {**figures, **told, "kind": kinds}}}
 
 
 def run_bench(

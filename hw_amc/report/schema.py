@@ -107,6 +107,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("predicted_cycles_per_frame", "latency_cycles", "cycles", "interval_cycles"), _COUNT),
     **dict.fromkeys(("lut", "ff", "dsp", "uram", "carry"), _COUNT),
     **dict.fromkeys(("bram36", "bram18", "seconds", "seconds_compile", "frames_per_s", "cycles_per_s"), _AMOUNT),
+    **dict.fromkeys(("convert_us_per_frame", "driver_us_per_frame"), _AMOUNT),
+    **dict.fromkeys(("dma_transfers_per_frame", "bytes_per_frame"), _AMOUNT),
     **dict.fromkeys(("wall_frames_per_s", "device_frames_per_s", "arrival_ns", "fmax_mhz"), _AMOUNT),
     **dict.fromkeys(("sparsity", "average_accuracy", "accuracy_at_least_10_db"), _FRACTION),
     "accuracy": _BY_SNR,
@@ -153,6 +155,7 @@ SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("bench", ANY): (
         *("device", "frames", "mismatches", "wall_frames_per_s", "cycles_per_frame", "device_frames_per_s"),
         *("wall_latency_us", "device_latency_us", "clock_mhz", "batch", "K", "n_channels", "mode"),
+        *("convert_us_per_frame", "driver_us_per_frame", "dma_transfers_per_frame", "bytes_per_frame"),
     ),
     ("steps", ANY): (),
     ("not_run", ANY): ("reason",),

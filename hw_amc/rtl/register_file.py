@@ -223,7 +223,7 @@ def _read_logic() -> Iterator[str]:
 def _read_value(register: Register) -> str:
     if register.words == 2:
         return f"{register.fields[0].name}[31:0]"
-    if len(register.fields) == 1 and register.fields[0].signed:
+    if len(register.fields) == 1 and register.fields[0].signed and register.fields[0].bits < 32:
         field = register.fields[0]
         return f"{{{{{32 - field.bits}{{{field.name}[{field.bits - 1}]}}}}, {field.name}}}"
     parts: list[tuple[int, int, str | None]] = []

@@ -170,7 +170,8 @@ module amc_shell #(
     assign sample_ready  = wide_ready;
     assign core_s_tvalid = quantized_valid;
     assign core_s_tdata  = {q_field, i_field};
-    assign saturated     = !data_rst && quantized_valid && core_s_tready && quantized_real && (i_saturated || q_saturated);
+    assign saturated     = core_s_tvalid && core_s_tready && !data_rst && quantized_real
+                           && (i_saturated || q_saturated);
 
     amc_shell_quantize #(.BITS(INPUT_BITS), .SHIFT(SHIFT)) quantize_i (
         .clk(aclk), .input_shift(input_shift), .raw(sample[15:0]), .load_wide(load_wide),
@@ -205,7 +206,9 @@ module amc_shell #(
         .clk(aclk), .rst(data_rst), .in_data({in_broken, in_channel}), .in_valid(in_tag_valid),
         .in_ready(in_tag_ready), .out_data(out_tag), .out_valid(out_tag_valid), .out_ready(out_tag_ready)
     );
-    amc_shell_results #(.INDEX_BITS(LOGIT_BITS), .LOGIT_LAST(CLASSES - 9'd1), .CLASS_LAST(HEAD_CLASSES - 9'd1)) results (
+    amc_shell_results #(
+        .INDEX_BITS(LOGIT_BITS), .LOGIT_LAST(CLASSES - 9'd1), .CLASS_LAST(HEAD_CLASSES - 9'd1)
+    ) results (
         .clk(aclk), .rst(data_rst), .logit(core_m_tdata), .logit_valid(core_m_tvalid), .logit_ready(core_m_tready),
         .tag_channel(out_tag[7:0]), .tag_broken(out_tag[8]), .tag_valid(out_tag_valid), .tag_ready(out_tag_ready),
         .frames_per_packet(frames_per_packet), .new_packet(new_packet),
