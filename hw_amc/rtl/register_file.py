@@ -207,9 +207,11 @@ def _read_logic() -> Iterator[str]:
     yield "        if (do_read) begin"
     yield f"            case (s_axi_araddr[{ADDRESS_BITS - 1}:2])"
     for register in TABLE:
-        yield f"                {_word(register.offset)}: s_axi_rdata <= {_read_value(register)};  // {register.name}"
+        yield f"                // {register.name}"
+        yield f"                {_word(register.offset)}: s_axi_rdata <= {_read_value(register)};"
     for register, _ in wide:
-        yield f"                {_word(register.offset + 4)}: s_axi_rdata <= high_word;  // {register.name}, high word"
+        yield f"                // {register.name}, high word"
+        yield f"                {_word(register.offset + 4)}: s_axi_rdata <= high_word;"
     yield "                default: s_axi_rdata <= 32'd0;"
     yield "            endcase"
     yield f"            case (s_axi_araddr[{ADDRESS_BITS - 1}:2])"
