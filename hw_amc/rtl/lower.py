@@ -73,7 +73,8 @@ def lower(graph: Graph, options: Options) -> Chain:
         if isinstance(node, ir.GlobalAvgPool1d):
             return Chain(entry, tuple(blocks), build_results(graph, node))
         fused: Node = node
-        if isinstance(node, _Linear) and nodes and isinstance(nodes[0], ir.Quantize) and nodes[0].inputs == (node.name,):
+        follows = bool(nodes) and isinstance(nodes[0], ir.Quantize) and nodes[0].inputs == (node.name,)
+        if isinstance(node, _Linear) and follows:
             fused = nodes.pop(0)
         blocks.append(_block(node, source, fused, options))
         source = fused

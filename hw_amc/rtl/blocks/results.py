@@ -142,10 +142,11 @@ def build_results(graph: Graph, pool: ir.GlobalAvgPool1d) -> Results:
     source = graph.sources(pool)[0]
     behind = graph.nodes[graph.nodes.index(pool) + 1 :]
     vector: Node = pool
-    if behind and isinstance(behind[0], ir.Quantize) and behind[0].inputs == (pool.name,) and len(behind) > 0:
+    if behind and isinstance(behind[0], ir.Quantize) and behind[0].inputs == (pool.name,):
         vector, behind = behind[0], behind[1:]
     for node in behind:
-        if node.inputs != (vector.name,) or not isinstance(node, ir.Affine | ir.Dense) or node.name not in graph.outputs:
+        is_head = isinstance(node, ir.Affine | ir.Dense) and node.name in graph.outputs
+        if not is_head or node.inputs != (vector.name,):
             raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) behind {vector.name!r} has no hardware")
     terms: list[Term] = []
     bits = 2

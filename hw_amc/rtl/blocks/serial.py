@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from hw_amc.rtl.adders import Adder, AdderGraph, Output
 from hw_amc.rtl.blocks.base import Cost
@@ -213,7 +214,7 @@ class _SerialText:
         for node, delay in sorted(self.delays.items()):
             names = [self._name(node, step) for step in range(delay + 1)]
             text.append(f"    reg {vector(self.d)} {', '.join(names[1:])};\n")
-            clocked += [f"        {new} <= {old};\n" for old, new in zip(names, names[1:], strict=False)]
+            clocked += [f"        {new} <= {old};\n" for old, new in pairwise(names)]
         for name, (width, assignment) in self.shifted.items():
             text.append(f"    reg {vector(width)} {name};\n")
             clocked.append(assignment)
