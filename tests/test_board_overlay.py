@@ -17,7 +17,7 @@ from board_overlays import BOARDS, small_graph, small_manifest
 from hw_amc import config
 from hw_amc.board import archive, component, overlay, reports
 from hw_amc.board.design import IP_INSTANCE, build_design
-from hw_amc.driver.overlay import check_files, find_bitstream
+from hw_amc.driver.identity import check_files, find_bitstream
 from hw_amc.errors import ConfigError, DataError, ToolMissing
 from hw_amc.project import Project
 from hw_amc.rtl.shell import Accelerator, emit_top

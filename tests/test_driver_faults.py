@@ -75,7 +75,7 @@ def test_wrong_model(overlay: Path) -> None:
     ],
 )
 def test_foreign_hardware(amc: AmcOverlay, name: str, value: int, message: str) -> None:
-    from hw_amc.driver.overlay import check_identity
+    from hw_amc.driver.identity import check_identity
 
     amc.device.system.models[0]._constants[name] = value
     with pytest.raises(DeviceError, match=message):

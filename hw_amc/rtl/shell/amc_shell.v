@@ -162,10 +162,8 @@ module amc_shell #(
     wire        load_quantized  = wide_valid && quantized_ready;
     wire        i_saturated;
     wire        q_saturated;
-    wire signed [INPUT_BITS-1:0] i_out;
-    wire signed [INPUT_BITS-1:0] q_out;
-    wire signed [FIELD_BITS-1:0] i_field = i_out;
-    wire signed [FIELD_BITS-1:0] q_field = q_out;
+    wire [FIELD_BITS-1:0] i_field;
+    wire [FIELD_BITS-1:0] q_field;
 
     assign sample_ready  = wide_ready;
     assign core_s_tvalid = quantized_valid;
@@ -173,13 +171,13 @@ module amc_shell #(
     assign saturated     = core_s_tvalid && core_s_tready && !data_rst && quantized_real
                            && (i_saturated || q_saturated);
 
-    amc_shell_quantize #(.BITS(INPUT_BITS), .SHIFT(SHIFT)) quantize_i (
+    amc_shell_quantize #(.BITS(INPUT_BITS), .FIELD(FIELD_BITS), .SHIFT(SHIFT)) quantize_i (
         .clk(aclk), .input_shift(input_shift), .raw(sample[15:0]), .load_wide(load_wide),
-        .load_out(load_quantized), .out(i_out), .saturated(i_saturated)
+        .load_out(load_quantized), .out(i_field), .saturated(i_saturated)
     );
-    amc_shell_quantize #(.BITS(INPUT_BITS), .SHIFT(SHIFT)) quantize_q (
+    amc_shell_quantize #(.BITS(INPUT_BITS), .FIELD(FIELD_BITS), .SHIFT(SHIFT)) quantize_q (
         .clk(aclk), .input_shift(input_shift), .raw(sample[31:16]), .load_wide(load_wide),
-        .load_out(load_quantized), .out(q_out), .saturated(q_saturated)
+        .load_out(load_quantized), .out(q_field), .saturated(q_saturated)
     );
 
     always @(posedge aclk) begin

@@ -1,18 +1,20 @@
-// One component of a sample: clip(rne(raw, SHIFT - input_shift)) into BITS signed bits, two stages.
+// One component of a sample: clip(rne(raw, SHIFT - input_shift)) into BITS signed bits, two stages; the result is
+// sign-extended to FIELD bits.
 //
 // The word is shifted left only, so that the binary point of the result always lies at bit 16 of `wide`: rounding
 // then happens in one place. A right shift by 16 or more leaves less than half a unit of a 16-bit word: zero.
 module amc_shell_quantize #(
     parameter                    BITS  = 8,
+    parameter                    FIELD = 8,
     parameter signed      [8:0]  SHIFT = 9'sd8  // wire_frac - input_frac
 ) (
-    input  wire                   clk,
-    input  wire signed [7:0]      input_shift,
-    input  wire        [15:0]     raw,
-    input  wire                   load_wide,
-    input  wire                   load_out,
-    output reg  signed [BITS-1:0] out,
-    output reg                    saturated
+    input  wire                    clk,
+    input  wire signed [7:0]       input_shift,
+    input  wire        [15:0]      raw,
+    input  wire                    load_wide,
+    input  wire                    load_out,
+    output reg         [FIELD-1:0] out,
+    output reg                     saturated
 );
     localparam signed [9:0] RIGHT_MAX = 10'sd16;
     localparam signed [9:0] LEFT_MAX  = BITS;  // from here on all but zero saturates
@@ -40,9 +42,9 @@ module amc_shell_quantize #(
         if (load_out) begin
             saturated <= !fits;
             if (fits)
-                out <= rounded[BITS-1:0];
+                out <= rounded[FIELD-1:0];
             else
-                out <= {rounded[16+BITS], {(BITS-1){!rounded[16+BITS]}}};
+                out <= {{(FIELD-BITS+1){rounded[16+BITS]}}, {(BITS-1){!rounded[16+BITS]}}};
         end
     end
 endmodule
