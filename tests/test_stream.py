@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hw_amc.errors import DataError
+from hw_amc.stream import pack_frames, unpack_results
+
+
+def test_words_of_channels_take_turns():
+    frames = np.arange(4 * 2 * 2).reshape(4, 2, 2).astype(np.int16)
+    low = pack_frames(frames, 2) & 0xFFFF
+    assert list(low) == [0, 4, 2, 6, 8, 12, 10, 14]
+    assert list(pack_frames(frames) >> 16) == [1, 3, 5, 7, 9, 11, 13, 15]
+
+
+def test_negative_words_survive():
+    frames = np.array([[[-1, -32768]]], np.int16)
+    assert list(pack_frames(frames)) == [0x8000FFFF]
+    results = unpack_results(np.array([0x01FF0203, 0xFFFFFFFE, 5], np.uint32), 2)
+    assert (results.labels[0], results.channels[0], results.sequence[0], results.flags[0]) == (3, 2, 255, 1)
+    assert list(results.logits[0]) == [-2, 5]
+
+
+@pytest.mark.parametrize("frames", [np.zeros((2, 4, 2)), np.zeros((2, 4), np.int16), np.zeros((2, 4, 3), np.int16)])
+def test_what_are_no_frames_is_refused(frames):
+    with pytest.raises(DataError, match="int16 array"):
+        pack_frames(frames)
+
+
+def test_frames_must_fill_the_channels():
+    with pytest.raises(DataError, match="3 frames do not fill 2 channels"):
+        pack_frames(np.zeros((3, 4, 2), np.int16), 2)
+
+
+def test_half_a_result_is_refused():
+    with pytest.raises(DataError, match="no whole number of results of 3 words"):
+        unpack_results(np.zeros(4, np.uint32), 2)
+
+
+def test_no_words_are_no_results():
+    assert len(unpack_results(np.zeros(0, np.uint32), 2)) == 0
