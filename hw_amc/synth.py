@@ -1,0 +1,150 @@
+"""Synthesis by Yosys (pyosys): real LUT, FF, DSP, BRAM and carry cells, and a logic-only arrival time.
+
+Yosys runs in a process of its own: a large network takes gigabytes, which go back when it ends. No placement and no
+routing: the arrival time counts cells only, and serves to rank.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hw_amc import tools
+from hw_amc.errors import ToolFailed, ToolMissing
+from hw_amc.project import Project
+
+Family = Literal["xc7", "xcup"]
+
+#: LUTs that a cell takes; what is not listed takes none.
+LUTS = {
+    **{f"LUT{inputs}": 1 for inputs in range(1, 7)},
+    "LUT6_2": 1,
+    "SRL16E": 1,
+    "SRLC16E": 1,
+    "SRLC32E": 1,
+    "RAM16X1D": 2,
+    "RAM32X1D": 2,
+    "RAM32X1S": 1,
+    "RAM64X1D": 2,
+    "RAM64X1S": 1,
+    "RAM128X1D": 4,
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM32M16": 8,
+    "RAM64M8": 8,
+}
+#: Halves of a BRAM36.
+BRAM_HALVES = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
+FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
+DSPS = ("DSP48E1", "DSP48E2")
+#: CARRY8 of UltraScale+ counts as two of the 7-series' CARRY4.
+CARRIES = {"CARRY4": 1, "CARRY8": 2}
+
+#: The child process: each line of the script is one command.
+RUNNER = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for line in open(sys.argv[1]):
+    libyosys.run_pass(line.strip(), design)
+"""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What Yosys made of a module."""
+
+    top: str
+    family: Family
+    lut: int
+    ff: int
+    dsp: int
+    bram36: float
+    #: In CARRY4.
+    carry: int
+    #: Latest arrival through cells alone; None where it was not asked for.
+    arrival_ns: float | None
+    cells: dict[str, int]
+
+
+def run(
+    project: Project,
+    top: str,
+    folder: Path,
+    family: Family = "xc7",
+    timing: bool = False,
+    timeout_s: float | None = None,
+) -> Synthesis:
+    """Synthesise module `top` of `project`, flattened.
+
+    Parameters
+    ----------
+    project : Project
+        Verilog; all its .v files are read.
+    top : str
+        Module to synthesise; a block's module counts that block alone.
+    folder : Path
+        Where sources, script, log and statistics go.
+    family : {"xc7", "xcup"}
+        7-series or UltraScale+.
+    timing : bool
+        Map with abc9 and report the latest arrival (slower).
+    timeout_s : float, optional
+        Seconds after which Yosys is stopped.
+
+    Raises
+    ------
+    ToolMissing
+        pyosys is not installed.
+    ToolFailed
+        Yosys stopped, or took too long.
+    """
+    if importlib.util.find_spec("pyosys") is None:
+        raise ToolMissing("pyosys is not installed; pip install 'hw-amc[sim]'")
+    project.write(folder)
+    sources = " ".join(sorted(name for name in project.files if name.endswith(".v")))
+    script = [
+        f"read_verilog -DAMC_XILINX {sources}",
+        f"synth_xilinx -family {family} -top {top} -flatten{' -abc9' if timing else ''}",
+        "tee -o stat.json stat -json",
+        *(["tee -o sta.txt sta"] if timing else []),
+    ]
+    (folder / "synth.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
+    tools.run([sys.executable, "-c", RUNNER, "synth.ys"], folder, timeout_s=timeout_s, log=folder / "synth.log")
+    cells = parse_cells((folder / "stat.json").read_text(encoding="utf-8"), top)
+    arrival = parse_arrival((folder / "sta.txt").read_text(encoding="utf-8")) if timing else None
+    return Synthesis(
+        top=top,
+        family=family,
+        lut=sum(LUTS.get(cell, 0) * count for cell, count in cells.items()),
+        ff=sum(cells.get(cell, 0) for cell in FLIP_FLOPS),
+        dsp=sum(cells.get(cell, 0) for cell in DSPS),
+        bram36=sum(BRAM_HALVES.get(cell, 0) * count for cell, count in cells.items()) / 2,
+        carry=sum(count * cells.get(cell, 0) for cell, count in CARRIES.items()),
+        arrival_ns=arrival,
+        cells=cells,
+    )
+
+
+def parse_cells(text: str, top: str) -> dict[str, int]:
+    """Cells of `top` by type, from `stat -json`."""
+    start = text.find("{")
+    try:
+        modules = json.loads(text[start:])["modules"]
+        cells = next(data for name, data in modules.items() if name.lstrip("\\") == top)["num_cells_by_type"]
+    except (ValueError, KeyError, StopIteration) as error:
+        raise ToolFailed(f"Yosys' statistics hold no module {top!r}: {error}") from error
+    return {name.lstrip("\\"): int(count) for name, count in cells.items()}
+
+
+def parse_arrival(text: str) -> float:
+    """Latest arrival in ns, from `sta`."""
+    found = re.search(r"Latest arrival time in .* is (\d+)", text)
+    if found is None:
+        raise ToolFailed("Yosys' sta printed no arrival time")
+    return int(found.group(1)) / 1000

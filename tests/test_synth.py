@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hw_amc import synth
+from hw_amc.errors import ToolFailed
+from hw_amc.fixed import FixedFormat
+from hw_amc.project import Project
+from hw_amc.rtl.adders import build_graph
+from hw_amc.rtl.blocks.matrix import Matrix, signed_width
+from hw_amc.rtl.blocks.serial import SerialMatrix
+
+
+def test_statistics_are_parsed():
+    text = 'log line\n{"modules": {"\\\\top": {"num_cells_by_type": {"LUT4": 3, "RAM32M": 2, "FDRE": 7}}}}\n'
+    assert synth.parse_cells(text, "top") == {"LUT4": 3, "RAM32M": 2, "FDRE": 7}
+    with pytest.raises(ToolFailed, match="no module 'other'"):
+        synth.parse_cells(text, "other")
+    assert synth.parse_arrival("Latest arrival time in 'top' is 2345:\n") == 2.345
+    with pytest.raises(ToolFailed, match="no arrival"):
+        synth.parse_arrival("nothing")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cycles", [1, 6])
+def test_estimate_is_near_the_synthesised(cycles, tmp_path):
+    """A matrix' LUTs and carry cells, as estimated and as Yosys counts them."""
+    rng = np.random.default_rng(4)
+    weights = np.where(rng.random((10, 16)) < 0.6, 0, rng.integers(-128, 128, (10, 16)))
+    graph = build_graph(weights, [FixedFormat(8, 0)] * 10)
+    widths = (signed_width(graph, range(16)),) * 16
+    matrix = Matrix("dut", graph, widths) if cycles == 1 else SerialMatrix("dut", graph, widths, cycles)
+    found = synth.run(Project(matrix.files()), "dut", tmp_path)
+    cost = matrix.cost()
+    assert found.dsp == 0
+    assert 0.85 < found.lut / cost.lut < 1.15
+    assert 0.8 < found.ff / cost.ff < 1.25
+    if cycles > 1:
+        assert found.carry == 0
