@@ -122,6 +122,19 @@ def test_device_buffer_is_sent_in_place(amc: AmcOverlay, monkeypatch: pytest.Mon
     assert sent == [base + i * 8 * GRAPH.frame_len * 4 for i in range(3)]
 
 
+def test_unaligned_or_strided_device_buffer_is_copied(amc: AmcOverlay) -> None:
+    from pynq import allocate
+
+    frames = frames_of(9)
+    with allocate(frames.size + 2, np.int16) as buffer, allocate((18, GRAPH.frame_len, 2), np.int16) as wide:
+        unaligned = buffer[2:].reshape(frames.shape)
+        unaligned[:] = frames
+        assert unaligned.physical_address % 16
+        require_golden(*amc.classify(unaligned), frames)
+        wide[::2] = frames
+        require_golden(*amc.classify(wide[::2]), frames)
+
+
 def test_results_are_copies(amc: AmcOverlay) -> None:
     frames = frames_of(16)
     first = amc.classify(frames[:8])

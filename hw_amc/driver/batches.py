@@ -17,10 +17,16 @@ Frames = NDArray[Any]
 SATURATED_LIMIT = 0.01
 
 
+#: Bytes that a DMA address must be a multiple of: the widest memory port of any board.
+ALIGNMENT = 16
+
+
 def is_device_buffer(frames: Frames) -> bool:
-    """Say whether a transfer can read `frames` where they lie: a contiguous int16 PYNQ buffer."""
+    """Say whether a transfer can read `frames` where they lie: a contiguous, aligned int16 PYNQ buffer."""
     address = getattr(frames, "device_address", None)
-    return address is not None and frames.dtype == np.int16 and bool(frames.flags.c_contiguous)
+    if address is None or address % ALIGNMENT:
+        return False
+    return frames.dtype == np.int16 and bool(frames.flags.c_contiguous)
 
 
 def as_frames(frames: Frames, frame_len: int) -> tuple[Frames, bool]:
