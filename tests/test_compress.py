@@ -128,6 +128,17 @@ def test_chosen_formats_hold_the_weights_they_were_chosen_from():
     assert deployed.get_layer("gru").cell.kernel_quantizer_internal.bits == 6
 
 
+def test_convolution_biases_are_no_finer_than_their_products():
+    model = float_model()
+    x = np.random.default_rng(5).uniform(-1, 1, (8, 64, 2)).astype(np.float32)
+    formats = choose_formats(*folded(model, x))
+    for name, source, pooled in (("conv1", "gru_relu", 0), ("conv2", "conv1_relu", 1)):
+        layer = formats[name]
+        product_frac = formats[source]["bits"] - formats[source]["int"] + pooled
+        product_frac += layer["kernel_bits"] - 1 - layer["kernel_int"]
+        assert layer["bias_bits"] - 1 - layer["bias_int"] <= product_frac
+
+
 def test_convolution_kernels_fill_their_range():
     model = float_model()
     x = np.random.default_rng(6).uniform(-1, 1, (4, 64, 2)).astype(np.float32)

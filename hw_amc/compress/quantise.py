@@ -122,12 +122,16 @@ def choose_formats(
         scale, bias = weights[name]
         formats[name]["scale_int"] = _scale_integer_bits(scale, formats[name]["scale_bits"])
         formats[name]["bias_int"] = bias_integer_bits(largest(bias) * 1.5)
-    for name in ("conv1", "conv2"):
-        kernel, bias = weights[name]
-        formats[name]["kernel_int"] = integer_bits(largest(kernel) * 0.9, formats[name]["kernel_bits"])
-        formats[name]["bias_int"] = bias_integer_bits(largest(bias) * 1.5)
     for name in ("gru_relu", "conv1_relu", "conv2_relu"):
         formats[name]["int"] = integer_bits(tops[name], formats[name]["bits"], signed=False)
+    for name, source, pooled in (("conv1", "gru_relu", 0), ("conv2", "conv1_relu", 1)):
+        kernel, bias = weights[name]
+        layer = formats[name]
+        layer["kernel_int"] = integer_bits(largest(kernel) * 0.9, layer["kernel_bits"])
+        # A bias finer than the products would widen the accumulator for nothing.
+        source_frac = formats[source]["bits"] - formats[source]["int"] + pooled
+        spare = layer["bias_bits"] - layer["kernel_bits"] + layer["kernel_int"] - source_frac
+        layer["bias_int"] = max(bias_integer_bits(largest(bias) * 1.5), spare)
     formats["gap_quant"]["int"] = integer_bits(tops["gap"], formats["gap_quant"]["bits"])
     _coarsen_biases(formats)
     return formats
