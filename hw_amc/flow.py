@@ -24,7 +24,7 @@ from hw_amc import compare, estimate, golden, report
 from hw_amc.command import command_line, shown
 from hw_amc.config import BoardSettings, HlsSettings
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.files import atomic_path, exclusive, file_digest
+from hw_amc.files import atomic_path, exclusive, file_digest, load_json
 from hw_amc.graph import Graph
 from hw_amc.stimulus import Stimulus, held_out
 from hw_amc.workspace import Workspace
@@ -176,7 +176,9 @@ def check_graph(road: Road) -> str:
             f"{road.workspace.folder}/graph.json is not what weights.h5 and project.toml give; "
             f"run `hw-amc graph {road.workspace.model} --update` if they are right"
         )
-    road.merge({"model": {**report.model_section(road.graph), "command": command_line()}})
+    path = road.workspace.folder / "accuracy.json"
+    accuracy = load_json(path) if path.is_file() else None
+    road.merge({"model": report.model_section(road.graph, accuracy, command_line())})
     beyond = compare.nodes_beyond_float32(road.graph)
     note = f"; Keras runs in float64 for {', '.join(beyond)}" if beyond else ""
     return f"{len(road.graph.nodes)} nodes equal weights.h5{note}"

@@ -243,7 +243,7 @@ def test_a_killed_and_resumed_training_ends_in_the_same_weights(tiny):
     assert set(report["accuracy"]) == {"10"}
     card = (folder / "b" / "MODEL_CARD.md").read_text()
     assert f"| kernel weights | {spec.kernel_weights} | {counts['kernel_weights']} |" in card
-    assert f"Average over all SNRs: {report['average']:.2f} %" in card
+    assert f"Average over all SNRs: {100 * report['average']:.2f} %" in card
 
 
 def test_a_checkpoint_is_not_overwritten_or_mixed_up(tiny):
@@ -315,8 +315,8 @@ def test_accuracy_report_counts_by_snr():
     frames = FrameSet(np.zeros((6, 4, 2), np.int16), np.array([0, 1, 2, 0, 1, 2], np.uint8),
                       np.array([0, 0, 0, 10, 10, 10], np.int8))  # fmt: skip
     report = evaluate.accuracy_report(np.array([0, 1, 1, 0, 1, 2]), frames)
-    assert report["accuracy"] == {"0": 66.67, "10": 100.0}
-    assert report["average"] == 83.33
-    assert report["at_least_10_db"] == 100.0
+    assert report["accuracy"] == {"0": 0.66667, "10": 1.0}
+    assert report["average"] == 0.83333
+    assert report["at_least_10_db"] == 1.0
     assert report["confusion"]["0"][2][1] == 1
     assert sum(map(sum, report["confusion"]["10"])) == 3

@@ -41,8 +41,10 @@ SLICE_CYCLES = 10_000
 #: Pattern of cycles: nonzero lets a word pass. None: every cycle.
 Pattern = Sequence[int] | NDArray[Any] | None
 
-_VERILATE = ("--cc", "--exe", "--prefix", "Vtop", "-O3", "-Wno-fatal", "--output-split", "20000", "-o", LIBRARY)
-_COMPILE = ("-f", "Vtop.mk", "OPT_FAST=-O2", "OPT_SLOW=-O1", "-j", "2")
+# Functions of a thousand statements: g++ takes more than linear time over longer ones.
+_SPLIT = ("--output-split", "10000", "--output-split-cfuncs", "1000")
+_VERILATE = ("--cc", "--exe", "--prefix", "Vtop", "-O3", "-Wno-fatal", *_SPLIT, "-o", LIBRARY)
+_COMPILE = ("-f", "Vtop.mk", "OPT_SLOW=-O0", "-j", "2")
 #: Verilator's own objects, the same in every build: half of the time of a small one.
 _RUNTIME = ("verilated.o", "verilated_threads.o")
 
@@ -76,7 +78,8 @@ def build_library(project: Project, top: str, cache: Path | None = None, farm: b
         Verilator or the compiler is missing, or fails.
     """
     binary, environment = verilator()
-    recipe = (project.digest(), top, HARNESS.read_text(encoding="utf-8"), str(binary), *_VERILATE, *_COMPILE, str(farm))
+    harness = HARNESS.read_text(encoding="utf-8")
+    recipe = (project.digest(), top, harness, str(binary), *_VERILATE, *_COMPILE, _optimisation(farm), str(farm))
     key = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:24]
     folder = (cache or default_cache()) / key
     library = folder / "obj" / LIBRARY
@@ -87,6 +90,11 @@ def build_library(project: Project, top: str, cache: Path | None = None, farm: b
         if not library.is_file():
             _compile(project, top, folder, [str(binary)], {**environment}, farm)
     return library
+
+
+def _optimisation(farm: bool) -> str:
+    """Return how hard g++ tries: a farm runs briefly, so that compiling it is what takes time."""
+    return "OPT_FAST=-O1" if farm else "OPT_FAST=-O2"
 
 
 def _compile(
@@ -102,7 +110,7 @@ def _compile(
     for name in _RUNTIME:
         if (runtime / name).is_file():
             shutil.copyfile(runtime / name, folder / "obj" / name)
-    options = [*_COMPILE, "CFG_CXXFLAGS_PCH_I=-include"]
+    options = [*_COMPILE, _optimisation(farm), "CFG_CXXFLAGS_PCH_I=-include"]
     tools.run(["make", "-C", "obj", *options], folder, env=environment, log=folder / "make.log")
     for name in _RUNTIME:
         if not (runtime / name).is_file():

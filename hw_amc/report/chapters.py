@@ -36,6 +36,8 @@ from hw_amc.report.tables import (
     verdict,
 )
 
+SHA256_CHARACTERS = 64
+
 
 def build_document(report: Report, title: str, accuracy: Report | None = None) -> Document:
     """Put the whole page together.
@@ -141,6 +143,12 @@ def _accuracy(report: Report, accuracy: Report | None) -> Chapter | None:
     return Chapter("Accuracy", tuple(parts))
 
 
+def _told(value: Any) -> str:
+    """Digests are cut to what a person compares."""
+    text = number(value)
+    return f"{text[:16]}…" if len(text) == SHA256_CHARACTERS else text
+
+
 def _eval_text(found: Report) -> str:
     parts = []
     for key, label in (("average", "average"), ("average_accuracy", "average")):
@@ -153,7 +161,7 @@ def _eval_text(found: Report) -> str:
     text = f"{listed(parts)}. " if parts else ""
     eval_set = found.get("eval_set")
     if isinstance(eval_set, dict):
-        described = "; ".join(f"{key.replace('_', ' ')} {number(value)}" for key, value in eval_set.items())
+        described = "; ".join(f"{key.replace('_', ' ')} {_told(value)}" for key, value in eval_set.items())
         text += f"Evaluation set: {described}."
     elif eval_set:
         text += f"Evaluation set: {eval_set}."

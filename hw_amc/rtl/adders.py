@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -143,25 +143,30 @@ def build_graph(
     ToolMissing
         da4ml is not installed.
     """
-    weights = np.asarray(matrix, np.int64)
+    weights = np.ascontiguousarray(matrix, np.int64)
     if weights.size and np.abs(weights).max() >= MAX_WEIGHT:
         raise ConfigError(f"a weight of {np.abs(weights).max()} is wider than 24 bits; use narrower formats")
+    return _build(weights.tobytes(), weights.shape, tuple(inputs), extra_depth, cache)
+
+
+@lru_cache(maxsize=16)
+def _build(
+    data: bytes, shape: tuple[int, ...], inputs: tuple[FixedFormat, ...], extra_depth: int, cache: Path | None
+) -> AdderGraph:
+    """Build from hashable arguments: a sweep over R asks for the same matrices again."""
+    weights = np.frombuffer(data, np.int64).reshape(shape)
     rows, columns = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
     dense = weights[np.ix_(rows, columns)]
-    used = [inputs[row] for row in rows]
-    builder = _Builder(tuple(inputs))
+    builder = _Builder(inputs)
+    outputs: dict[int, Output] = {}
     if dense.size:
-        solution = _solve_cached(dense, used, extra_depth, cache)
+        solution = _solve_cached(dense, [inputs[row] for row in rows], extra_depth, cache)
         found = builder.translate(solution, [int(row) for row in rows])
         outputs = dict(zip((int(column) for column in columns), found, strict=True))
-    else:
-        outputs = {}
     zero = Output(None)
-    graph = AdderGraph(
-        tuple(inputs), tuple(builder.adders), tuple(outputs.get(i, zero) for i in range(weights.shape[1]))
-    )
+    graph = AdderGraph(inputs, tuple(builder.adders), tuple(outputs.get(i, zero) for i in range(shape[1])))
     if not np.array_equal(graph.matrix, weights):
-        raise Mismatch(f"the adder graph of a {weights.shape} matrix computes another matrix")
+        raise Mismatch(f"the adder graph of a {shape} matrix computes another matrix")
     return graph
 
 
@@ -212,6 +217,8 @@ class _Builder:
             left, right = right, left
         negative = left.negative and right.negative
         subtract = right.negative and not negative
+        assert left.node is not None  # for mypy: swapping hid it
+        assert right.node is not None
         self.adders.append(Adder(left.node, left.exponent - low, right.node, right.exponent - low, subtract))
         return _Term(self.count + len(self.adders) - 1, low, negative)
 

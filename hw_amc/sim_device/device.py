@@ -168,6 +168,10 @@ class SimDevice(Device):  # type: ignore[misc]
         # PYNQ programs the clocks before it downloads: the device must answer from here on.
         self.system.gone = ""
         self._adopt_ps(_FAMILY[parser.family_ps])
+        for clock in parser.clock_dict.values():
+            # PYNQ 4 programs clocks by frequency, and finds none in the .hwh of a Zynq-7000.
+            if clock.get("frequency", 0) is None:
+                clock["frequency"] = self.system.clocks.source_mhz / (clock["divisor0"] * clock["divisor1"])
         return parser
 
     def download(self, bitstream: Any, parser: Any = None) -> None:

@@ -85,19 +85,23 @@ def dma_settings(design: Design) -> dict[str, str]:
 def _ps(design: Design) -> Element:
     module = _module(parts.PS_INSTANCE, PS_VLNV[design.ps], is_pl=False)
     first, second = design.divisors
-    if design.ps == "zynq7":
-        clocks = {"PCW_FCLK{}_PERIPHERAL_DIVISOR0": first, "PCW_FCLK{}_PERIPHERAL_DIVISOR1": second}
-        enable = "PCW_FPGA_FCLK{}_ENABLE"
+    zynq7 = design.ps == "zynq7"
+    clock = "PCW_FCLK{}_PERIPHERAL_" if zynq7 else "PSU__CRL_APB__PL{}_REF_CTRL__"
+    enable = "PCW_FPGA_FCLK{}_ENABLE" if zynq7 else "PSU__FPGA_PL{}_ENABLE"
+    settings: dict[str, int | str] = {}
+    for i in range(4):
+        settings[enable.format(i)] = int(i == 0)
+        settings[f"{clock.format(i)}DIVISOR0"] = first if i == 0 else 1
+        settings[f"{clock.format(i)}DIVISOR1"] = second if i == 0 else 1
+        settings[f"{clock.format(i)}{'CLKSRC' if zynq7 else 'SRCSEL'}"] = "IO PLL" if zynq7 else "IOPLL"
+    if zynq7:
+        settings["PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ"] = f"{design.clock_mhz:.6f}"
     else:
-        clocks = {"PSU__CRL_APB__PL{}_REF_CTRL__DIVISOR0": first, "PSU__CRL_APB__PL{}_REF_CTRL__DIVISOR1": second}
-        enable = "PSU__FPGA_PL{}_ENABLE"
-    settings: dict[str, int | str] = {enable.format(i): int(i == 0) for i in range(4)}
-    settings |= {name.format(i): value if i == 0 else 1 for i in range(4) for name, value in clocks.items()}
-    if design.ps == "zynqmp":
-        settings |= {f"PSU__CRL_APB__PL{i}_REF_CTRL__ACT_FREQMHZ": f"{design.clock_mhz:.6f}" for i in range(1)}
-        settings |= {"C_MAXIGP0_DATA_WIDTH": 32, "C_SAXIGP2_DATA_WIDTH": design.memory_bits}
-    else:
-        settings |= {"PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ": f"{design.clock_mhz:.6f}"}
+        settings |= {
+            "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ": f"{design.clock_mhz:.6f}",
+            "C_MAXIGP0_DATA_WIDTH": 32,
+            "C_SAXIGP2_DATA_WIDTH": design.memory_bits,
+        }
     _parameters(module, {name: str(value) for name, value in settings.items()})
     ports = SubElement(module, "PORTS")
     _port(ports, PS_CLOCK[design.ps], "O", sigis="clk")

@@ -54,13 +54,16 @@ class PsClocks:
         self._values[address] = value
 
     @property
+    def source_mhz(self) -> float:
+        """Frequency of the PLL that the programmable-logic clocks are divided from."""
+        pll = self._values[_PLL[self.kind]]
+        if self.kind == "zynq7":
+            return REFERENCE_MHZ["zynq7"] * (pll >> 12 & 0x7F)
+        return REFERENCE_MHZ["zynqmp"] * (pll >> 8 & 0x7F) / (2 if pll >> 16 & 1 else 1)
+
+    @property
     def clock_mhz(self) -> float:
         """Frequency of programmable-logic clock 0."""
-        pll, clock = self._values[_PLL[self.kind]], self._values[_PL_CLOCK[self.kind]]
-        if self.kind == "zynq7":
-            source = REFERENCE_MHZ["zynq7"] * (pll >> 12 & 0x7F)
-            second = clock >> 20 & 0x3F
-        else:
-            source = REFERENCE_MHZ["zynqmp"] * (pll >> 8 & 0x7F) / (2 if pll >> 16 & 1 else 1)
-            second = clock >> 16 & 0x3F
-        return source / max((clock >> 8 & 0x3F) * second, 1)
+        clock = self._values[_PL_CLOCK[self.kind]]
+        second = clock >> (20 if self.kind == "zynq7" else 16) & 0x3F
+        return self.source_mhz / max((clock >> 8 & 0x3F) * second, 1)

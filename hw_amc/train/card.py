@@ -78,17 +78,25 @@ def _training(recipe: TrainRecipe, facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _percent(share: float | None) -> str:
+    return "not measured" if share is None else f"{100 * share:.2f} %"
+
+
 def _accuracy(report: Mapping[str, Any]) -> list[str]:
     data = report["eval_set"]
-    per_cell = ", ".join(f"{count} ({snrs} dB)" for snrs, count in data["frames_per_class_and_snr_db"].items())
+    rows = [(snr, f"{100 * value:.2f}") for snr, value in report["accuracy"].items()]
     return [
-        "## Accuracy", "",
+        "## Accuracy",
+        "",
         f"Measured on the deployed network, {data['frames']} held-out frames (split {data['split']}) of recipe "
-        f"`{data['recipe']}`, digest {data['digest']}; frames of each class and SNR: {per_cell}.", "",
-        *_table(("SNR, dB", "top-1 accuracy, %"), [(snr, f"{value:.2f}") for snr, value in report["accuracy"].items()]),
-        "", f"Average over all SNRs: {report['average']:.2f} %. From 10 dB: {report['at_least_10_db']} %.",
+        f"`{data['recipe']}`, digest {data['digest']}; frames of each class and SNR: "
+        f"{data['frames_per_class_and_snr_db']}.",
+        "",
+        *_table(("SNR, dB", "top-1 accuracy, %"), rows),
+        "",
+        f"Average over all SNRs: {100 * report['average']:.2f} %. From 10 dB: {_percent(report['at_least_10_db'])}.",
         "Confusion matrices: `accuracy.json`.",
-    ]  # fmt: skip
+    ]
 
 
 def _network(spec: GruCnnSpec, facts: Mapping[str, Any]) -> list[str]:

@@ -56,11 +56,11 @@ def classify(model: Any, frames: FrameSet, batch: int = 256) -> Ints:
 
 
 def accuracy_report(classes: Ints, frames: FrameSet) -> dict[str, Any]:
-    """Accuracy in percent per SNR, over all frames and from 10 dB, and confusion matrices.
+    """Accuracy (0..1) per SNR, over all frames and from 10 dB, and confusion matrices.
 
     Returns
     -------
-    `accuracy` (SNR in dB as text -> percent), `average`, `at_least_10_db`, `confusion` (SNR -> rows of true classes).
+    `accuracy` (SNR in dB as text -> share), `average`, `at_least_10_db`, `confusion` (SNR -> rows of true classes).
     """
     right = classes == frames.labels
     snrs = sorted({int(s) for s in frames.snr_db})
@@ -72,9 +72,9 @@ def accuracy_report(classes: Ints, frames: FrameSet) -> dict[str, Any]:
         confusion[str(snr)] = matrix.tolist()
     loud = frames.snr_db >= 10
     return {
-        "accuracy": {str(s): round(100 * float(np.mean(right[frames.snr_db == s])), 2) for s in snrs},
-        "average": round(100 * float(np.mean(right)), 2),
-        "at_least_10_db": round(100 * float(np.mean(right[loud])), 2) if loud.any() else None,
+        "accuracy": {str(s): round(float(np.mean(right[frames.snr_db == s])), 5) for s in snrs},
+        "average": round(float(np.mean(right)), 5),
+        "at_least_10_db": round(float(np.mean(right[loud])), 5) if loud.any() else None,
         "confusion": {k: confusion[k] for k in sorted(confusion, key=int)},
     }
 
@@ -90,7 +90,7 @@ def describe_set(recipe_name: str, split: int, cells: Sequence[tuple[Sequence[in
     """Identify an evaluation set: recipe, digest, split and frames."""
     frames = sum(len(snrs) * count for snrs, count in cells) * len(CLASSES)
     recipe = load_recipe(recipe_name)
-    per_cell = {f"{min(snrs)}..{max(snrs)}": count for snrs, count in cells}
+    per_cell = ", ".join(f"{count} at {min(snrs)}..{max(snrs)} dB" for snrs, count in cells)
     return {"recipe": recipe_name, "digest": recipe.digest(), "split": split, "frames": frames,
             "frames_per_class_and_snr_db": per_cell}  # fmt: skip
 

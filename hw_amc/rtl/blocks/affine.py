@@ -48,7 +48,7 @@ class AffineBlock(Block):
     def emit(self, source: Wires, timing: Timing) -> str:
         out, spare = self.output(), [0] * (self.banks * self.share - self.channels)
         bits = self.requantize.sum_bits
-        parameters = {
+        parameters: dict[str, int | str] = {
             "CTX": timing.ctx_bits,
             "CHANNELS": self.channels,
             "BANKS": self.banks,

@@ -53,7 +53,7 @@ class Requantize:
     def emit(self, name: str, data: str, out: str) -> str:
         """Return the instance; `data` and `out` are expressions of all channels."""
         fmt = self.fmt or self.sum_fmt
-        parameters = {
+        parameters: dict[str, int | str] = {
             "CHANNELS": len(self.bias),
             "IN": self.source.bits,
             "IN_SIGNED": int(self.source.signed),
@@ -172,7 +172,7 @@ class LinearBlock(Block):
 
     def _state(self, timing: Timing) -> str:
         name = self.name
-        parameters = {
+        parameters: dict[str, int | str] = {
             "CTX": timing.ctx_bits,
             "CONTEXTS": timing.contexts,
             "CHANNELS": self.channels,

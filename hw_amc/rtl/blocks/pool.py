@@ -65,7 +65,8 @@ class PoolBlock(Block):
 
     def model(self, x: NDArray[Any]) -> Tensor:
         windows = np.asarray(x, np.int64).reshape(-1, self.node.pool, self.channels)
-        return windows.max(axis=1) if isinstance(self.node, ir.MaxPool1d) else windows.sum(axis=1)
+        pooled = windows.max(axis=1) if isinstance(self.node, ir.MaxPool1d) else windows.sum(axis=1)
+        return np.asarray(pooled, np.int64)
 
     def cost(self, timing: Timing) -> Cost:
         bits = self.channels * self.fmt.bits

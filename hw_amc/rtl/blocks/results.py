@@ -69,7 +69,7 @@ class Results:
         width = select + self.weight_bits + self.logit_bits + 2
         total = max(self.pool.fmt.bits, shift)
         words = (self._word(term, select) for term in self.terms)
-        parameters = {
+        parameters: dict[str, int | str] = {
             "CTX": timing.ctx_bits,
             "CONTEXTS": timing.contexts,
             "CHANNELS": channels,
