@@ -99,7 +99,7 @@ class Road:
 
     def merge(self, section: dict[str, Any]) -> None:
         """Merge figures into report.json."""
-        report.merge(self.workspace.build, section)
+        report.merge(self.workspace.build, section, self.graph.digest())
 
 
 def open_road(

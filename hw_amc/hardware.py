@@ -62,6 +62,10 @@ class Hardware:
         """Held-out frames, generated or from the user's file."""
         return held_out(self.graph, self.workspace.settings().input, count, data)
 
+    def merge(self, section: dict[str, Any]) -> None:
+        """Merge figures into report.json."""
+        report.merge(self.workspace.build, section, self.graph.digest())
+
     def estimate(self) -> list[Row]:
         """Resources and speed at each possible R."""
         from hw_amc.rtl import estimate
@@ -106,7 +110,7 @@ def cosimulate(hardware: Hardware, stimulus: Stimulus, waves: bool, tell: Tell) 
         plan = Plan(hardware.workspace.build / "cosim", waves=waves)
         sections = run_model(hardware.graph, hardware.accelerator, stimulus.wire, plan, tell)
         runs = {name: {**item, "command": command_line()} for name, item in sections.items()}
-        report.merge(hardware.workspace.build, {"cosim": runs})
+        hardware.merge({"cosim": runs})
 
 
 def write_overlay(hardware: Hardware) -> Path:
@@ -129,5 +133,5 @@ def bench_simulated(hardware: Hardware, stimulus: Stimulus) -> Any:
     with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
         overlay = write_sim_overlay(folder, hardware.accelerator, hardware.graph, hardware.board)
         found = run_bench(overlay, hardware.graph, stimulus.wire)
-        report.merge(hardware.workspace.build, found.to_section(SIMULATED, command_line()))
+        hardware.merge(found.to_section(SIMULATED, command_line()))
     return found

@@ -246,3 +246,13 @@ def test_summary_in_the_terminal(build):
     assert "not run: hls.csynth: vitis_hls <is> not on PATH" in text
     assert "gru_affine" in text
     assert "HLS estimate, pynq-z2" in text
+
+
+def test_figures_of_another_network_are_dropped(tmp_path: Path) -> None:
+    run = {"frames": 64, "mismatches": 0, "command": "hw-amc csim x", "kind": "measured"}
+    report.merge(tmp_path, {"csim": {"native": run}}, network="a" * 64)
+    kept = report.merge(tmp_path, {"golden": run}, network="a" * 64)
+    assert "csim" in kept
+    anew = report.merge(tmp_path, {"golden": run}, network="b" * 64)
+    assert "csim" not in anew
+    assert anew["graph_sha256"] == "b" * 64

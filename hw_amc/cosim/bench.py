@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from hw_amc import tools
 from hw_amc.cosim.simulators import Simulator, environment
-from hw_amc.errors import Mismatch, ToolFailed
+from hw_amc.errors import Mismatch, ToolFailed, ToolMissing
 from hw_amc.graph import Graph
 from hw_amc.rtl.shell import Accelerator
 
@@ -103,13 +104,23 @@ def run(accelerator: Accelerator, case: Case, settings: Run, top: str | None = N
     args: list[str | Path] = [sys.executable, "-m", "hw_amc.cosim.cocotb_runner", folder / "job.json"]
     try:
         tools.run(args, folder, settings.timeout_s, extra, log)
-    except ToolFailed:
+    except ToolFailed as error:
+        # A failed test ends the simulator with an error, too; its file says more.
         if not results.is_file():
-            raise
+            raise _explain(error, log) from error
     require_passed(results, settings.simulator)
     measured = folder / MEASURED
     found: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else {}
     return found
+
+
+def _explain(error: ToolFailed, log: Path) -> ToolFailed | ToolMissing:
+    """Return the error with the compiler's first complaint in place of the last lines."""
+    text = log.read_text(encoding="utf-8") if log.is_file() else ""
+    if "lz4.h" in text or "zlib.h" in text:
+        return ToolMissing("Verilator needs two headers to write FST waveforms: apt-get install liblz4-dev zlib1g-dev")
+    complaints = [line.strip() for line in text.splitlines() if re.search(r"error\b|%Error", line, re.IGNORECASE)]
+    return ToolFailed(f"{complaints[0]} (see {log})") if complaints else error
 
 
 def _job(accelerator: Accelerator, settings: Run, folder: Path, results: Path, top: str | None) -> Any:

@@ -33,7 +33,7 @@ def load(folder: Path) -> dict[str, Any]:
     return report
 
 
-def merge(build_folder: Path, section: dict[str, Any]) -> dict[str, Any]:
+def merge(build_folder: Path, section: dict[str, Any], network: str | None = None) -> dict[str, Any]:
     """Merge `section` into `build_folder`/report.json and return the whole report.
 
     Sections merge key by key down to the innermost objects. Such an object is one run and replaces the former one
@@ -47,6 +47,8 @@ def merge(build_folder: Path, section: dict[str, Any]) -> dict[str, Any]:
     section : dict
         Nested from the top: ``{"csim": {"native": {"frames": 1000, ..., "command": ..., "kind": "measured"}}}``.
         Numpy numbers are taken as Python's.
+    network : str, optional
+        Digest of the graph that the figures belong to; what the report says of another network is dropped.
 
     Raises
     ------
@@ -64,6 +66,9 @@ def merge(build_folder: Path, section: dict[str, Any]) -> dict[str, Any]:
     try:
         with FileLock(build_folder / f".{FILE}.lock", timeout=LOCK_S):
             report = load(build_folder)
+            if network is not None:
+                report = report if report.get("graph_sha256") == network else {"schema": SCHEMA}
+                report["graph_sha256"] = network
             done: list[str] = []
             for name, value in plain.items():
                 report[name] = _merged((name,), report.get(name), value, done)
