@@ -58,7 +58,8 @@ class Manifest:
     lanes: int
     #: Predicted clock cycles between results, input back to back, averaged over K of them; None when unknown (HLS).
     cycles_per_frame: int | None
-    #: Predicted clock cycles from a frame's first sample to its last result word, accelerator idle; None when unknown.
+    #: Predicted clock cycles from the first frame's first sample to its last result word; None when unknown (HLS). A
+    #: frame that finds the contexts' slots at another phase takes up to one round of K slots more or fewer.
     latency_cycles: int | None
     board: str
     part: str
