@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -211,7 +212,7 @@ def train(
     from hw_amc.workspace import Workspace
 
     workspace = Workspace.open(model)
-    run_recipe(model, recipe or workspace.folder / "train.toml", workspace.folder, restart=restart)
+    run_recipe(model, recipe or workspace.folder / "train.toml", workspace.folder, restart, workspace.root / "data")
 
 
 @app.command()
@@ -269,6 +270,7 @@ def main(arguments: list[str] | None = None) -> Any:
     # TensorFlow's banners and Keras' notes on file formats say nothing that a user of this flow can act on.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=UserWarning, module="keras")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         return app(args=arguments)
     except HwAmcError as error:

@@ -135,19 +135,27 @@ class KerasReference:
         if self.dtype == "float64":
             with _floatx("float64"):
                 self.model = to_float64(model)
+        self._probes: dict[tuple[str, ...], Any] = {}
 
     def run(self, frames: NDArray[Any], keep: Iterable[str] | None = None) -> dict[str, NDArray[np.int64]]:
         """Execute on wire words (n, T, 2) and return the integers of the layers `keep` (the outputs by default)."""
+        names = tuple(self.graph.outputs if keep is None else keep)
+        values = np.ldexp(frames.astype(self.dtype), -self.graph.input.fmt.frac)
+        with _floatx(self.dtype):
+            tensors = self._probe(names).predict(values, batch_size=len(values), verbose=0)
+        return to_integers(self.graph, {name: tensors[name] for name in names})
+
+
+    def _probe(self, names: tuple[str, ...]) -> Any:
+        """Model that gives the tensors of these layers; kept, since Keras traces each model anew."""
         from tensorflow import keras
 
         from hw_amc.frontend import keras_tensor_of
 
-        names = list(self.graph.outputs if keep is None else keep)
-        outputs = {name: keras_tensor_of(self.graph[name], self.model) for name in names}
-        values = np.ldexp(frames.astype(self.dtype), -self.graph.input.fmt.frac)
-        with _floatx(self.dtype):
-            tensors = keras.Model(self.model.input, outputs).predict(values, batch_size=len(values), verbose=0)
-        return to_integers(self.graph, {name: tensors[name] for name in names})
+        if names not in self._probes:
+            outputs = {name: keras_tensor_of(self.graph[name], self.model) for name in names}
+            self._probes[names] = keras.Model(self.model.input, outputs)
+        return self._probes[names]
 
 
 @contextmanager

@@ -88,7 +88,7 @@ class Bench:
         words, ends, packets = [], [], []
         limit = 50 * manifest.frame_len * max(manifest.n_channels, 8) + 20 * (manifest.cycles_per_frame or 0)
         while len(words) < count * manifest.result_words:
-            packet = await with_timeout(self.sink.recv(), (100_000 + limit) * CLOCK_NS, "ns")
+            packet = await with_timeout(self.sink.recv(), (5_000 + limit) * CLOCK_NS, "ns")
             words += packet.tdata
             ends.append(self.to_cycles(packet.sim_time_end))
             packets.append(len(packet.tdata) // manifest.result_words)

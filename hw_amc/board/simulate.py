@@ -28,13 +28,17 @@ Kind = Literal["rtl", "golden"]
 RTL_FOLDER = "rtl"
 
 
-def load_verilated(folder: Path, top: str) -> VerilatedModel:
-    """Verilate `folder`/rtl (cached by content) and simulate module `top`; the factory of a .sim.json."""
-    sources = {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in folder.glob("rtl/**/*.v")}
-    if not sources:
-        raise ConfigError(f"{folder}/{RTL_FOLDER} holds no Verilog; write the simulated overlay again")
-    names = {name.removeprefix(f"{RTL_FOLDER}/"): text for name, text in sources.items()}
-    return VerilatedModel(FastSim(Project(names), top))
+def load_verilated(folder: Path, top: str, sources: list[str]) -> VerilatedModel:
+    """Verilate files of `folder`/rtl (cached by content) and simulate module `top`; the factory of a .sim.json."""
+    texts = {}
+    for name in sources:
+        try:
+            texts[name] = (folder / RTL_FOLDER / name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read {folder / RTL_FOLDER / name}: {error.strerror}; write the simulated overlay again"
+            ) from error
+    return VerilatedModel(FastSim(Project(texts), top))
 
 
 def load_golden(folder: Path) -> GoldenAccelerator:
@@ -68,7 +72,10 @@ def write_sim_overlay(
     design = build_design(manifest, board)
     if kind == "rtl":
         accelerator.project.write(folder / RTL_FOLDER)
-        entry = {"factory": "hw_amc.board.simulate:load_verilated", "arguments": {"top": manifest.name}}
+        # By name: files of an earlier build may lie in the same folder.
+        sources = sorted(name for name in accelerator.project.files if name != "manifest.json")
+        arguments = {"top": manifest.name, "sources": sources}
+        entry = {"factory": "hw_amc.board.simulate:load_verilated", "arguments": arguments}
     else:
         graph.save(folder)
         entry = {"factory": "hw_amc.board.simulate:load_golden", "arguments": {}}

@@ -200,9 +200,10 @@ def _layers(report: Report) -> Chapter | None:
 
 def _sweep(report: Report) -> Chapter | None:
     estimate = report.get("estimate", {}).get("hls", {})
-    rows = estimate.get("sweep")
-    if not rows:
+    table = sweep_table(report)
+    if table is None:
         return None
+    rows = estimate["sweep"]
     keys = [key for key in ("lut", "dsp", "ff", "bram36") if any(row["percent"].get(key) for row in rows)]
     shares: dict[str, Sequence[float]] = {key.upper(): [row["percent"][key] for row in rows] for key in keys}
     reuse = [row["reuse_factor"] for row in rows]
@@ -225,7 +226,7 @@ def _sweep(report: Report) -> Chapter | None:
         "shift-and-add; above, multipliers are shared. A recurrent layer cannot accept its next sample before the "
         "present one has gone round the loop. "
     )
-    return Chapter("What a reuse factor would cost", (lead + text, picture, sweep_table(report)))
+    return Chapter("What a reuse factor would cost", (lead + text, picture, table))
 
 
 def _resources(report: Report) -> Chapter | None:

@@ -1,4 +1,5 @@
-// q = d, CYCLES later. No reset: the lines become shift registers in LUTs.
+// q = d, CYCLES later. No reset: the lines become shift registers in LUTs, with a flip-flop at the end, because a
+// shift register's clock-to-output time is three times a flip-flop's.
 module amc_delay #(
     parameter WIDTH  = 1,
     parameter CYCLES = 1
@@ -17,9 +18,15 @@ module amc_delay #(
             always @(posedge clk) line <= d;
             assign q = line;
         end else begin : many
-            reg [WIDTH*CYCLES-1:0] line;
-            always @(posedge clk) line <= {line[WIDTH*(CYCLES-1)-1:0], d};
-            assign q = line[WIDTH*CYCLES-1-:WIDTH];
+            reg [WIDTH*(CYCLES-1)-1:0] line;
+            (* keep = "true", shreg_extract = "no" *)
+            reg [WIDTH-1:0] last;
+            wire [WIDTH*CYCLES-1:0] longer = {line, d};
+            always @(posedge clk) begin
+                line <= longer[WIDTH*(CYCLES-1)-1:0];
+                last <= longer[WIDTH*CYCLES-1-:WIDTH];
+            end
+            assign q = last;
         end
     endgenerate
 endmodule

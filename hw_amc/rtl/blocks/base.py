@@ -43,10 +43,10 @@ def adder_cost(bits: int) -> Cost:
 
 
 def delay_cost(bits: int, cycles: int) -> Cost:
-    """A delay line: flip-flops up to two cycles, then a shift register in a LUT for each bit and 32 cycles."""
-    if cycles <= 2:
+    """Return a delay line's: flip-flops up to three cycles, then a LUT for each bit and 32 cycles, and a flip-flop."""
+    if cycles <= 3:
         return Cost(ff=bits * max(cycles, 0))
-    return Cost(lut=bits * -(-cycles // 32), ff=0)
+    return Cost(lut=bits * -(-(cycles - 1) // 32), ff=bits)
 
 
 def memory_cost(bits: int, words: int) -> Cost:
