@@ -34,7 +34,6 @@ console = Console(width=None if sys.stdout.isatty() else 140)
 problems = Console(stderr=True)
 
 
-
 class Tool(str, Enum):
     """HLS tools under hls4ml's names."""
 

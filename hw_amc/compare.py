@@ -145,7 +145,6 @@ class KerasReference:
             tensors = self._probe(names).predict(values, batch_size=len(values), verbose=0)
         return to_integers(self.graph, {name: tensors[name] for name in names})
 
-
     def _probe(self, names: tuple[str, ...]) -> Any:
         """Model that gives the tensors of these layers; kept, since Keras traces each model anew."""
         from tensorflow import keras

@@ -24,9 +24,7 @@ WIRE_BITS = 16
 L = TypeVar("L", ir.Conv1d, ir.Dense, ir.Affine)
 
 
-def build_graph(
-    model: Any, name: str, classes: Sequence[str], weights_digest: str = "", wire_frac: int = 14
-) -> Graph:
+def build_graph(model: Any, name: str, classes: Sequence[str], weights_digest: str = "", wire_frac: int = 14) -> Graph:
     """Translate a deployed QKeras model, a chain of layers, node by layer under the layer's name.
 
     A QGRU and the state quantiser behind it become one node, named after the QGRU: QKeras hands out the state

@@ -81,6 +81,8 @@ def _recorded(data: Path, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArr
     from hw_amc.radio import RadioMlFile
 
     with RadioMlFile(data) as file:
+        if len(file) < count:
+            raise DataError(f"{data} holds {len(file)} frames, not {count}; give --frames {len(file)} or fewer")
         chosen = np.sort(np.random.default_rng(SEED).permutation(len(file))[:count])
         frames, labels, snrs = file.read(chosen)
     return frames, labels, snrs, data.name

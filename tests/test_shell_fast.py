@@ -203,9 +203,7 @@ def test_frames_per_packet(farm, rng, name, per_packet):
     sim.write("FRAMES_PER_PACKET", per_packet)
     capture = sim.stream(item.frames(rng, 10), stall=PATTERNS["random"])
     ends = np.flatnonzero(capture.lasts) + 1
-    assert list(ends) == [
-        (i + 1) * item.manifest.result_words for i in range(10) if (i + 1) % per_packet == 0
-    ]
+    assert list(ends) == [(i + 1) * item.manifest.result_words for i in range(10) if (i + 1) % per_packet == 0]
 
 
 def test_a_new_packet_begins_when_the_register_is_written(farm, rng):

@@ -151,5 +151,3 @@ def set_weights(model: Any, weights: Weights) -> None:
     """Give a deployed network, or its fast twin, the weights of `fold_norms`."""
     for name, arrays in weights.items():
         model.get_layer(name).set_weights(arrays)
-
-

@@ -108,9 +108,7 @@ def _affine(node: ir.Affine, source: Node, fused: Node, cycles: int) -> AffineBl
     bias = node.scaled_bias(source.fmt)
     requantize = Requantize(product, bias, node.fmt, fused.fmt if fused is not node else None)
     kernel = node.kernel.astype(np.int64)
-    return AffineBlock(
-        fused.name, node.shape[-1], source.fmt, kernel, node.kernel_fmt.bits + 1, requantize, cycles
-    )
+    return AffineBlock(fused.name, node.shape[-1], source.fmt, kernel, node.kernel_fmt.bits + 1, requantize, cycles)
 
 
 def _linear(node: _Linear, source: Node, fused: Node, options: Options) -> LinearBlock:
@@ -123,9 +121,7 @@ def _linear(node: _Linear, source: Node, fused: Node, options: Options) -> Linea
     low, high = ir.linear_range(node.matrix(), np.zeros(channels, np.int64), source.fmt, pad=True)
     total = format_for(min(int(low.min()), -1), max(int(high.max()), 0), frac)
     total = FixedFormat(max(total.bits, bits + 1), frac) if taps > 1 else FixedFormat(bits, frac)
-    requantize = Requantize(
-        total, node.scaled_bias(source.fmt), node.fmt, fused.fmt if fused is not node else None
-    )
+    requantize = Requantize(total, node.scaled_bias(source.fmt), node.fmt, fused.fmt if fused is not node else None)
     matrix = options.matrix(node.name, adders, (bits,) * (channels * taps))
     return LinearBlock(fused.name, channels, taps, matrix, FixedFormat(bits, frac), requantize)
 

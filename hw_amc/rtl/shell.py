@@ -180,9 +180,7 @@ def emit_top(manifest: Manifest) -> str:
     bus = _bus_ports()
     ports = ",\n".join(f"    {direction:<6} wire {width:<7}{name}" for direction, width, name in bus)
     pins = ",\n".join(f"        .{name}({name})" for _, _, name in bus)
-    return _TOP.format(
-        name=manifest.name, word_top=2 * field_bits - 1, parameters=parameters, ports=ports, pins=pins
-    )
+    return _TOP.format(name=manifest.name, word_top=2 * field_bits - 1, parameters=parameters, ports=ports, pins=pins)
 
 
 def _parameters(manifest: Manifest, field_bits: int) -> dict[str, str]:

@@ -272,4 +272,3 @@ def _line(module: str, name: str, parameters: dict[str, int], ports: dict[str, s
     settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
     wires = ", ".join(f".{key}({value})" for key, value in ports.items())
     return f"    {module} #({settings}) {name} ({wires});\n"
-
