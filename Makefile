@@ -6,8 +6,10 @@ VENV    ?= .venv
 BIN     := $(VENV)/bin
 
 # Options that are passed on only when they are given: make hls BACKEND=Vivado BOARD=zcu104 DATA=file.hdf5
-OPTIONS := $(if $(BACKEND),--backend $(BACKEND)) $(if $(BOARD),--board $(BOARD)) $(if $(DATA),--data $(DATA))
-
+ON_BOARD := $(if $(BOARD),--board $(BOARD))
+ON_DATA  := $(if $(DATA),--data $(DATA))
+HLS      := $(if $(BACKEND),--backend $(BACKEND)) $(ON_BOARD)
+HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 
 .DEFAULT_GOAL := help
 .PHONY: help hls csim rtl cosim overlay bench train estimate report test test-all bench-csim lint clean
@@ -28,25 +30,25 @@ $(VENV)/.all: $(VENV)/.train
 	@touch $@
 
 hls: $(VENV)/.train  ## HLS project of MODEL, proven equal to Keras; report in hls_projects/MODEL/build
-	@$(BIN)/hw-amc hls $(MODEL) $(OPTIONS)
+	@$(BIN)/hw-amc hls $(MODEL) $(HLS) $(ON_DATA)
 
 csim: $(VENV)/.train  ## long regression: FRAMES frames through the native C-sim
-	@$(BIN)/hw-amc csim $(MODEL) --frames $(FRAMES) $(OPTIONS)
+	@$(BIN)/hw-amc csim $(MODEL) --frames $(FRAMES) $(HLS) $(ON_DATA)
 
 rtl: $(VENV)/.all  ## Verilog of MODEL, and its estimate at each R
-	@$(BIN)/hw-amc rtl $(MODEL) $(filter-out --backend $(BACKEND),$(OPTIONS))
+	@$(BIN)/hw-amc rtl $(MODEL) $(HARDWARE)
 
 cosim: $(VENV)/.all  ## simulate the Verilog in Verilator and Icarus against golden
-	@$(BIN)/hw-amc cosim $(MODEL) $(filter-out --backend $(BACKEND),$(OPTIONS))
+	@$(BIN)/hw-amc cosim $(MODEL) $(HARDWARE) $(ON_DATA)
 
 overlay: $(VENV)/.all  ## Vivado project of the overlay for BOARD
-	@$(BIN)/hw-amc overlay $(MODEL) $(filter-out --backend $(BACKEND),$(OPTIONS))
+	@$(BIN)/hw-amc overlay $(MODEL) $(HARDWARE)
 
 bench: $(VENV)/.all  ## driver on the simulated accelerator: make bench BOARD=sim
-	@$(BIN)/hw-amc bench $(MODEL)
+	@$(BIN)/hw-amc bench $(MODEL) $(if $(R),--cycles-per-step $(R)) $(ON_DATA)
 
 estimate: $(VENV)/.train  ## cycles and resources against the reuse factor
-	@$(BIN)/hw-amc estimate $(MODEL) $(OPTIONS)
+	@$(BIN)/hw-amc estimate $(MODEL) $(HLS)
 
 train: $(VENV)/.train  ## train MODEL by its train.toml; resumes
 	@$(BIN)/hw-amc train $(MODEL)

@@ -63,8 +63,15 @@ def mean_core(graph: Graph, cycles_per_step=1, delay=7, n_channels=1) -> Behavio
         for i in range(logits)
     )
     text = _VERILOG.format(
-        name=graph.name, width=2 * field, field=field, T=graph.frame_len, logits=logits, cases=cases,
-        R=cycles_per_step, delay=delay, channels=n_channels,
+        name=graph.name,
+        width=2 * field,
+        field=field,
+        T=graph.frame_len,
+        logits=logits,
+        cases=cases,
+        R=cycles_per_step,
+        delay=delay,
+        channels=n_channels,
     )
     per_frame = max(graph.frame_len * cycles_per_step, logits + delay)
     latency = (graph.frame_len - 1) * cycles_per_step + delay + 1

@@ -88,8 +88,15 @@ def core_samples(graph: ir.Graph, frames: np.ndarray, core: Core) -> np.ndarray:
 
 
 def simulate(
-    core: Core, words: np.ndarray, results: int, folder: Path, simulator: str = "icarus", busy: float = 1.0,
-    ready: float = 1.0, seed: int = 0, reset_at: int = -9,
+    core: Core,
+    words: np.ndarray,
+    results: int,
+    folder: Path,
+    simulator: str = "icarus",
+    busy: float = 1.0,
+    ready: float = 1.0,
+    seed: int = 0,
+    reset_at: int = -9,
 ) -> Run:
     """Send `words` (flat), wait for `results` logits and some more cycles.
 
@@ -102,8 +109,14 @@ def simulate(
     (folder / "pattern.hex").write_text("\n".join(f"{int(bits):x}" for bits in pattern) + "\n")
     limit = int((len(words) * core.slot_cycles * core.contexts + 4 * core.latency_cycles) / (busy * ready)) + 3000
     bench = BENCH.format(
-        width=core.sample_bits, count=len(words), pattern=PATTERN, top=core.name, words=results,
-        frame=core.frame_len, limit=limit, reset_at=reset_at,
+        width=core.sample_bits,
+        count=len(words),
+        pattern=PATTERN,
+        top=core.name,
+        words=results,
+        frame=core.frame_len,
+        limit=limit,
+        reset_at=reset_at,
     )
     (folder / "bench.v").write_text(bench)
     sources = ["bench.v", *sorted(name for name in core.project.files if name.endswith(".v"))]

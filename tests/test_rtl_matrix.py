@@ -46,8 +46,13 @@ def _check(matrix, x, formats, folder, period, late=0):
     (folder / "vectors.hex").write_text("\n".join(rows) + "\n")
     serial = isinstance(matrix, SerialMatrix)
     bench = BENCH.format(
-        x_bits=sum(fmt.bits for fmt in formats), y_bits=sum(matrix.widths), count=len(x), period=period,
-        depth=matrix.depth, late=late, start=".start(start)," if serial else "",
+        x_bits=sum(fmt.bits for fmt in formats),
+        y_bits=sum(matrix.widths),
+        count=len(x),
+        period=period,
+        depth=matrix.depth,
+        late=late,
+        start=".start(start)," if serial else "",
     )
     (folder / "bench.v").write_text(bench)
     run(["iverilog", "-g2005", "-o", "sim", "bench.v", *matrix.files()], folder)

@@ -164,6 +164,22 @@ def test_launcher_runs_an_unmodified_program(tmp_path: Path, way: str) -> None:
     assert done.stdout.split() == [str(sum(range(5, 55))), "50"], done.stderr
 
 
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "usage: python -m hw_amc.sim_device"),
+        (["-m"], "usage:"),
+        (["none.py"], "none.py does not exist; usage:"),
+        (["no-such-command"], "no-such-command is not on PATH; usage:"),
+    ],
+)
+def test_launcher_refuses_what_does_not_run(args: list[str], message: str) -> None:
+    from hw_amc.sim_device.launch import main
+
+    with pytest.raises(ConfigError, match=message):
+        main(args)
+
+
 def test_kernel_for_other_commands(tmp_path: Path) -> None:
     from hw_amc.sim_device.launch import kernel_environment
 

@@ -38,12 +38,11 @@ def main(args: Sequence[str]) -> int:
     Raises
     ------
     ConfigError
-        Nothing to run.
+        There is nothing to run, or no such file, module or command.
     """
-    if not args:
-        raise ConfigError(USAGE)
+    require_program(args)
     os.environ[VARIABLE] = "1"
-    if args[0] == "-m" and len(args) > 1:
+    if args[0] == "-m":
         enable()
         sys.argv = list(args[1:])
         sys.path.insert(0, os.getcwd())
@@ -56,10 +55,19 @@ def main(args: Sequence[str]) -> int:
         runpy.run_path(args[0], run_name="__main__")
         return 0
     folder = user_cache_path("pynq-sim-device") / hashlib.sha256(sys.executable.encode()).hexdigest()[:12]
-    if shutil.which(args[0]) is None:
-        raise ConfigError(f"{args[0]} is not on PATH; {USAGE}")
     # The command takes this process's place, so that signals and the terminal are its own.
     os.execvpe(args[0], list(args), {**os.environ, **kernel_environment(folder)})
+
+
+def require_program(args: Sequence[str]) -> None:
+    """Require that `args` name something that runs; ConfigError says how to write it."""
+    if not args or args == ["-m"]:
+        raise ConfigError(USAGE)
+    if args[0].endswith(".py"):
+        if not Path(args[0]).is_file():
+            raise ConfigError(f"{args[0]} does not exist; {USAGE}")
+    elif args[0] != "-m" and shutil.which(args[0]) is None:
+        raise ConfigError(f"{args[0]} is not on PATH; {USAGE}")
 
 
 def kernel_environment(folder: Path) -> dict[str, str]:

@@ -1,5 +1,5 @@
-// q = d, CYCLES later. No reset: the lines become shift registers in LUTs, with a flip-flop at the end, because a
-// shift register's clock-to-output time is three times a flip-flop's.
+// q = d, CYCLES later. No reset: the lines become shift registers in LUTs, with a flip-flop at the end (by Vivado, not
+// by Yosys), because a shift register's clock-to-output time is three times a flip-flop's.
 module amc_delay #(
     parameter WIDTH  = 1,
     parameter CYCLES = 1
@@ -19,7 +19,7 @@ module amc_delay #(
             assign q = line;
         end else begin : many
             reg [WIDTH*(CYCLES-1)-1:0] line;
-            (* keep = "true", shreg_extract = "no" *)
+            (* shreg_extract = "no" *)
             reg [WIDTH-1:0] last;
             wire [WIDTH*CYCLES-1:0] longer = {line, d};
             always @(posedge clk) begin

@@ -28,7 +28,14 @@ module amc_flags #(
                 if (rst) line <= {(2 * CYCLES) {1'b0}};
                 else line <= line_next;
             assign q[1:0] = line[2*CYCLES-1-:2];
-            amc_delay #(.WIDTH(CTX + 2), .CYCLES(CYCLES)) rest (.clk(clk), .d(d[CTX+3:2]), .q(q[CTX+3:2]));
+            wire [CTX+1:0] rest_late;
+            reg [CTX+1:0] rest_q;
+            amc_delay #(.WIDTH(CTX + 2), .CYCLES(CYCLES - 1)) rest (.clk(clk), .d(d[CTX+3:2]), .q(rest_late));
+            // The reset keeps this a flip-flop: much control hangs on it.
+            always @(posedge clk)
+                if (rst) rest_q <= {(CTX + 2) {1'b0}};
+                else rest_q <= rest_late;
+            assign q[CTX+3:2] = rest_q;
         end
     endgenerate
 endmodule
