@@ -177,7 +177,7 @@ MUTATIONS = {
     "flag": ("amc_shell_framer.v", "tag_broken    = padding", "tag_broken    = misplaced", "misplaced_tlast"),
     "skid": ("amc_shell_skid.v", "spare_full <= 1'b1;", "spare_full <= 1'b0;", "prove"),
     "packet": ("amc_shell_results.v", "sent_results + 32'd1 >= frames_per_packet", "1'b1", "packets"),
-    "strobe": ("amc_registers.v", "{8{w_strobe[1]}}", "8'hff", "register_access"),
+    "strobe": ("amc_registers.v", "{8{w_strobe[0]}}", "8'hff", "register_access"),
     "reset": ("amc_shell_results.v", "            in_index        <= 9'd0;\n", "", "reset_in_mid_frame/kind=pin"),
     "counter": ("amc_shell.v", ".cycles_busy_event(busy)", ".cycles_busy_event(busy && mid_frame)", "counters"),
 }
