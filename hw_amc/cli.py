@@ -140,7 +140,7 @@ def rtl(model: Model, board: Board = None, cycles: Cycles = None) -> None:
     hardware = road.open_hardware(model, board, cycles)
     with console.status("adder graphs, Verilog, estimate"):
         rows = hardware.estimate()
-        folder = road.write(hardware)
+        folder = road.write(hardware, rows)
     table = Table(
         "R", "K", "cycles/frame", "frames/s", "LUT", "FF", "DSP", "BRAM36", "CARRY4", "fits",
         title=f"{model} on {hardware.board.part} at {hardware.board.clock_mhz:g} MHz (assumed), estimated",

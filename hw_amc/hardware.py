@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,11 +90,32 @@ def open_hardware(model: str, board: str | None = None, cycles_per_step: int | N
     return Hardware(workspace, device, rtl)
 
 
-def write(hardware: Hardware) -> Path:
-    """Write the accelerator's Verilog and manifest; return the folder."""
+def write(hardware: Hardware, rows: list[Row]) -> Path:
+    """Write the accelerator's Verilog and manifest, and merge the estimate `rows`; return the folder."""
     with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
         hardware.accelerator.project.write(hardware.folder)
+        hardware.merge({"estimate": {"rtl": _estimate_section(hardware, rows)}})
     return hardware.folder
+
+
+def _estimate_section(hardware: Hardware, rows: list[Row]) -> dict[str, Any]:
+    """The row that is built, and all rows as a sweep over R."""
+    tables = [
+        {
+            "R": row.cycles_per_step,
+            "K": row.contexts,
+            "cycles_per_frame": row.cycles_per_frame,
+            "frames_per_s": round(row.frames_per_s, 1),
+            **{name: math.ceil(used) for name, used in asdict(row.cost).items()},
+            "percent": {name: round(share, 2) for name, share in row.percent.items()},
+            "fits": row.fits,
+        }
+        for row in rows
+    ]
+    built = next(dict(table) for table in tables if table["R"] == hardware.core.cycles_per_step)
+    del built["fits"]
+    board = {"board": hardware.board.name, "part": hardware.board.part, "clock_mhz": hardware.board.clock_mhz}
+    return {**board, **built, "sweep": tables, "command": command_line(), "kind": "estimated"}
 
 
 def cosimulate(hardware: Hardware, stimulus: Stimulus, waves: bool, tell: Tell) -> None:
