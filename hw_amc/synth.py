@@ -10,13 +10,17 @@ import importlib.util
 import json
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hw_amc import tools
+from hw_amc.config import BoardSettings
 from hw_amc.errors import ToolFailed, ToolMissing
 from hw_amc.project import Project
+from hw_amc.rtl import Core
 
 Family = Literal["xc7", "xcup"]
 
@@ -148,3 +152,46 @@ def parse_arrival(text: str) -> float:
     if found is None:
         raise ToolFailed("Yosys' sta printed no arrival time")
     return int(found.group(1)) / 1000
+
+
+def section(found: Synthesis, core: Core, board: BoardSettings, command: str) -> dict[str, Any]:
+    """Report section `synth.<board>`: what was counted, beside the estimate.
+
+    Parameters
+    ----------
+    found : Synthesis
+        Of the whole core, or of the accelerator around it.
+    core : Core
+    board : BoardSettings
+    command : str
+        What the user typed.
+    """
+    budget = board.budget.model_dump(exclude_none=True)
+    used = {"lut": found.lut, "ff": found.ff, "dsp": found.dsp, "bram36": found.bram36, "carry": found.carry}
+    total = asdict(reduce(add, core.costs.values()))
+    estimated = {name: round(total[name]) for name in used}
+    figures: dict[str, Any] = {
+        **used,
+        "percent": {name: round(100 * count / budget[name], 1) for name, count in used.items() if budget.get(name)},
+        "estimated": estimated,
+        "error_percent": {
+            name: round(100 * (estimated[name] / count - 1), 1) for name, count in used.items() if count
+        },
+    }
+    if found.arrival_ns is not None:
+        figures["arrival_ns"] = found.arrival_ns
+    kinds = {**dict.fromkeys(figures, "measured"), "estimated": "estimated", "error_percent": "estimated"}
+    speed = {
+        "cycles_per_frame": core.cycles_per_frame,
+        "frames_per_s": board.clock_mhz * 1e6 / core.cycles_per_frame,
+    }
+    kinds |= dict.fromkeys(speed, "estimated")
+    facts = {
+        "tool": "yosys",
+        "part": board.part,
+        "R": core.cycles_per_step,
+        "K": core.contexts,
+        "mode": core.mode,
+        "clock_mhz": board.clock_mhz,
+    }
+    return {**facts, **figures, **speed, "command": command, "kind": kinds}

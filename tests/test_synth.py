@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from networks import gru_cnn_graph
 
-from hw_amc import synth
+from hw_amc import report, synth
+from hw_amc.config import BoardSettings, Budget, RtlSettings
 from hw_amc.errors import ToolFailed
 from hw_amc.fixed import FixedFormat
 from hw_amc.project import Project
+from hw_amc.rtl import build_core
 from hw_amc.rtl.adders import build_graph
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix
@@ -38,3 +41,17 @@ def test_estimate_is_near_the_synthesised(cycles, tmp_path):
     assert 0.8 < found.ff / cost.ff < 1.25
     if cycles > 1:
         assert found.carry == 0
+
+
+def test_section_follows_the_schema(tmp_path):
+    graph = gru_cnn_graph(np.random.default_rng(0))
+    core = build_core(graph, RtlSettings(cycles_per_step=6), cache=tmp_path / "cache")
+    budget = Budget(lut=5000, ff=10000, dsp=20, bram36=10, carry=1000)
+    board = BoardSettings(name="b", part="xc7test", ps="zynq7", clock_mhz=100.0, budget=budget)
+    found = synth.Synthesis(core.name, "xc7", 2500, 5000, 4, 0.5, 100, 2.3, {})
+    section = synth.section(found, core, board, "hw-amc synth m")
+    assert section["percent"] == {"lut": 50.0, "ff": 50.0, "dsp": 20.0, "bram36": 5.0, "carry": 10.0}
+    assert section["estimated"]["lut"] == round(sum(cost.lut for cost in core.costs.values()))
+    assert section["frames_per_s"] == 100e6 / core.cycles_per_frame
+    report.merge(tmp_path, {"synth": {"b": section}}, graph.digest())
+    assert report.load(tmp_path)["synth"]["b"]["lut"] == 2500
