@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -221,12 +222,27 @@ def test_benchmark_keeps_wall_and_device_apart(amc: AmcOverlay, tmp_path: Path) 
     assert 2 * 16 <= result.cycles_per_frame < 2 * 16 + 10
     assert result.device_frames_per_s == pytest.approx(125e6 / result.cycles_per_frame)
     assert result.device_latency_us.p50 == pytest.approx((2 * 16 + 30 + amc.manifest.result_words) / 125, rel=0.1)
+    assert 0 < result.driver_us_per_frame < result.wall_latency_us.p50
     assert result.dma_transfers_per_frame == 2 / 8
     assert result.bytes_per_frame == 4 * (16 + amc.manifest.result_words)
     assert "simulated: wall time is the simulation's" in str(result)
     assert result.to_section(mismatches=0)["mismatches"] == 0
     result.plot(tmp_path / "latency.png")
     assert (tmp_path / "latency.png").stat().st_size > 1000
+
+
+def test_driver_time_excludes_the_simulation(amc: AmcOverlay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow simulator must not look like a slow driver."""
+    step = amc.device.system._step
+
+    def slow(cycles: int) -> int:
+        time.sleep(0.01)
+        return step(cycles)
+
+    monkeypatch.setattr(amc.device.system, "_step", slow)
+    result = amc.benchmark(frames_of(8), repeats=1, singles=1)
+    assert result.wall_latency_us.p50 > 50_000
+    assert result.driver_us_per_frame * 8 < 0.5 * result.wall_latency_us.p50
 
 
 def test_board_needs_no_more_than_numpy() -> None:
