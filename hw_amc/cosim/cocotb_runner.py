@@ -15,7 +15,8 @@ from cocotb_tools.runner import VerilatorControlFile, get_runner
 
 #: Only the top's ports are driven and read: the rest of the design may be optimised.
 _PUBLIC = '`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n'
-_VERILATOR_ARGS = ["--no-public-flat-rw", "-O3", "-Wno-fatal", "--output-split", "20000"]
+_SPLIT = ["--output-split", "10000", "--output-split-cfuncs", "1000"]
+_VERILATOR_ARGS = ["--no-public-flat-rw", "-O3", "-Wno-fatal", *_SPLIT]
 
 
 @dataclass(frozen=True)
