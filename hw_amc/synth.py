@@ -1,7 +1,8 @@
 """Synthesis by Yosys (pyosys): real LUT, FF, DSP, BRAM and carry cells, and a logic-only arrival time.
 
 Yosys runs in a process of its own: a large network takes gigabytes, which go back when it ends. No placement and no
-routing: the arrival time counts cells only, and serves to rank.
+routing: the arrival time counts cells only, and serves to rank. Yosys 0.70 knows no delays of flip-flops, carry cells
+and LUT6_2 for `sta`: the paths that it finds begin at shift registers.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ cycles at its clock, without host and driver.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from hw_amc.driver.overlay import AmcOverlay
 
 SEED = 20160818
+#: Runs of the driver's own time; the least counts, since a busy host only ever adds.
+DRIVER_RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -233,10 +236,12 @@ def _driver_us(amc: AmcOverlay, words: NDArray[np.int16]) -> float:
     part = words[: amc.batch]
     with allocate(part.shape, np.int16, target=amc.device) as buffer:
         buffer[:] = part
-        device, start = _device_s(amc), time.perf_counter()
-        amc.classify(buffer)
-        total, waited = time.perf_counter() - start, _device_s(amc) - device
-    return 1e6 * (total - waited) / len(part)
+        least = math.inf
+        for _ in range(DRIVER_RUNS):
+            device, start = _device_s(amc), time.perf_counter()
+            amc.classify(buffer)
+            least = min(least, time.perf_counter() - start - (_device_s(amc) - device))
+    return 1e6 * least / len(part)
 
 
 def _device_s(amc: AmcOverlay) -> float:
