@@ -120,3 +120,8 @@ def test_unsupported_nodes_are_named(graph, cache):
     branch = ir.Quantize("branch", (pool.inputs[0],), graph["conv1_relu"].shape, graph["conv1_relu"].fmt)
     with pytest.raises(UnsupportedLayer, match="branch"):
         build_core(replace(graph, nodes=(*graph.nodes[:8], branch, *graph.nodes[8:])), RtlSettings(), cache=cache)
+
+
+def test_names_must_be_identifiers(graph, cache):
+    with pytest.raises(UnsupportedLayer, match="'my-net' is no Verilog identifier"):
+        build_core(replace(graph, name="my-net"), RtlSettings(), cache=cache)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,9 @@ def lower(graph: Graph, options: Options) -> Chain:
     UnsupportedLayer
         A node, or the way nodes are connected, has no hardware.
     """
+    for name in (graph.name, *(node.name for node in graph.nodes)):
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise UnsupportedLayer(f"rtl: the name {name!r} is no Verilog identifier; rename the layer")
     nodes = list(graph.nodes[1:])
     if not nodes or not isinstance(nodes[0], ir.Quantize) or graph.input.shape[1:] != (2,):
         raise UnsupportedLayer(f"rtl: {graph.name!r} must begin with frames of I and Q and their quantiser")

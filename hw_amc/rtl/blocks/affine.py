@@ -73,7 +73,7 @@ class AffineBlock(Block):
             "out_flags": out.flags,
             "out_data": out.data,
         }
-        return f"{declare(out, timing)}\n{instance('amc_affine', self.name, parameters, ports)}"
+        return f"{declare(out, timing)}\n{instance('amc_affine', f'{self.name}_unit', parameters, ports)}"
 
     def files(self) -> dict[str, str]:
         return library("amc_affine", "amc_round_saturate", "amc_flags", "amc_delay")

@@ -121,7 +121,9 @@ class GruBlock(Block):
                 f"    wire {vector(H * self.fmt.bits)} {name}_h;",
                 f"    wire {vector(start)} {name}_m;",
                 self.matrix.instantiate(f"{name}_matrix", f"{source.flags}[0]", f"{{{name}_h, {x}}}", f"{name}_m"),
-                instance("amc_gru_shared" if shared else "amc_gru", name, self._parameters(source, timing), ports),
+                instance(
+                    "amc_gru_shared" if shared else "amc_gru", f"{name}_unit", self._parameters(source, timing), ports
+                ),
             ]
         )
 

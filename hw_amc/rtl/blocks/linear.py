@@ -102,7 +102,7 @@ class QuantizeBlock(Block):
             [
                 declare(out, timing),
                 flags_delay(f"{self.name}_time", source.flags, out.flags, timing, self.latency(timing)),
-                self.requantize.emit(self.name, source.data, out.data),
+                self.requantize.emit(f"{self.name}_unit", source.data, out.data),
             ]
         )
 

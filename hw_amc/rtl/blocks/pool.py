@@ -58,7 +58,7 @@ class PoolBlock(Block):
             "out_flags": out.flags,
             "out_data": out.data,
         }
-        return f"{declare(out, timing)}\n{instance('amc_pool', self.name, parameters, ports)}"
+        return f"{declare(out, timing)}\n{instance('amc_pool', f'{self.name}_unit', parameters, ports)}"
 
     def files(self) -> dict[str, str]:
         return library("amc_pool", "amc_context_state", "amc_flags", "amc_delay")
