@@ -12,7 +12,7 @@ HLS      := $(if $(BACKEND),--backend $(BACKEND)) $(ON_BOARD)
 HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 
 .DEFAULT_GOAL := help
-.PHONY: help hls csim rtl cosim overlay bench train estimate report test test-all bench-csim lint clean
+.PHONY: help hls csim rtl cosim overlay bench train estimate report test test-all test-board bench-csim lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -61,6 +61,16 @@ test: $(VENV)/.all  ## the tests that CI runs
 
 test-all: $(VENV)/.all  ## all tests, minutes to hours
 	@$(BIN)/python -m pytest -m ''
+
+test-board: $(VENV)-pynq4/.ready  ## driver and simulated device under PYNQ 4, in its own environment
+	@PYTHONPATH=. $(VENV)-pynq4/bin/python -m pytest tests/test_sim_device.py tests/test_sim_device_dma.py \
+	  tests/test_driver.py tests/test_driver_faults.py
+
+$(VENV)-pynq4/.ready: boards/requirements-pynq4.txt
+	@$(PYTHON) -m venv $(VENV)-pynq4
+	@$(VENV)-pynq4/bin/pip install --quiet --no-deps pynq==4.0.0
+	@$(VENV)-pynq4/bin/pip install --quiet -r $<
+	@touch $@
 
 bench-csim: $(VENV)/.train  ## golden and C-sim beside stock hls4ml, in one run
 	@$(BIN)/python benchmarks/bench_csim.py $(MODEL)

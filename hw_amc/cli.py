@@ -200,6 +200,14 @@ def bench(
     console.print(road.bench_simulated(hardware, hardware.take(frames, data)).benchmark)
 
 
+@app.command("sim-device", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def sim_device(context: typer.Context) -> None:
+    """Run a PYNQ program on the simulated device: hw-amc sim-device program.py, or -m module, or jupyter lab."""
+    from hw_amc.sim_device import launch
+
+    raise typer.Exit(launch.main(context.args))
+
+
 @app.command()
 def train(
     model: Model,
