@@ -147,11 +147,11 @@ def _gru(node: ir.Gru, source: Node, x: Tensor) -> Tensor:
         operand[:, -H:] = h
         np.matmul(operand, matrix, out=sums)
         np.rint(gates, out=gates)
-        np.clip(gates, 0, gate.max_raw, out=gates)
+        _clip(gates, gate)
         np.multiply(r, recurrent, out=mixed)
         mixed += c
         np.rint(mixed, out=mixed)
-        np.clip(mixed, state.min_raw, state.max_raw, out=mixed)
+        _clip(mixed, state)
         # z h + (2**g - z) c = 2**g c + z (h - c): one product less. A mean of two states needs no clip.
         h = output[t]
         np.subtract(operand[:, -H:], mixed, out=h)
@@ -250,7 +250,13 @@ def _requantize(x: Tensor, shift: int, fmt: FixedFormat) -> Tensor:
     if shift:
         x *= x.dtype.type(2.0**-shift)
         np.rint(x, out=x)
-    return np.clip(x, fmt.min_raw, fmt.max_raw, out=x)
+    return _clip(x, fmt)
+
+
+def _clip(x: Tensor, fmt: FixedFormat) -> Tensor:
+    """Saturate in place; numpy's maximum and minimum are vectorised, its clip is not."""
+    np.maximum(x, x.dtype.type(fmt.min_raw), out=x)
+    return np.minimum(x, x.dtype.type(fmt.max_raw), out=x)
 
 
 def _scaled(weights: Tensor, shift: int, dtype: DTypeLike) -> Tensor:

@@ -269,6 +269,15 @@ def test_device_vanishes(amc: AmcOverlay, overlay: Path) -> None:
         require_right(again)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell starts its background jobs with SIGINT ignored, and Python then leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_ctrl_c_in_a_transfer(amc: AmcOverlay, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     model = amc.device.system.models[0]

@@ -124,16 +124,16 @@ def test_a_changed_kernel_fails_and_names_the_layer(root: Path, capsys: pytest.C
     firmware = root / "hls_projects" / "small" / "build" / "vitis" / "pynq-z2" / "firmware"
     code = firmware / "nnet_utils" / "nnet_code_gen.h"
     text = code.read_text()
-    start = text.index("void conv1_product(")
+    start = text.index("void gru_input(")
     found = re.compile(r"mac\(a, x\[\d+\], (-?\d+)\)").search(text, start)
     assert found is not None
-    code.write_text(text[: found.start(1)] + str(int(found[1]) ^ 1) + text[found.end(1) :])
+    code.write_text(text[: found.start(1)] + str(int(found[1]) ^ 32) + text[found.end(1) :])
     try:
         assert run("hls", "small", "--frames", FRAMES, "--start", "csim", "--stop", "csim") == 6
     finally:
         code.write_text(text)
     said = capsys.readouterr().err
-    assert "layer conv1, frame " in said
+    assert "layer gru, frame " in said
     assert "Keras " in said
     assert "C-sim (ap_fixed) " in said
 
