@@ -175,9 +175,7 @@ def section(found: Synthesis, core: Core, board: BoardSettings, command: str) ->
         **used,
         "percent": {name: round(100 * count / budget[name], 1) for name, count in used.items() if budget.get(name)},
         "estimated": estimated,
-        "error_percent": {
-            name: round(100 * (estimated[name] / count - 1), 1) for name, count in used.items() if count
-        },
+        "error_percent": {name: round(100 * (estimated[name] / count - 1), 1) for name, count in used.items() if count},
     }
     if found.arrival_ns is not None:
         figures["arrival_ns"] = found.arrival_ns

@@ -26,9 +26,7 @@ def _linear(rng, kind, name, source, shape, units, sparsity=0.3):
     bias_fmt = FixedFormat(8, source.fmt.frac)
     kernel, bias = random_weights(rng, shape, WEIGHT, sparsity), random_weights(rng, (units,), bias_fmt)
     out = (*source.shape[:-1], units)
-    return _exact(
-        kind(name, (source.name,), out, wide, kernel, bias, WEIGHT, bias_fmt), source, pad=kind is ir.Conv1d
-    )
+    return _exact(kind(name, (source.name,), out, wide, kernel, bias, WEIGHT, bias_fmt), source, pad=kind is ir.Conv1d)
 
 
 def _cnn(rng, taps, signed, zero):
