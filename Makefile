@@ -12,7 +12,7 @@ HLS      := $(if $(BACKEND),--backend $(BACKEND)) $(ON_BOARD)
 HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 
 .DEFAULT_GOAL := help
-.PHONY: help hls csim rtl cosim overlay bench train estimate report test test-all test-board bench-csim lint clean
+.PHONY: help hls csim rtl cosim synth overlay bench train estimate report test test-all test-board bench-csim lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ rtl: $(VENV)/.all  ## Verilog of MODEL, and its estimate at each R
 
 cosim: $(VENV)/.all  ## simulate the Verilog in Verilator and Icarus against golden
 	@$(BIN)/hw-amc cosim $(MODEL) $(HARDWARE) $(ON_DATA)
+
+synth: $(VENV)/.all  ## LUT, FF, DSP, BRAM and CARRY4 of the accelerator by Yosys
+	@$(BIN)/hw-amc synth $(MODEL) $(HARDWARE)
 
 overlay: $(VENV)/.all  ## Vivado project of the overlay for BOARD
 	@$(BIN)/hw-amc overlay $(MODEL) $(HARDWARE)

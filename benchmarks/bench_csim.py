@@ -122,7 +122,7 @@ def bench(name: str, count: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="a folder of hls_projects/")
-    parser.add_argument("--frames", type=int, default=512, help="frames of the native build and of golden")
+    parser.add_argument("--frames", type=int, default=2048, help="frames of the native build and of golden")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     options = parser.parse_args()
     results = bench(options.model, options.frames)

@@ -172,6 +172,20 @@ def cosim(
 
 
 @app.command()
+def synth(model: Model, board: Board = None, cycles: Cycles = None) -> None:
+    """Synthesise the accelerator by Yosys (many minutes) and set its counts beside the estimate."""
+    from hw_amc import hardware as road
+
+    hardware = road.open_hardware(model, board, cycles)
+    with console.status("Yosys: about 3 s for each 1,000 LUTs, more on a busy machine"):
+        found = road.synthesise(hardware)
+    table = Table("resource", "counted", "of the part, %", "estimated (core)", title=f"{model}, R = {found['R']}")
+    for name, share in found["percent"].items():
+        table.add_row(name, f"{found[name]:,}", f"{share:.1f}", f"{found['estimated'][name]:,}")
+    console.print(table)
+
+
+@app.command()
 def overlay(model: Model, board: Board = None, cycles: Cycles = None) -> None:
     """Write the overlay's project for Vivado, and build the bitstream where Vivado is on PATH."""
     from hw_amc import hardware as road

@@ -135,6 +135,19 @@ def cosimulate(hardware: Hardware, stimulus: Stimulus, waves: bool, tell: Tell) 
         hardware.merge({"cosim": runs})
 
 
+def synthesise(hardware: Hardware) -> dict[str, Any]:
+    """Synthesise the accelerator, shell included, by Yosys; merge and return what was counted."""
+    from hw_amc import synth
+
+    workspace, name = hardware.workspace, hardware.accelerator.manifest.name
+    family = "xc7" if hardware.board.ps == "zynq7" else "xcup"
+    with exclusive(workspace.build, f"hw-amc on {workspace.model}"):
+        found = synth.run(hardware.accelerator.project, name, workspace.build / "synth" / hardware.board.name, family)
+        section = synth.section(found, hardware.core, hardware.board, command_line())
+        hardware.merge({"synth": {hardware.board.name: section}})
+    return section
+
+
 def write_overlay(hardware: Hardware) -> Path:
     """Write the overlay's project for Vivado; return its folder."""
     from hw_amc.board.overlay import build_overlay
