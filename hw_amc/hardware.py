@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hw_amc import report
 from hw_amc.command import command_line
@@ -140,7 +140,7 @@ def synthesise(hardware: Hardware) -> dict[str, Any]:
     from hw_amc import synth
 
     workspace, name = hardware.workspace, hardware.accelerator.manifest.name
-    family = "xc7" if hardware.board.ps == "zynq7" else "xcup"
+    family: Literal["xc7", "xcup"] = "xc7" if hardware.board.ps == "zynq7" else "xcup"
     with exclusive(workspace.build, f"hw-amc on {workspace.model}"):
         found = synth.run(hardware.accelerator.project, name, workspace.build / "synth" / hardware.board.name, family)
         section = synth.section(found, hardware.core, hardware.board, command_line())
