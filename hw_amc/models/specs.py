@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
+from hw_amc.config import suggest
 from hw_amc.errors import ConfigError
 
 CONV_FILTERS = 16
@@ -76,7 +76,5 @@ def find(name: str) -> GruCnnSpec:
         No network has this name; the message names the nearest.
     """
     if name not in MODELS:
-        near = difflib.get_close_matches(name, MODELS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(MODELS)}"
-        raise ConfigError(f"unknown model {name!r}; {hint}")
+        raise ConfigError(f"unknown model {name!r}{suggest(name, sorted(MODELS))}")
     return MODELS[name]
