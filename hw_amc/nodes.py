@@ -243,9 +243,7 @@ class AvgPool1d(Node):
     pool: int
 
     def check(self, sources: list[Node]) -> None:
-        T, channels = sources[0].shape
-        self.require(T % self.pool == 0, f"{T} samples are not a multiple of pool {self.pool}")
-        self.require(self.shape == (T // self.pool, channels), f"shape {self.shape} does not fit pool {self.pool}")
+        _check_windows(self, sources[0], self.pool)
         _check_mean(self, sources[0].fmt, self.pool)
 
 
@@ -258,9 +256,7 @@ class MaxPool1d(Node):
     pool: int
 
     def check(self, sources: list[Node]) -> None:
-        T, channels = sources[0].shape
-        self.require(T % self.pool == 0, f"{T} samples are not a multiple of pool {self.pool}")
-        self.require(self.shape == (T // self.pool, channels), f"shape {self.shape} does not fit pool {self.pool}")
+        _check_windows(self, sources[0], self.pool)
         self.require(self.fmt == sources[0].fmt, f"format {self.fmt} differs from input {sources[0].fmt}")
 
 
@@ -295,6 +291,12 @@ def _check_arrays(node: Node, wanted: dict[str, tuple[int, ...]]) -> None:
         node.require(array.dtype == np.int32, f"{key} must be int32, not {array.dtype}")
         node.require(array.shape == shape, f"{key} has shape {array.shape}, expected {shape}")
         node.require(fmt.holds(array), f"{key} has integers outside its format {fmt}")
+
+
+def _check_windows(node: Node, source: Node, pool: int) -> None:
+    T, channels = source.shape
+    node.require(T % pool == 0, f"{T} samples are not a multiple of pool {pool}")
+    node.require(node.shape == (T // pool, channels), f"shape {node.shape} does not fit pool {pool}")
 
 
 def _check_mean(node: Node, source: FixedFormat, count: int) -> None:
