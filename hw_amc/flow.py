@@ -297,9 +297,7 @@ def simulate(road: Road, flavour: str) -> str:
 
     if not road.project_folder.is_dir():
         raise DataError(f"{shown(road.project_folder)} does not exist; run `hw-amc hls {road.workspace.model}` first")
-    started = time.perf_counter()
     simulator = csim.build(road.project_folder, flavour)
-    compile_s = time.perf_counter() - started
     if flavour == "native":
         _require_flavours_equal(road, simulator)
     integers, seconds = 0, 0.0
@@ -308,7 +306,7 @@ def simulate(road: Road, flavour: str) -> str:
         tensors = simulator.run(wire, road.layers)
         seconds += time.perf_counter() - started
         integers += compare.require_equal(road.graph, ("Keras", f"C-sim ({flavour})"), expected, tensors, first)
-    figures = {"frames_per_s": road.frames / seconds, "seconds_compile": compile_s}
+    figures = {"frames_per_s": road.frames / seconds, "seconds_compile": simulator.seconds_compile}
     section = {**_run_section(road, integers, **figures), "backend": road.settings.backend}
     road.merge({"csim": {flavour: section}})
     return f"{integers:,} integers of {road.frames} frames equal Keras ({flavour}, {road.settings.backend})"

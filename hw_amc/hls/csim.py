@@ -11,6 +11,7 @@ import hashlib
 import mmap
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from hw_amc import tools
 from hw_amc.errors import ConfigError, DataError, ToolFailed
-from hw_amc.files import atomic_path, load_json
+from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.fixed import FixedFormat
 from hw_amc.hls.bench import DESCRIPTION, to_samples
 
@@ -31,6 +32,8 @@ Tensor = NDArray[Any]
 Progress = Callable[[int], object]
 
 SOURCE = "hw_amc_csim.cpp"
+#: Beside a shared object: what it took to compile.
+SECONDS = ".seconds"
 #: -fwrapv: partial sums may wrap; the final sum fits, as it does in hardware. Warnings come from the tools' headers.
 COMMON = ("-shared", "-fPIC", "-fwrapv", "-w", "-I.", "-Ifirmware")
 FLAVOURS = {
@@ -67,12 +70,14 @@ class CSim:
     flavour : `ap_fixed` or `native`
     library : path of the shared object
     layers : what can be traced, in order; the last one's tensor are the logits
+    seconds_compile : what g++ took, also where this shared object was compiled by an earlier run
     """
 
     def __init__(self, folder: Path, flavour: str, library: Path) -> None:
         description = load_json(folder / DESCRIPTION)
         self.flavour = flavour
         self.library = library
+        self.seconds_compile = float(library.with_suffix(SECONDS).read_text())
         self.wire = _format(description["wire"])
         self.input = Layer(description["input"]["name"], (description["frame_len"], 2), _format(description["input"]))
         self.layers = [Layer(d["name"], tuple(d["shape"]), _format(d)) for d in description["layers"]]
@@ -182,11 +187,13 @@ def build(folder: Path, flavour: str) -> CSim:
         raise ConfigError(f"unknown C simulation {flavour!r}; choose from {', '.join(FLAVOURS)}")
     flags = (*FLAVOURS[flavour], *COMMON)
     library = folder / "csim" / f"{flavour}-{_digest(folder, flags)}.so"
-    if not library.is_file():
+    if not (library.is_file() and library.with_suffix(SECONDS).is_file()):
+        started = time.perf_counter()
         with atomic_path(library) as temporary:
             tools.run(["g++", *flags, SOURCE, "-o", temporary.resolve()], cwd=folder)
-        for old in library.parent.glob(f"{flavour}-*.so"):
-            if old != library:
+            write_text(library.with_suffix(SECONDS), f"{time.perf_counter() - started:.2f}\n")
+        for old in library.parent.glob(f"{flavour}-*"):
+            if old.stem != library.stem:
                 old.unlink()
     return CSim(folder, flavour, library.resolve())
 
