@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 
 from hw_amc.errors import DataError
 from hw_amc.radio import CLASSES, SNRS_DB, check_classes_file
-from hw_amc.radio.classes import class_label
+from hw_amc.radio.classes import CLASS_SETS, class_label
 
 
 def test_the_order_is_that_of_the_columns_of_y():
@@ -63,3 +64,35 @@ def test_an_empty_or_missing_list(tmp_path):
     path.write_text("\n\n")
     with pytest.raises(DataError, match="no class names"):
         check_classes_file(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "cells", "highest_db"),
+    [("radioml2018", (24,), 24, 30), ("radioml2016", (11,), 11, 18), ("radcom-awgn", (9, 11), 12, 18),
+     ("radcom-dynamic", (6, 8), 9, 18)],
+)  # fmt: skip
+def test_a_class_set_has_the_published_classes(name, sizes, cells, highest_db):
+    found = CLASS_SETS[name]
+    assert tuple(len(head.classes) for head in found.heads) == sizes
+    assert len(found) == cells
+    assert (found.snrs_db[0], found.snrs_db[-1]) == (-20, highest_db)
+    assert found.labels.shape == (cells, len(sizes))
+    for column, size in zip(found.labels.T, sizes, strict=True):
+        assert set(column) == set(range(size))
+    for cell, labels in zip(found.cells, found.labels, strict=True):
+        assert cell == tuple(head.classes[k] for head, k in zip(found.heads, labels, strict=True))
+
+
+def test_a_single_label_is_its_own_cell():
+    assert CLASS_SETS["radioml2018"].heads[0].classes == CLASSES
+    np.testing.assert_array_equal(CLASS_SETS["radioml2018"].labels[:, 0], np.arange(24))
+
+
+def test_cells_are_found_by_the_class_of_any_head():
+    radcom = CLASS_SETS["radcom-awgn"]
+    assert radcom.find("SATCOM") == radcom.find("BPSK") == (0,)
+    assert radcom.find("AM radio") == (2, 3)
+    assert radcom.find("pulsed CW") == (8, 9, 10, 11)
+    assert radcom.find("pulsed CW / ground mapping") == (10,)
+    with pytest.raises(DataError, match=r"no modulation or signal is called 'LoRa'.*BPSK.*SATCOM"):
+        radcom.find("LoRa")

@@ -1,10 +1,15 @@
-"""Names, order and signal-to-noise grid of RadioML 2018.01A, and a check for the mislabelled list it ships."""
+"""Class names, their order and SNR grids of the data sets, and a check for the mislabelled list that RadioML ships."""
 
 from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
 
@@ -21,6 +26,114 @@ SNRS_DB: tuple[int, ...] = tuple(range(-20, 32, 2))
 #: How the wrong list shipped with RadioML 2018.01A begins.
 _SHIPPED_WRONG_START = ("32PSK", "16APSK", "32QAM", "FM")
 
+#: Classes of RadioML 2016.10A as its pickle names them, in alphabetical order; the pickle itself has none.
+CLASSES_2016: tuple[str, ...] = (
+    "8PSK", "AM-DSB", "AM-SSB", "BPSK", "CPFSK", "GFSK", "PAM4", "QAM16", "QAM64", "QPSK", "WBFM",
+)  # fmt: skip
+
+#: Signal-to-noise ratios of RadioML 2016.10A and of the RadCom sets, dB.
+SNRS_2016_DB: tuple[int, ...] = tuple(range(-20, 20, 2))
+
+#: Emitters of RadComAWGN: modulation and signal class.
+RADCOM_EMITTERS: tuple[tuple[str, str], ...] = (
+    ("BPSK", "SATCOM"),
+    ("ASK", "short-range"),
+    ("AM-DSB", "AM radio"),
+    ("AM-SSB", "AM radio"),
+    ("GFSK", "Bluetooth"),
+    ("DSSS-CCK", "802.11bg"),
+    ("DSSS-OQPSK", "802.15.4"),
+    ("FMCW", "radar altimeter"),
+    ("pulsed CW", "airborne detection"),
+    ("pulsed CW", "airborne range"),
+    ("pulsed CW", "ground mapping"),
+    ("pulsed CW", "air-ground MTI"),
+)
+
+#: Signal classes of RadComAWGN that RadComDynamic lacks.
+_NOT_DYNAMIC = frozenset({"Bluetooth", "802.11bg", "802.15.4"})
+
+
+@dataclass(frozen=True)
+class Head:
+    """One label of a frame: what it says, and its classes in order."""
+
+    name: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """Classes of a data set whose frames carry one label or several.
+
+    Attributes
+    ----------
+    name : str
+    heads : tuple of Head
+        One for each label.
+    cells : tuple of tuple of str
+        Every combination of classes that occurs, one name a head: what a generator makes and a set is balanced over.
+        With one head these are its classes, in its order.
+    snrs_db : tuple of int
+        Signal-to-noise ratios of the published set.
+    """
+
+    name: str
+    heads: tuple[Head, ...]
+    cells: tuple[tuple[str, ...], ...]
+    snrs_db: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @cached_property
+    def labels(self) -> NDArray[np.uint8]:
+        """Class of every cell under every head: (cells, heads) uint8, read-only; index it with cells of frames."""
+        rows = [[head.classes.index(name) for head, name in zip(self.heads, cell, strict=True)] for cell in self.cells]
+        labels = np.array(rows, np.uint8)
+        labels.flags.writeable = False
+        return labels
+
+    def cell_name(self, cell: int) -> str:
+        """Name of a cell for people: its classes, one a head."""
+        return " / ".join(self.cells[cell])
+
+    def find(self, name: str) -> tuple[int, ...]:
+        """Cells of a class of any head, or the one cell that `cell_name` calls so.
+
+        Raises
+        ------
+        DataError
+            No class has that name.
+        """
+        found = tuple(i for i, cell in enumerate(self.cells) if name in cell or name == self.cell_name(i))
+        if not found:
+            known = ", ".join(dict.fromkeys(name for head in self.heads for name in head.classes))
+            what = " or ".join(head.name for head in self.heads)
+            raise DataError(f"no {what} is called {name!r}; choose from {known}")
+        return found
+
+
+def _single(name: str, classes: tuple[str, ...], snrs_db: tuple[int, ...]) -> ClassSet:
+    return ClassSet(name, (Head("modulation", classes),), tuple((each,) for each in classes), snrs_db)
+
+
+def _radcom(name: str, emitters: tuple[tuple[str, str], ...]) -> ClassSet:
+    modulations, signals = (tuple(dict.fromkeys(column)) for column in zip(*emitters, strict=True))
+    return ClassSet(name, (Head("modulation", modulations), Head("signal", signals)), emitters, SNRS_2016_DB)
+
+
+#: Class sets by name.
+CLASS_SETS: dict[str, ClassSet] = {
+    each.name: each
+    for each in (
+        _single("radioml2018", CLASSES, SNRS_DB),
+        _single("radioml2016", CLASSES_2016, SNRS_2016_DB),
+        _radcom("radcom-awgn", RADCOM_EMITTERS),
+        _radcom("radcom-dynamic", tuple(each for each in RADCOM_EMITTERS if each[1] not in _NOT_DYNAMIC)),
+    )
+}
+
 
 def class_label(name: str) -> int:
     """Index of a class in `CLASSES`.
@@ -30,10 +143,7 @@ def class_label(name: str) -> int:
     DataError
         No class has that name.
     """
-    try:
-        return CLASSES.index(name)
-    except ValueError:
-        raise DataError(f"no modulation is called {name!r}; choose from {', '.join(CLASSES)}") from None
+    return CLASS_SETS["radioml2018"].find(name)[0]
 
 
 def load_class_names(path: Path) -> tuple[str, ...]:
