@@ -73,7 +73,22 @@ class RtlSettings(_Settings):
     #: Contexts K of the C-slow loop; 0 takes as many as keep it busy.
     contexts: Annotated[int, Field(ge=0, le=256)] = 0
     mode: Literal["frames", "channels"] = "frames"
+    #: Channels that arrive round robin, in channel mode; 0 takes one for each context.
+    n_channels: Annotated[int, Field(ge=0, le=255)] = 0
+    #: Copies of the core, each with its own streams.
+    lanes: Annotated[int, Field(ge=1, le=16)] = 1
+    #: Adder levels between registers in layers of one cycle; 0 takes as many as the clock allows.
+    cut: Annotated[int, Field(ge=0, le=64)] | None = None
+    #: Clock that `cut` is chosen for; the board's when not given.
+    clock_mhz: Annotated[float, Field(gt=1, le=1000)] | None = None
+    #: Where layers differ; the core's R is that of the slowest.
     layers: dict[str, LayerRtl] = {}
+
+    @model_validator(mode="after")
+    def _channels_need_their_mode(self) -> RtlSettings:
+        if self.n_channels and self.mode != "channels":
+            raise ValueError(f"n_channels = {self.n_channels} needs mode = 'channels'")
+        return self
 
 
 class ProjectSettings(_Settings):

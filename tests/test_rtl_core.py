@@ -41,7 +41,7 @@ def _run(graph, settings, cache, folder, frames, **traffic):
 
 def test_blocks_model_the_layers(graph, cache):
     """Each block's integer model equals golden's tensor."""
-    chain = lower(graph, Options("t", 1, 1, cache))
+    chain = lower(graph, Options("t", cache=cache))
     frames = random_frames(np.random.default_rng(3), graph, 2)
     tensors = golden.run(graph, frames, keep=[node.name for node in graph.nodes])
     for index in range(len(frames)):

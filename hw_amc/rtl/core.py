@@ -1,4 +1,4 @@
-"""From a Graph to the Verilog core: choose contexts, chain the blocks, add up their latencies."""
+"""From a Graph to the text of the Verilog core."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from platformdirs import user_cache_path
-
-from hw_amc.config import RtlSettings
-from hw_amc.errors import ConfigError
+from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.graph import Graph
 from hw_amc.project import Project
-from hw_amc.rtl.blocks.base import Cost, Timing, Wires
-from hw_amc.rtl.blocks.entry import Entry
-from hw_amc.rtl.blocks.gru import GruBlock
-from hw_amc.rtl.blocks.linear import LinearBlock
-from hw_amc.rtl.blocks.serial import word_bits
-from hw_amc.rtl.lower import Chain, Options, lower
+from hw_amc.rtl.blocks.base import Cost, Wires
+from hw_amc.rtl.schedule import Plan, build_plan
 from hw_amc.rtl.verilog import vector
 
 
@@ -41,11 +34,11 @@ class Core:
     name: str
     project: Project
     mode: Literal["frames", "channels"]
-    #: R: clock cycles per time step of the slowest layer.
+    #: R: clock cycles per time step, of the slowest layer.
     cycles_per_step: int
     #: K: frames (or channels) that share the recurrent loop.
     contexts: int
-    #: Channels in channel mode (= contexts); 1 in frame mode.
+    #: Channels in channel mode (at most `contexts`); 1 in frame mode.
     n_channels: int
     #: Cycles from a slot's state to its new state; 0 for a network without a recurrent layer.
     loop_latency: int
@@ -53,7 +46,8 @@ class Core:
     slot_cycles: int
     #: T, samples in a frame.
     frame_len: int
-    #: Cycles per frame (all contexts busy, sink ready), averaged over any K successive results.
+    #: Cycles per frame (all contexts busy, sink ready), averaged over any K successive results; in channel mode over
+    #: any n_channels.
     cycles_per_frame: int
     #: Cycles from the edge that accepts the first sample offered after reset to the edge that hands over the
     #: first logit, input back to back and sink ready. A later frame finds its context's slot at another phase and
@@ -72,7 +66,9 @@ class Core:
         return 2 * self.field_bits
 
 
-def build_core(graph: Graph, settings: RtlSettings, cut: int = 1, cache: Path | None = None) -> Core:
+def build_core(
+    graph: Graph, settings: RtlSettings, board: BoardSettings | None = None, cache: Path | None = None
+) -> Core:
     """Write the core of `graph`.
 
     Parameters
@@ -80,109 +76,42 @@ def build_core(graph: Graph, settings: RtlSettings, cut: int = 1, cache: Path | 
     graph : Graph
         input, quantize, then layers over time, a global average pool, then the heads.
     settings : RtlSettings
-        cycles_per_step (R), contexts (K; 0: as many as keep the loop busy), mode.
-    cut : int
-        Adder levels between registers in matrices.
+        cycles_per_step (R) of all layers and of single ones, contexts (K; 0: as many as keep the loop busy), mode,
+        n_channels, cut.
+    board : BoardSettings, optional
+        Part and clock, where the cut is to follow from them.
     cache : Path, optional
         Folder of adder graphs found before; the user's cache by default.
 
     Raises
     ------
     ConfigError
-        R or K is not possible; the message lists those that are.
+        An R, K or number of channels is not possible; the message lists those that are. Or no layer has the name.
     UnsupportedLayer
         A node has no hardware; the message names it.
     """
-    plan = build_plan(graph, settings, cut, cache)
-    chain, entry, timing = plan.chain, plan.entry, plan.timing
+    plan = build_plan(graph, settings, board, cache)
+    chain, timing = plan.chain, plan.timing
     name = f"{graph.name}_core"
-    files = {f"{name}.v": _emit(name, chain, entry, timing)} | entry.files() | chain.results.files()
-    for block in chain.blocks:
-        files |= block.files()
+    files = {f"{name}.v": _emit(name, plan)} | plan.entry.files() | chain.results.files()
+    for step in plan.steps:
+        files |= step.block.files()
     return Core(
         name=name,
         project=Project(files),
         mode=settings.mode,
-        cycles_per_step=settings.cycles_per_step,
+        cycles_per_step=plan.cycles_per_step,
         contexts=timing.contexts,
-        n_channels=timing.contexts if settings.mode == "channels" else 1,
+        n_channels=timing.used_contexts if settings.mode == "channels" else 1,
         loop_latency=plan.loop_latency,
         slot_cycles=timing.slot_cycles,
         frame_len=graph.frame_len,
         cycles_per_frame=plan.cycles_per_frame,
-        latency_cycles=_latency(chain, entry, timing),
+        latency_cycles=plan.latency_cycles,
         field_bits=-(-chain.entry.fmt.bits // 8) * 8,
         words_per_result=chain.results.words,
         costs=plan.costs(),
     )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The blocks and how they share time: all that is known before any text is written."""
-
-    chain: Chain
-    entry: Entry
-    timing: Timing
-    loop_latency: int
-
-    @property
-    def cycles_per_frame(self) -> int:
-        """Cycles per frame with all contexts busy: the slots, or the heads where they are slower."""
-        slots = self.entry.frame_len + self.entry.gap
-        return max(slots * self.timing.slot_cycles, self.chain.results.cycles_per_result)
-
-    def costs(self) -> dict[str, Cost]:
-        """Estimated resources by block."""
-        costs = {"entry": self.entry.cost(self.timing)}
-        costs |= {block.name: block.cost(self.timing) for block in self.chain.blocks}
-        return costs | {"results": self.chain.results.cost(self.timing)}
-
-
-def build_plan(graph: Graph, settings: RtlSettings, cut: int = 1, cache: Path | None = None) -> Plan:
-    """Choose blocks, contexts and slots; parameters and errors as `build_core`."""
-    R = settings.cycles_per_step
-    folder = user_cache_path("hw_amc") / "adders" if cache is None else cache
-    chain = lower(graph, Options(f"{graph.name}_core", cut, R, folder))
-    _require_cycles(R, chain)
-    loop = max((block.loop_latency for block in chain.blocks), default=0)
-    timing = Timing(*_contexts(settings, loop))
-    gap = max(max((block.lag for block in chain.blocks), default=0) - 1, 0)
-    return Plan(chain, Entry(settings.mode, graph.frame_len, gap, 2 * chain.entry.fmt.bits), timing, loop)
-
-
-def legal_cycles(chain: Chain) -> list[int]:
-    """R that differ: the numbers of digits of the widest word, for digits of 1, 2, ... bits."""
-    graphs = [block.matrix.graph for block in chain.blocks if isinstance(block, GruBlock | LinearBlock)]
-    widest = max((word_bits(graph) for graph in graphs), default=1)
-    return sorted({-(-widest // digit) for digit in range(1, widest + 1)})
-
-
-def _require_cycles(cycles: int, chain: Chain) -> None:
-    legal = legal_cycles(chain)
-    if cycles > legal[-1]:
-        numbers = ", ".join(map(str, legal))
-        raise ConfigError(
-            f"cycles_per_step = {cycles} is not possible: a word has {legal[-1]} bits; "
-            f"legal: 1..{legal[-1]}, of which {numbers} differ in size"
-        )
-
-
-def _contexts(settings: RtlSettings, loop: int) -> tuple[int, int]:
-    """Contexts K and the cycles of a slot."""
-    R, most = settings.cycles_per_step, max(-(-loop // settings.cycles_per_step), 1)
-    if settings.contexts > most:
-        raise ConfigError(f"contexts = {settings.contexts} is not possible at cycles_per_step = {R}; legal: 1..{most}")
-    contexts = settings.contexts or most
-    return contexts, max(R, -(-loop // contexts))
-
-
-def _latency(chain: Chain, entry: Entry, timing: Timing) -> int:
-    """From the first sample's acceptance after reset to the first logit's, counted along the path."""
-    lag = sum(block.lag for block in chain.blocks)
-    last_slot = entry.first_slot(timing) + (entry.frame_len - 1 + lag) * timing.round_cycles
-    blocks = sum(block.latency(timing) for block in chain.blocks)
-    return last_slot + entry.latency + blocks + chain.results.latency - entry.accept_cycle(timing)
 
 
 _TOP = """\
@@ -207,15 +136,16 @@ module {name} (
 """
 
 
-def _emit(name: str, chain: Chain, entry: Entry, timing: Timing) -> str:
+def _emit(name: str, plan: Plan) -> str:
     """Text of the top module."""
+    chain, entry, timing = plan.chain, plan.entry, plan.timing
     bits = chain.entry.fmt.bits
     field = -(-bits // 8) * 8
     source = Wires("entry_flags", "entry_data", 2, chain.entry.fmt)
     text = [
         _TOP.format(
             name=name,
-            blocks=len(chain.blocks),
+            blocks=len(plan.steps),
             contexts=timing.contexts,
             slot_cycles=timing.slot_cycles,
             field=field,
@@ -227,8 +157,8 @@ def _emit(name: str, chain: Chain, entry: Entry, timing: Timing) -> str:
         ),
         entry.emit(source, timing),
     ]
-    for block in chain.blocks:
-        text.append(block.emit(source, timing))
-        source = block.output()
-    text += [chain.results.emit(source, timing), "endmodule", ""]
+    for step in plan.steps:
+        text.append(step.block.emit(source, step.timing))
+        source = step.block.output()
+    text += [chain.results.emit(source, plan.last_timing), "endmodule", ""]
     return "\n".join(text)

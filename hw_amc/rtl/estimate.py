@@ -12,7 +12,7 @@ from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
 from hw_amc.rtl.blocks.base import Cost
-from hw_amc.rtl.core import build_plan, legal_cycles
+from hw_amc.rtl.schedule import build_plan, legal_cycles
 
 #: Placement and routing become hard above this part of a resource.
 FULL = 1.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.pool import PoolBlock
 from hw_amc.rtl.blocks.results import Results, build_results
 from hw_amc.rtl.blocks.serial import SerialMatrix
+from hw_amc.rtl.clock import Cut
 
 _Linear = ir.Dense | ir.Affine | ir.Conv1d
 
@@ -31,17 +34,24 @@ class Options:
 
     #: Prefix of generated modules.
     prefix: str
-    #: Adder levels between registers.
-    cut: int
-    #: R: cycles of a step.
-    cycles: int
-    cache: Path | None
+    #: R of the layers that `layers` does not name.
+    cycles: int = 1
+    #: R of single layers.
+    layers: Mapping[str, int] = field(default_factory=dict)
+    #: Adder levels between registers in parallel matrices.
+    cut: Cut = field(default_factory=Cut)
+    cache: Path | None = None
+
+    def cycles_of(self, name: str) -> int:
+        """R: cycles of a step of the layer of this node."""
+        return self.layers.get(name, self.cycles)
 
     def matrix(self, name: str, graph: AdderGraph, widths: tuple[int, ...]) -> Matrix | SerialMatrix:
-        """Return the module that multiplies within `cycles`."""
-        if self.cycles == 1:
-            return Matrix(f"{self.prefix}_{name}_matrix", graph, widths, self.cut)
-        return SerialMatrix(f"{self.prefix}_{name}_matrix", graph, widths, self.cycles)
+        """Return the module that multiplies within the cycles of the layer."""
+        module, cycles = f"{self.prefix}_{name}_matrix", self.cycles_of(name)
+        if cycles == 1:
+            return Matrix(module, graph, widths, self.cut.levels(graph))
+        return SerialMatrix(module, graph, widths, cycles)
 
 
 @dataclass(frozen=True)
@@ -76,43 +86,44 @@ def lower(graph: Graph, options: Options) -> Chain:
             raise UnsupportedLayer(f"rtl: node {node.name!r} ({node.op}) does not follow {source.name!r}; only chains")
         if isinstance(node, ir.GlobalAvgPool1d):
             return Chain(entry, tuple(blocks), build_results(graph, node))
+        rule = _RULES.get(type(node))
+        if rule is None:
+            raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) has no hardware")
         fused: Node = node
         follows = bool(nodes) and isinstance(nodes[0], ir.Quantize) and nodes[0].inputs == (node.name,)
-        if isinstance(node, _Linear) and follows:
+        if rule.fuses and follows:
             fused = nodes.pop(0)
-        blocks.append(_block(node, source, fused, options))
+        blocks.append(rule.build(node, source, fused, options))
         source = fused
     raise UnsupportedLayer(f"rtl: {graph.name!r} has no global average pool in front of its outputs")
 
 
-def _block(node: Node, source: Node, fused: Node, options: Options) -> Block:
-    if isinstance(node, ir.Gru):
-        return _gru(node, source, options)
-    if isinstance(node, ir.Affine) and options.cycles > 1:
-        return _affine(node, source, fused, options.cycles)
-    if isinstance(node, _Linear):
-        return _linear(node, source, fused, options)
-    if isinstance(node, ir.AvgPool1d | ir.MaxPool1d):
-        return PoolBlock(node, source.fmt)
-    if isinstance(node, ir.Quantize):
-        channels = node.shape[-1]
-        requantize = Requantize(source.fmt, np.zeros(channels, np.int64), source.fmt, node.fmt)
-        return QuantizeBlock(node.name, channels, requantize)
-    raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) has no hardware")
-
-
-def _gru(node: ir.Gru, source: Node, options: Options) -> GruBlock:
+def _gru(node: ir.Gru, source: Node, fused: Node, options: Options) -> GruBlock:
     inputs = [integers(source.fmt)] * source.shape[-1] + [integers(node.fmt)] * node.units
     adders = build_graph(gru_matrix(node, source.fmt), inputs, cache=options.cache)
     return GruBlock(node, source.fmt, options.matrix(node.name, adders, gru_widths(adders, node.units)))
 
 
-def _affine(node: ir.Affine, source: Node, fused: Node, cycles: int) -> AffineBlock:
+def _pool(node: ir.AvgPool1d | ir.MaxPool1d, source: Node, fused: Node, options: Options) -> PoolBlock:
+    return PoolBlock(node, source.fmt)
+
+
+def _quantize(node: ir.Quantize, source: Node, fused: Node, options: Options) -> QuantizeBlock:
+    channels = node.shape[-1]
+    requantize = Requantize(source.fmt, np.zeros(channels, np.int64), source.fmt, node.fmt)
+    return QuantizeBlock(node.name, channels, requantize)
+
+
+def _affine(node: ir.Affine, source: Node, fused: Node, options: Options) -> Block:
+    cycles = options.cycles_of(node.name)
+    if cycles == 1:
+        return _linear(node, source, fused, options)
     product = FixedFormat(source.fmt.bits + node.kernel_fmt.bits + 1, node.acc_frac(source.fmt))
     bias = node.scaled_bias(source.fmt)
     requantize = Requantize(product, bias, node.fmt, fused.fmt if fused is not node else None)
     kernel = node.kernel.astype(np.int64)
-    return AffineBlock(fused.name, node.shape[-1], source.fmt, kernel, node.kernel_fmt.bits + 1, requantize, cycles)
+    bits = node.kernel_fmt.bits + 1
+    return AffineBlock(fused.name, node.shape[-1], source.fmt, kernel, bits, requantize, cycles, node.name)
 
 
 def _linear(node: _Linear, source: Node, fused: Node, options: Options) -> LinearBlock:
@@ -127,7 +138,28 @@ def _linear(node: _Linear, source: Node, fused: Node, options: Options) -> Linea
     total = FixedFormat(max(total.bits, bits + 1), frac) if taps > 1 else FixedFormat(bits, frac)
     requantize = Requantize(total, node.scaled_bias(source.fmt), node.fmt, fused.fmt if fused is not node else None)
     matrix = options.matrix(node.name, adders, (bits,) * (channels * taps))
-    return LinearBlock(fused.name, channels, taps, matrix, FixedFormat(bits, frac), requantize)
+    return LinearBlock(fused.name, channels, taps, matrix, FixedFormat(bits, frac), requantize, node.name)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """How nodes of one type become blocks."""
+
+    #: (node, its source, the last node that goes into the block, options) -> block
+    build: Callable[[Any, Node, Node, Options], Block]
+    #: A quantiser that follows becomes part of the block.
+    fuses: bool = False
+
+
+_RULES: dict[type[Node], _Rule] = {
+    ir.Gru: _Rule(_gru),
+    ir.Affine: _Rule(_affine, fuses=True),
+    ir.Dense: _Rule(_linear, fuses=True),
+    ir.Conv1d: _Rule(_linear, fuses=True),
+    ir.AvgPool1d: _Rule(_pool),
+    ir.MaxPool1d: _Rule(_pool),
+    ir.Quantize: _Rule(_quantize),
+}
 
 
 def integers(fmt: FixedFormat) -> FixedFormat:

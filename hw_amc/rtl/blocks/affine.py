@@ -27,10 +27,16 @@ class AffineBlock(Block):
     requantize: Requantize
     #: R.
     cycles: int
+    layer: str
 
     @property
     def fmt(self) -> FixedFormat:  # type: ignore[override]
         return self.requantize.fmt or self.requantize.sum_fmt
+
+    @property
+    def legal_cycles(self) -> list[int]:
+        """Channels that a multiplier works off, for 1, 2, ... multipliers."""
+        return sorted({-(-self.channels // banks) for banks in range(1, self.channels + 1)})
 
     @property
     def banks(self) -> int:

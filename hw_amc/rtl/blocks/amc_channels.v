@@ -1,14 +1,15 @@
-// Channel mode: sample j belongs to channel j mod CONTEXTS and to the context of that number. The stream's next
-// sample is taken in its context's slot; nothing is buffered.
+// Channel mode: sample j belongs to channel j mod CHANNELS and to the context of that number; contexts above stay idle.
+// The stream's next sample is taken in its context's slot; nothing is buffered.
 module amc_channels #(
     parameter CTX = 1,
     parameter CONTEXTS = 1,
+    parameter CHANNELS = 1,    // at most CONTEXTS
     parameter SLOT_CYCLES = 1,
     parameter SLOT_BITS = 1,
     parameter LENGTH = 1024,   // samples of a frame
     parameter GAP = 0,         // idle slots of a context behind a frame
     parameter TIME = 10,       // bits that count LENGTH + GAP
-    parameter CREDIT = 2,      // bits that hold 2 * CONTEXTS
+    parameter CREDIT = 2,      // bits that hold 2 * CHANNELS
     parameter WIDTH = 16
 ) (
     input              clk,
@@ -22,10 +23,11 @@ module amc_channels #(
 );
     /* verilator lint_off WIDTHTRUNC */
     localparam [CTX-1:0] CTX_END = CONTEXTS - 1;
+    localparam [CTX-1:0] CHANNEL_END = CHANNELS - 1;
     localparam [TIME-1:0] LAST = LENGTH - 1;
     localparam [TIME-1:0] TIME_END = LENGTH + GAP - 1;
     localparam [SLOT_BITS-1:0] SLOT_END = SLOT_CYCLES - 1;
-    localparam [CREDIT-1:0] FRAMES = 2 * CONTEXTS;
+    localparam [CREDIT-1:0] FRAMES = 2 * CHANNELS;
     localparam [TIME-1:0] TIME_ONE = 1;
     /* verilator lint_on WIDTHTRUNC */
 
@@ -60,8 +62,8 @@ module amc_channels #(
             phase <= phase == SLOT_END ? {SLOT_BITS{1'b0}} : phase + 1'b1;
             if (phase == SLOT_END) ctx <= ctx == CTX_END ? {CTX{1'b0}} : ctx + 1'b1;
             if (step) begin
-                channel <= channel == CTX_END ? {CTX{1'b0}} : channel + 1'b1;
-                if (channel == CTX_END) now <= now == TIME_END ? {TIME{1'b0}} : now + TIME_ONE;
+                channel <= channel == CHANNEL_END ? {CTX{1'b0}} : channel + 1'b1;
+                if (channel == CHANNEL_END) now <= now == TIME_END ? {TIME{1'b0}} : now + TIME_ONE;
             end
             pending <= pending + {{(CREDIT - 1) {1'b0}}, begun} - {{(CREDIT - 1) {1'b0}}, taken};
         end

@@ -64,6 +64,13 @@ class Timing:
 
     contexts: int
     slot_cycles: int
+    #: Contexts that samples go to, the lowest ones; the others' slots stay idle. None: all.
+    used: int | None = None
+
+    @property
+    def used_contexts(self) -> int:
+        """Contexts that samples go to."""
+        return self.contexts if self.used is None else self.used
 
     @property
     def ctx_bits(self) -> int:
@@ -100,8 +107,19 @@ class Block(ABC):
     fmt: FixedFormat
     #: Slots of a context by which the last output follows the last input.
     lag: int = 0
+    #: Samples in for each sample out.
+    decimation: int = 1
+    #: Node whose `cycles_per_step` the block takes; empty where there is no choice.
+    layer: str = ""
+    #: R: cycles that a sample takes the block; its slots must be so far apart.
+    cycles: int = 1
     #: Cycles around the recurrent loop; 0 without one.
     loop_latency: int = 0
+
+    @property
+    def legal_cycles(self) -> list[int]:
+        """R that differ in size; any up to the largest is possible. Empty where there is no choice."""
+        return []
 
     def output(self) -> Wires:
         """Wires that leave the block."""

@@ -50,11 +50,13 @@ class Entry:
             "LENGTH": self.frame_len,
             "GAP": self.gap,
             "TIME": time_bits,
-            "CREDIT": (2 * timing.contexts).bit_length(),
+            "CREDIT": (2 * timing.used_contexts).bit_length(),
             "WIDTH": self.width,
         }
         if self.mode == "frames":
             parameters["ADDRESS"] = max((self.frame_len - 1).bit_length(), 1)
+        else:
+            parameters["CHANNELS"] = timing.used_contexts
         ports = {
             "clk": "clk",
             "rst": "rst",

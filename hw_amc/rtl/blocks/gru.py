@@ -15,7 +15,7 @@ from hw_amc.rtl.adders import integer_format
 from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
-from hw_amc.rtl.blocks.serial import SerialMatrix
+from hw_amc.rtl.blocks.serial import SerialMatrix, legal_cycles
 from hw_amc.rtl.verilog import instance, library, packed, vector
 
 #: Cycles of a cell: gate sum, gate, product, candidate sum, candidate, difference, product, blend, state.
@@ -33,6 +33,18 @@ class GruBlock(Block):
     @property
     def name(self) -> str:  # type: ignore[override]
         return self.node.name
+
+    @property
+    def layer(self) -> str:  # type: ignore[override]
+        return self.node.name
+
+    @property
+    def cycles(self) -> int:  # type: ignore[override]
+        return self.matrix.cycles
+
+    @property
+    def legal_cycles(self) -> list[int]:
+        return legal_cycles(self.matrix.graph)
 
     @property
     def channels(self) -> int:  # type: ignore[override]

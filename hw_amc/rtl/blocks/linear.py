@@ -13,7 +13,7 @@ from hw_amc.fixed import FixedFormat, requantize
 from hw_amc.rtl.adders import integer_format
 from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix
-from hw_amc.rtl.blocks.serial import SerialMatrix
+from hw_amc.rtl.blocks.serial import SerialMatrix, legal_cycles
 from hw_amc.rtl.verilog import instance, library, packed, vector
 
 
@@ -130,10 +130,19 @@ class LinearBlock(Block):
     #: Format of one tap's product and of the sum over taps.
     product_fmt: FixedFormat
     requantize: Requantize
+    layer: str
 
     @property
     def fmt(self) -> FixedFormat:  # type: ignore[override]
         return self.requantize.fmt or self.requantize.sum_fmt
+
+    @property
+    def cycles(self) -> int:  # type: ignore[override]
+        return self.matrix.cycles
+
+    @property
+    def legal_cycles(self) -> list[int]:
+        return legal_cycles(self.matrix.graph)
 
     @property
     def ahead(self) -> int:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from hw_amc.rtl.adders import Adder, AdderGraph, Output
 from hw_amc.rtl.blocks.base import Cost
@@ -32,6 +33,8 @@ class Matrix:
     graph: AdderGraph
     widths: tuple[int, ...]
     cut: int = 1
+    #: Cycles of a step, as of a digit-serial matrix.
+    cycles: ClassVar[int] = 1
 
     @property
     def depth(self) -> int:

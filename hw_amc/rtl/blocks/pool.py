@@ -31,6 +31,10 @@ class PoolBlock(Block):
         return self.node.shape[-1]
 
     @property
+    def decimation(self) -> int:  # type: ignore[override]
+        return self.node.pool
+
+    @property
     def fmt(self) -> FixedFormat:  # type: ignore[override]
         return self.node.fmt
 

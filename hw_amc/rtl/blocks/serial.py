@@ -267,6 +267,12 @@ def word_bits(graph: AdderGraph) -> int:
     return max((graph.formats[out.node].bits for out in graph.outputs if out.node is not None), default=1)
 
 
+def legal_cycles(graph: AdderGraph) -> list[int]:
+    """R that differ in size, for digits of 1, 2, ... bits; any up to the largest is possible."""
+    bits = word_bits(graph)
+    return sorted({-(-bits // digit) for digit in range(1, bits + 1)})
+
+
 def _line(module: str, name: str, parameters: dict[str, int], ports: dict[str, str]) -> str:
     """Return an instance on one line: there are thousands."""
     settings = ", ".join(f".{key}({value})" for key, value in parameters.items())

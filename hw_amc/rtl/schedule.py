@@ -1,0 +1,170 @@
+"""How a core shares time: contexts, slots, layers with R of their own, and the cycles that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from hw_amc.config import BoardSettings, RtlSettings, suggest
+from hw_amc.errors import ConfigError
+from hw_amc.graph import Graph
+from hw_amc.rtl.blocks.affine import AffineBlock
+from hw_amc.rtl.blocks.base import Block, Cost, Timing
+from hw_amc.rtl.blocks.entry import Entry
+from hw_amc.rtl.blocks.retime import RetimeBlock
+from hw_amc.rtl.clock import choose_cut
+from hw_amc.rtl.lower import Chain, Options, lower
+
+
+@dataclass(frozen=True)
+class Step:
+    """A block of the chain in its time."""
+
+    block: Block
+    #: Of the slots in which the block's samples come.
+    timing: Timing
+    #: Slots of the entry for one of the block's.
+    slowness: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The blocks and how they share time: all that is known before any text is written."""
+
+    chain: Chain
+    #: The chain's blocks, and re-timing ones among them.
+    steps: tuple[Step, ...]
+    entry: Entry
+    timing: Timing
+    #: R: of the slowest layer, cycles for an input sample.
+    cycles_per_step: int
+    loop_latency: int
+
+    @property
+    def last_timing(self) -> Timing:
+        """Of the slots in which vectors reach the results."""
+        return self.steps[-1].timing if self.steps else self.timing
+
+    @property
+    def cycles_per_frame(self) -> int:
+        """Cycles per frame with all contexts (or channels) busy: the slots, or the heads where they are slower."""
+        slots = self.entry.frame_len + self.entry.gap
+        # Over a round of channels; half a cycle is rounded up, as when it is measured.
+        over_channels = (2 * slots * self.timing.round_cycles // self.timing.used_contexts + 1) // 2
+        return max(over_channels, self.chain.results.cycles_per_result)
+
+    @property
+    def latency_cycles(self) -> int:
+        """From the first sample's acceptance after reset to the first logit's, followed along the path."""
+        cycle = self.entry.first_slot(self.timing) + (self.entry.frame_len - 1) * self.timing.round_cycles
+        cycle += self.entry.latency
+        for step in self.steps:
+            if isinstance(step.block, RetimeBlock):
+                cycle = step.block.leave(cycle, step.timing)
+            cycle += step.block.lag * step.timing.round_cycles + step.block.latency(step.timing)
+        return cycle + self.chain.results.latency - self.entry.accept_cycle(self.timing)
+
+    def costs(self) -> dict[str, Cost]:
+        """Estimated resources by block."""
+        costs = {"entry": self.entry.cost(self.timing)}
+        costs |= {step.block.name: step.block.cost(step.timing) for step in self.steps}
+        return costs | {"results": self.chain.results.cost(self.last_timing)}
+
+
+def build_plan(
+    graph: Graph, settings: RtlSettings, board: BoardSettings | None = None, cache: Path | None = None
+) -> Plan:
+    """Choose blocks, contexts and slots; parameters and errors as `hw_amc.rtl.build_core`."""
+    folder = user_cache_path("hw_amc") / "adders" if cache is None else cache
+    layers = {name: layer.cycles_per_step for name, layer in settings.layers.items()}
+    cut = choose_cut(settings, board)
+    chain = lower(graph, Options(f"{graph.name}_core", settings.cycles_per_step, layers, cut, folder))
+    _require_layers(layers, chain)
+    _require_cycles(settings.cycles_per_step, chain)
+    R = _slowest(chain.blocks) if layers else settings.cycles_per_step
+    loop = max((block.loop_latency for block in chain.blocks), default=0)
+    timing = choose_timing(settings, R, loop)
+    steps = _retime(chain.blocks, timing)
+    gap = max((max(step.block.lag - 1, 0) * step.slowness for step in steps), default=0)
+    entry = Entry(settings.mode, graph.frame_len, gap, 2 * chain.entry.fmt.bits)
+    return Plan(chain, steps, entry, timing, R, loop)
+
+
+def legal_cycles(chain: Chain) -> list[int]:
+    """R that differ: the numbers of digits of the widest word, for digits of 1, 2, ... bits."""
+    words = (block.legal_cycles for block in chain.blocks if not isinstance(block, AffineBlock))
+    return max(filter(None, words), key=max, default=[1])
+
+
+def choose_timing(settings: RtlSettings, cycles: int, loop: int) -> Timing:
+    """Contexts K and the cycles of a slot.
+
+    Parameters
+    ----------
+    settings : RtlSettings
+    cycles : int
+        R of the slowest layer.
+    loop : int
+        Cycles around the longest recurrent loop; 0 without one.
+
+    Raises
+    ------
+    ConfigError
+        K or the number of channels is not possible; the message lists those that are.
+    """
+    most = max(-(-loop // cycles), 1)
+    for name, count in (("contexts", settings.contexts), ("n_channels", settings.n_channels)):
+        if count > most:
+            raise ConfigError(f"{name} = {count} is not possible at cycles_per_step = {cycles}; legal: 1..{most}")
+    contexts = settings.contexts or settings.n_channels or most
+    if settings.n_channels > contexts:
+        raise ConfigError(
+            f"n_channels = {settings.n_channels} need as many contexts, not {contexts}; legal: 1..{contexts}"
+        )
+    return Timing(contexts, max(cycles, -(-loop // contexts)), settings.n_channels or None)
+
+
+def _slowest(blocks: Sequence[Block]) -> int:
+    """R for an input sample: a layer's own, over the samples that a pool makes one of."""
+    slowest, pooled = 1, 1
+    for block in blocks:
+        slowest = max(slowest, -(-block.cycles // pooled))
+        pooled *= block.decimation
+    return slowest
+
+
+def _retime(blocks: Sequence[Block], timing: Timing) -> tuple[Step, ...]:
+    """Put a re-timing block behind each pool in front of a layer that needs more cycles than a slot has."""
+    steps, slowness = list[Step](), 1
+    for index, block in enumerate(blocks):
+        steps.append(Step(block, timing, slowness))
+        needed = max((later.cycles for later in blocks[index + 1 :]), default=1)
+        if block.decimation > 1 and needed > timing.slot_cycles:
+            slowness *= block.decimation
+            timing = Timing(timing.contexts, timing.slot_cycles * block.decimation, timing.used)
+            steps.append(Step(RetimeBlock(f"{block.name}_slow", block.channels, block.fmt), timing, slowness))
+    return tuple(steps)
+
+
+def _require_layers(layers: dict[str, int], chain: Chain) -> None:
+    known = {block.layer: block for block in chain.blocks if block.layer}
+    for name, cycles in layers.items():
+        if name not in known:
+            near = suggest(name, list(known))
+            raise ConfigError(f"rtl.layers.{name}: no layer of this name takes cycles_per_step{near}")
+        legal = known[name].legal_cycles
+        if cycles > legal[-1]:
+            raise ConfigError(f"rtl.layers.{name}.cycles_per_step = {cycles} is not possible; {_list(legal)}")
+
+
+def _require_cycles(cycles: int, chain: Chain) -> None:
+    legal = legal_cycles(chain)
+    if cycles > legal[-1]:
+        raise ConfigError(f"cycles_per_step = {cycles} is not possible: a word has {legal[-1]} bits; {_list(legal)}")
+
+
+def _list(legal: list[int]) -> str:
+    return f"legal: 1..{legal[-1]}, of which {', '.join(map(str, legal))} differ in size"
