@@ -211,7 +211,10 @@ def bench(
     from hw_amc import hardware as road
 
     hardware = road.open_hardware(model, road.SIMULATED, cycles)
-    console.print(road.bench_simulated(hardware, hardware.take(frames, data)).benchmark)
+    console.print("a large network takes Verilator some minutes the first time, and about a second for each frame")
+    stimulus = hardware.take(frames, data)
+    found = road.bench_simulated(hardware, stimulus, lambda line: console.print(f"[green]✓[/] {line}"))
+    console.print(found.benchmark)
 
 
 @app.command("sim-device", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -159,14 +160,19 @@ def write_overlay(hardware: Hardware) -> Path:
     return folder
 
 
-def bench_simulated(hardware: Hardware, stimulus: Stimulus) -> Any:
+def bench_simulated(hardware: Hardware, stimulus: Stimulus, tell: Tell) -> Any:
     """Drive the simulated accelerator through PYNQ, require golden's logits, and merge the figures."""
     from hw_amc.board.bench import run_bench
-    from hw_amc.board.simulate import write_sim_overlay
+    from hw_amc.board.simulate import compile_overlay, write_sim_overlay
 
     folder = hardware.workspace.build / "sim_overlay" / hardware.board.name
     with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
         overlay = write_sim_overlay(folder, hardware.accelerator, hardware.graph, hardware.board)
+        tell(f"Verilog of {hardware.accelerator.manifest.name}, R = {hardware.core.cycles_per_step}")
+        start = time.monotonic()
+        compile_overlay(overlay)
+        tell(f"compiled by Verilator in {time.monotonic() - start:,.0f} s, and kept for the next time")
         found = run_bench(overlay, hardware.graph, stimulus.wire)
+        tell(f"{found.frames} frames through driver and PYNQ, every logit equal to golden")
         hardware.merge(found.to_section(SIMULATED, command_line()))
     return found

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from hw_amc.errors import DataError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Manifest:
     frame_len: int
     #: Fraction bits of the 16-bit wire words.
     wire_frac: int
+    #: How float frames become wire words, as in training (`hw_amc.radio.to_wire`).
+    normalise: Literal["none", "rms"]
     #: Left shift of the wire words after reset (register INPUT_SHIFT).
     input_shift: int
     #: Format of the network's input.

@@ -32,6 +32,7 @@ def small_manifest(graph: Graph, board: str = "pynq-z2", n_channels: int = 1) ->
         interface=registers.VERSION,
         frame_len=graph.frame_len,
         wire_frac=graph.input.fmt.frac,
+        normalise="none",
         input_shift=0,
         input_bits=fmt.bits,
         input_frac=fmt.frac,

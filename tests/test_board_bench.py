@@ -13,6 +13,7 @@ pytest.importorskip("pynq")
 
 from hw_amc import config, report, sim_device
 from hw_amc.board import bench
+from hw_amc.board.behavioural import GoldenAccelerator
 from hw_amc.board.simulate import load_verilated, write_sim_overlay
 from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
 from hw_amc.errors import ConfigError, Mismatch
@@ -60,6 +61,25 @@ def test_one_wrong_integer_is_found() -> None:
     with pytest.raises(Mismatch, match="frame 0 has class 1, not 2"):
         bench.require_equal(logits, logits, labels - 1, labels)
     bench.require_equal(logits, logits, labels, labels)
+
+
+def test_bench_requires_golden_of_what_the_device_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that always gives the same wrong integer is found, in the batch and in single frames."""
+    real = GoldenAccelerator._execute
+
+    def wrong(self: GoldenAccelerator, words: np.ndarray) -> np.ndarray:
+        logits = real(self, words)
+        logits[:, 2] += 1
+        return logits
+
+    monkeypatch.setattr(GoldenAccelerator, "_execute", wrong)
+    with pytest.raises(Mismatch, match="12 of 12 frames differ from golden; first: frame 0, logit 2"):
+        bench.run_bench(golden_overlay(tmp_path, GRAPH), GRAPH, frames_of(12), singles=1)
+    monkeypatch.setattr(
+        GoldenAccelerator, "_execute", lambda self, words: (wrong if len(words) == 16 else real)(self, words)
+    )
+    with pytest.raises(DeviceError, match="frame 0 got another answer when it was sent again"):
+        bench.run_bench(golden_overlay(tmp_path, GRAPH), GRAPH, frames_of(12), singles=1)
 
 
 def test_factory_without_sources(tmp_path: Path) -> None:

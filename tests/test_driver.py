@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from hw_amc import golden, sim_device
 from hw_amc.driver import UNKNOWN, AmcOverlay, DeviceBusy, DeviceError
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.graph import Graph
+from hw_amc.manifest import Manifest
 
 GRAPH = small_graph()
 
@@ -74,6 +77,22 @@ def test_float_frames_take_the_training_road(amc: AmcOverlay) -> None:
 
     frames = np.random.default_rng(3).uniform(-1.5, 1.5, (20, GRAPH.frame_len, 2)).astype(np.float32)
     require_golden(*amc.classify(frames), to_wire(frames))
+
+
+def test_float_frames_are_normalised_as_the_manifest_says(tmp_path: Path) -> None:
+    from hw_amc.radio import to_wire
+
+    path = golden_overlay(tmp_path, GRAPH)
+    manifest = path.parent / "manifest.json"
+    manifest.write_text(replace(Manifest.load(manifest), normalise="rms").to_json())
+    frames = np.random.default_rng(3).normal(0, 50, (9, GRAPH.frame_len, 2))
+    with AmcOverlay(path, device=sim_device.enable()) as amc:
+        require_golden(*amc.classify(frames), to_wire(frames, normalise="rms"))
+    with (
+        AmcOverlay(path, device=sim_device.enable(), normalise="none") as amc,
+        pytest.raises(DataError, match=r"outside -2\.\.2; scale them as the training data were"),
+    ):
+        amc.classify(frames)
 
 
 @pytest.mark.parametrize("kind", ["frames", "blocks", "floats"])
@@ -202,6 +221,27 @@ def test_second_owner_is_refused(amc: AmcOverlay, overlay: Path) -> None:
     with pytest.raises(DeviceBusy, match="in use by this process: close the other AmcOverlay first"):
         AmcOverlay(overlay, device=amc.device)
     require_golden(*amc.classify(frames_of(2)), frames_of(2))
+
+
+def test_arithmetic_on_a_device_buffer_is_no_device_buffer(amc: AmcOverlay) -> None:
+    """Numpy hands PYNQ's type on, with an address that means nothing."""
+    from pynq import allocate
+
+    frames = frames_of(16)
+    with allocate(frames.shape, np.int16) as buffer:
+        buffer[:] = frames
+        for derived, wanted in ((buffer // 4, frames // 4), ((buffer // 4)[8:], frames[8:] // 4)):
+            assert type(derived) is type(buffer)
+            require_golden(*amc.classify(derived), wanted)
+        assert np.array_equal(buffer, frames)
+
+
+def test_lock_leaves_no_file_behind(overlay: Path) -> None:
+    device = sim_device.enable()
+    with AmcOverlay(overlay, device=device):
+        (path,) = Path(tempfile.gettempdir()).glob(f"hw_amc-{device.tag}.lock")
+        assert path.read_text() == str(os.getpid())
+    assert not path.exists()
 
 
 def test_closed_overlay_says_so(overlay: Path) -> None:

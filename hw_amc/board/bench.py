@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc import golden
-from hw_amc.driver import AmcOverlay, Benchmark
+from hw_amc.driver import AmcOverlay, Benchmark, Classified
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.graph import Graph
 
@@ -36,7 +36,7 @@ class Bench:
 
 
 def run_bench(
-    overlay: Path, graph: Graph, frames: NDArray[np.int16], repeats: int = 1, singles: int = 20, batch: int = 256
+    overlay: Path, graph: Graph, frames: NDArray[np.int16], repeats: int = 1, singles: int = 8, batch: int = 256
 ) -> Bench:
     """Classify frames through the driver, require golden's logits, and measure.
 
@@ -69,9 +69,11 @@ def run_bench(
     wanted = np.concatenate([tensors[name] for name in graph.outputs], axis=1)
     with AmcOverlay(overlay, batch=batch) as amc:
         require_network(amc, graph)
-        answer = amc.classify(frames)
-        require_equal(answer.logits, wanted, answer.labels, wanted[:, : len(graph.classes[0])].argmax(axis=1))
-        benchmark = amc.benchmark(frames, repeats, singles)
+
+        def check(answer: Classified) -> None:
+            require_equal(answer.logits, wanted, answer.labels, wanted[:, : len(graph.classes[0])].argmax(axis=1))
+
+        benchmark = amc.benchmark(frames, repeats, singles, check)
     return Bench(benchmark, len(frames), 0)
 
 

@@ -14,9 +14,9 @@ from hw_amc.board.behavioural import GoldenAccelerator
 from hw_amc.board.design import IP_INSTANCE, build_design
 from hw_amc.config import BoardSettings
 from hw_amc.cosim.stream_model import VerilatedModel
-from hw_amc.cosim.verilated import FastSim
+from hw_amc.cosim.verilated import FastSim, build_library
 from hw_amc.errors import ConfigError
-from hw_amc.files import write_text
+from hw_amc.files import load_json, write_text
 from hw_amc.graph import Graph
 from hw_amc.manifest import Manifest
 from hw_amc.project import Project
@@ -30,6 +30,24 @@ RTL_FOLDER = "rtl"
 
 def load_verilated(folder: Path, top: str, sources: list[str]) -> VerilatedModel:
     """Verilate files of `folder`/rtl (cached by content) and simulate module `top`; the factory of a .sim.json."""
+    return VerilatedModel(FastSim(_read_sources(folder, sources), top))
+
+
+def compile_overlay(bitstream: Path) -> None:
+    """Compile the Verilog of a simulated overlay, unless that was done before; loading it then takes no time.
+
+    Raises
+    ------
+    ToolMissing, ToolFailed
+        Verilator or the compiler is missing, or fails.
+    """
+    (entry,) = load_json(bitstream.with_suffix(".sim.json"))["ip"].values()
+    arguments = entry["arguments"]
+    if arguments:
+        build_library(_read_sources(bitstream.parent, arguments["sources"]), arguments["top"])
+
+
+def _read_sources(folder: Path, sources: list[str]) -> Project:
     texts = {}
     for name in sources:
         try:
@@ -38,7 +56,7 @@ def load_verilated(folder: Path, top: str, sources: list[str]) -> VerilatedModel
             raise ConfigError(
                 f"cannot read {folder / RTL_FOLDER / name}: {error.strerror}; write the simulated overlay again"
             ) from error
-    return VerilatedModel(FastSim(Project(texts), top))
+    return Project(texts)
 
 
 def load_golden(folder: Path) -> GoldenAccelerator:

@@ -22,9 +22,18 @@ ALIGNMENT = 16
 
 
 def is_device_buffer(frames: Frames) -> bool:
-    """Say whether a transfer can read `frames` where they lie: a contiguous, aligned int16 PYNQ buffer."""
-    address = getattr(frames, "device_address", None)
-    if address is None or address % ALIGNMENT:
+    """Say whether a transfer can read `frames` where they lie: a contiguous, aligned int16 PYNQ buffer, or part of one.
+
+    What numpy computes from a buffer is a PynqBuffer too, with an address that means nothing: `freed` stands only in
+    what was allocated. A remote buffer is a copy on this computer.
+    """
+    device = getattr(frames, "device", None)
+    if device is None or device.has_capability("REMOTE"):
+        return False
+    owner: Any = frames
+    while not hasattr(owner, "freed") and hasattr(owner.base, "device_address"):
+        owner = owner.base
+    if not hasattr(owner, "freed") or frames.device_address % ALIGNMENT:  # type: ignore[attr-defined]
         return False
     return frames.dtype == np.int16 and bool(frames.flags.c_contiguous)
 
@@ -73,7 +82,7 @@ def wire_words(frames: Frames, wire_frac: int, normalise: Normalisation, first: 
         span = 2.0 ** (15 - wire_frac)
         raise DataError(
             f"{saturated / words.size:.0%} of the samples of frames {first} to {first + len(frames) - 1} are outside "
-            f"-{span:g}..{span:g}; scale them, or open the overlay with normalise='rms'"
+            f"-{span:g}..{span:g}; scale them as the training data were"
         )
     return words
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +22,15 @@ from hw_amc.driver.errors import DeviceError
 from hw_amc.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hw_amc.driver.overlay import AmcOverlay
+    from hw_amc.driver.overlay import AmcOverlay, Classified
+
+    Check = Callable[[Classified], None]
 
 SEED = 20160818
 #: Runs of the driver's own time; the least counts, since a busy host only ever adds.
 DRIVER_RUNS = 5
+#: A slow simulation gets no further run after so many seconds.
+DRIVER_LIMIT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,9 @@ class Benchmark:
         return figure
 
 
-def measure(amc: AmcOverlay, frames: NDArray[Any] | None, repeats: int, singles: int) -> Benchmark:
+def measure(
+    amc: AmcOverlay, frames: NDArray[Any] | None, repeats: int, singles: int, check: Check | None = None
+) -> Benchmark:
     """Measure an open overlay.
 
     Parameters
@@ -144,6 +151,8 @@ def measure(amc: AmcOverlay, frames: NDArray[Any] | None, repeats: int, singles:
         Passes over the frames.
     singles : int
         Frames sent one by one for the latency.
+    check : callable, optional
+        Gets the answer of the first pass, which all others are compared with, and raises if it is wrong.
 
     Raises
     ------
@@ -162,10 +171,13 @@ def measure(amc: AmcOverlay, frames: NDArray[Any] | None, repeats: int, singles:
         raise ConfigError("benchmark needs frames")
     traffic = amc.link.traffic
     before = (traffic.sends + traffic.receives, traffic.bytes_sent + traffic.bytes_received)
-    wall_s, cycles = _throughput(amc, words, repeats)
+    wall_s, cycles, answer = _throughput(amc, words, repeats)
+    if check is not None:
+        check(answer)
     after = (traffic.sends + traffic.receives, traffic.bytes_sent + traffic.bytes_received)
-    device_us, wall_us = _singles(amc, words, singles)
-    n, T, clock = len(words) * repeats, manifest.frame_len, amc.clock_mhz
+    clock = amc.clock_mhz
+    device_us, wall_us = _singles(amc, words, answer.logits, singles, clock)
+    n, T = len(words) * repeats, manifest.frame_len
     per_frame = cycles / n
     return Benchmark(
         model=manifest.name,
@@ -193,22 +205,27 @@ def measure(amc: AmcOverlay, frames: NDArray[Any] | None, repeats: int, singles:
     )
 
 
-def _throughput(amc: AmcOverlay, words: NDArray[np.int16], repeats: int) -> tuple[float, int]:
-    """Wall seconds and busy cycles of `repeats` passes."""
+def _throughput(amc: AmcOverlay, words: NDArray[np.int16], repeats: int) -> tuple[float, int, Classified]:
+    """Wall seconds and busy cycles of `repeats` passes, and what they all answered."""
     amc.clear_counters()
-    first = None
     start = time.perf_counter()
-    for _ in range(repeats):
-        answer = amc.classify(words).logits
-        first = answer if first is None else first
-        different = np.flatnonzero((answer != first).any(axis=1))
-        if len(different):
-            raise DeviceError(f"frame {int(different[0])} got another answer when it was sent again")
+    first = amc.classify(words)
+    for _ in range(1, repeats):
+        _require_same(amc.classify(words).logits, first.logits, 0)
     wall_s = time.perf_counter() - start
-    return wall_s, amc.counters()["cycles_busy"]
+    return wall_s, amc.counters()["cycles_busy"], first
 
 
-def _singles(amc: AmcOverlay, words: NDArray[np.int16], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def _require_same(answer: NDArray[np.int32], first: NDArray[np.int32], at: int) -> None:
+    different = np.flatnonzero((answer != first).any(axis=1))
+    if len(different):
+        raise DeviceError(f"frame {at + int(different[0])} got another answer when it was sent again")
+
+
+def _singles(
+    amc: AmcOverlay, words: NDArray[np.int16], logits: NDArray[np.int32], count: int, clock_mhz: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Latency of `count` single frames, device and wall, in microseconds; each must be answered with its `logits`."""
     group = amc.manifest.n_channels
     device, wall = np.empty(count), np.empty(count)
     amc.classify(words[:group])
@@ -216,9 +233,10 @@ def _singles(amc: AmcOverlay, words: NDArray[np.int16], count: int) -> tuple[NDA
         at = i * group % max(len(words) - group + 1, 1)
         amc.clear_counters()
         start = time.perf_counter()
-        amc.classify(words[at : at + group])
+        answer = amc.classify(words[at : at + group]).logits
         wall[i] = 1e6 * (time.perf_counter() - start)
-        device[i] = amc.counters()["cycles_busy"] / amc.clock_mhz
+        _require_same(answer, logits[at : at + group], at)
+        device[i] = amc.counters()["cycles_busy"] / clock_mhz
     return device, wall
 
 
@@ -236,8 +254,10 @@ def _driver_us(amc: AmcOverlay, words: NDArray[np.int16]) -> float:
     part = words[: amc.batch]
     with allocate(part.shape, np.int16, target=amc.device) as buffer:
         buffer[:] = part
-        least = math.inf
-        for _ in range(DRIVER_RUNS):
+        least, begin = math.inf, time.perf_counter()
+        for run in range(DRIVER_RUNS):
+            if run and time.perf_counter() - begin > DRIVER_LIMIT_S:
+                break
             device, start = _device_s(amc), time.perf_counter()
             amc.classify(buffer)
             least = min(least, time.perf_counter() - start - (_device_s(amc) - device))

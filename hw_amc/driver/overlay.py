@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from hw_amc import registers
 from hw_amc.driver import batches
 from hw_amc.driver.benchmark import Benchmark, measure
-from hw_amc.driver.errors import DeviceError
+from hw_amc.driver.devices import choose_device, lock_tag
+from hw_amc.driver.errors import DeviceError, reason, transport_errors
 from hw_amc.driver.identity import check_files, check_identity, find_bitstream
 from hw_amc.driver.lock import DeviceLock
 from hw_amc.driver.transfer import Link
@@ -57,8 +58,8 @@ class AmcOverlay:
         PYNQ's active device by default; the simulated one for an overlay with a .sim.json beside it.
     batch : int
         Frames in one DMA transfer, at most.
-    normalise : {"none", "rms"}
-        How float frames become wire words, see `hw_amc.radio.to_wire`; as the network was trained.
+    normalise : {"none", "rms"}, optional
+        How float frames become wire words, see `hw_amc.radio.to_wire`; the manifest says how the network was trained.
     timeout_s : float
         Wall time for one transfer on real hardware. A simulated device counts cycles instead.
 
@@ -77,7 +78,7 @@ class AmcOverlay:
         path: str | Path,
         device: Any = None,
         batch: int = 256,
-        normalise: Normalisation = "none",
+        normalise: Normalisation | None = None,
         timeout_s: float = 10.0,
     ) -> None:
         if batch < 1:
@@ -85,15 +86,15 @@ class AmcOverlay:
         bitstream = find_bitstream(Path(path))
         check_files(bitstream.parent)
         self.manifest = Manifest.load(bitstream.parent / "manifest.json")
-        self.normalise: Normalisation = normalise
-        self.device = device if device is not None else _choose_device(bitstream)
+        self.normalise: Normalisation = normalise or self.manifest.normalise
+        self.device = device if device is not None else choose_device(bitstream)
         #: Whether time on the device is simulated, and wall time says nothing about a board.
         self.simulated = bool(getattr(self.device, "simulated", False))
         self._mutex = threading.Lock()
         # Sets of buffers that no call uses; every call borrows one, so that streams of several threads keep apart.
         self._pool: list[_Buffers] = []
         self._sequence: int | None = None
-        self._lock: DeviceLock | None = DeviceLock(self.device.tag)
+        self._lock: DeviceLock | None = DeviceLock(lock_tag(self.device))
         try:
             self.link = self._open(bitstream, None if self.simulated else timeout_s)
             self.batch = self._fit_batch(batch)
@@ -107,8 +108,8 @@ class AmcOverlay:
 
         try:
             self.overlay = Overlay(str(bitstream), device=self.device)
-        except OSError as error:
-            raise DeviceError(f"cannot load {bitstream}: {error}") from error
+        except transport_errors() as error:
+            raise DeviceError(f"cannot load {bitstream}: {reason(error)}") from error
         ip = self._find(_IP_TYPE, "an accelerator of this package", bitstream)
         link = Link(ip, self._find(_DMA_TYPE, "an AXI DMA", bitstream), timeout_s)
         check_identity(link, self.manifest)
@@ -135,8 +136,11 @@ class AmcOverlay:
         from pynq import allocate
 
         shape, words = (self.batch, self.manifest.frame_len, 2), self.batch * self.manifest.result_words
-        sources = tuple(allocate(shape, np.int16, target=self.device) for _ in range(2))
-        return _Buffers(sources, allocate(words, np.uint32, target=self.device))
+        try:
+            sources = tuple(allocate(shape, np.int16, target=self.device) for _ in range(2))
+            return _Buffers(sources, allocate(words, np.uint32, target=self.device))
+        except transport_errors() as error:
+            raise DeviceError(f"no device memory for batches of {self.batch} frames: {reason(error)}") from error
 
     # Life.
 
@@ -223,13 +227,23 @@ class AmcOverlay:
 
     @property
     def clock_mhz(self) -> float:
-        """Clock of the accelerator: the PS's setting where it can be read, else the manifest's."""
-        simulated = getattr(self.device, "clock_mhz", None)
-        return float(simulated) if simulated else self.manifest.clock_mhz
+        """Clock of the accelerator, as the PS's registers have it now."""
+        from pynq import Clocks
 
-    def benchmark(self, frames: Frames | None = None, repeats: int = 3, singles: int = 100) -> Benchmark:
+        try:
+            return float(Clocks.fclk0_mhz)
+        except transport_errors() as error:
+            raise DeviceError(f"the device does not answer: {reason(error)}") from error
+
+    def benchmark(
+        self,
+        frames: Frames | None = None,
+        repeats: int = 3,
+        singles: int = 100,
+        check: Callable[[Classified], None] | None = None,
+    ) -> Benchmark:
         """Measure throughput over full batches and latency of single frames; see `hw_amc.driver.benchmark.measure`."""
-        return measure(self, frames, repeats, singles)
+        return measure(self, frames, repeats, singles, check)
 
     # Work.
 
@@ -327,7 +341,9 @@ class _Buffers:
 
     def free(self) -> None:
         for buffer in (*self.sources, self.target):
-            buffer.freebuffer()
+            # Memory of a device that is gone is gone with it.
+            with contextlib.suppress(*transport_errors()):
+                buffer.freebuffer()
 
 
 class _Following:
@@ -353,22 +369,6 @@ class _Following:
         if self._error is not None:
             raise self._error
         return self._batch
-
-
-def _choose_device(bitstream: Path) -> Any:
-    """PYNQ's active device; the simulated one where the environment asks for it, or the overlay is a simulated one."""
-    from hw_amc import sim_device
-
-    if sim_device.requested() or bitstream.with_suffix(".sim.json").is_file():
-        return sim_device.enable()
-    from pynq import Device
-
-    try:
-        return Device.active_device
-    except RuntimeError as error:
-        raise DeviceError(
-            f"no PYNQ device here ({error}); without a board, write a simulated overlay (docs/guides/simulate.md)"
-        ) from error
 
 
 def _join(parts: list[Classified], classes: int) -> Classified:

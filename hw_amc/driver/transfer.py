@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from hw_amc.driver.errors import DeviceError, DeviceStalled
+from hw_amc.driver.errors import DeviceError, DeviceStalled, reason, transport_errors
 from hw_amc.registers import OFFSET, REGISTERS
 
 #: Soft reset bit of either DMA control register, and the control registers' offsets (PG021).
@@ -61,15 +61,15 @@ class Link:
             if field is not None:
                 return register.extract(word, field)
             return word | int(self.ip.read(register.offset + 4)) << 32 if register.words == 2 else word
-        except OSError as error:
-            raise DeviceError(f"the device does not answer: {error}") from error
+        except transport_errors() as error:
+            raise DeviceError(f"the device does not answer: {reason(error)}") from error
 
     def write(self, name: str, value: int) -> None:
         """Write a register by name; DeviceError when the device does not answer."""
         try:
             self.ip.write(OFFSET[name], value & 0xFFFF_FFFF)
-        except OSError as error:
-            raise DeviceError(f"the device does not answer: {error}") from error
+        except transport_errors() as error:
+            raise DeviceError(f"the device does not answer: {reason(error)}") from error
 
     def clear_counters(self) -> None:
         """Set the hardware counters to zero."""
@@ -97,8 +97,8 @@ class Link:
             self.set_packet(frames)
             self.dma.recvchannel.transfer(target, nbytes=target_bytes)
             self.dma.sendchannel.transfer(source)
-        except (OSError, RuntimeError) as error:
-            raise DeviceError(f"the DMA refuses a transfer: {error}") from error
+        except transport_errors() as error:
+            raise DeviceError(f"the DMA refuses a transfer: {reason(error)}") from error
         self.traffic.sends += 1
         self.traffic.receives += 1
         self.traffic.bytes_sent += source.nbytes
@@ -121,8 +121,8 @@ class Link:
             self._wait("receive", deadline)
         except TimeoutError as error:
             raise DeviceStalled(f"{error}; {self.describe()}") from error
-        except OSError as error:
-            raise DeviceError(f"the device does not answer: {error}") from error
+        except transport_errors() as error:
+            raise DeviceError(f"the device does not answer: {reason(error)}") from error
         finally:
             self.traffic.waited_s += time.monotonic() - begin
         got = int(self.dma.recvchannel.transferred)
@@ -178,8 +178,8 @@ class Link:
             self._until(lambda: not self.read("STATUS", "resetting"), "the accelerator")
             self.dma.sendchannel.start()
             self.dma.recvchannel.start()
-        except OSError as error:
-            raise DeviceError(f"the device does not answer: {error}") from error
+        except transport_errors() as error:
+            raise DeviceError(f"the device does not answer: {reason(error)}") from error
         self._packet = 0
 
     def _until(self, done: Any, what: str) -> None:

@@ -156,6 +156,7 @@ def _manifest(
         interface=registers.VERSION,
         frame_len=graph.frame_len,
         wire_frac=graph.input.fmt.frac,
+        normalise=settings.input.normalise,
         input_shift=settings.input.input_shift,
         input_bits=fmt.bits,
         input_frac=fmt.frac,
