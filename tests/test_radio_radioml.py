@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hw_amc.errors import DataError
-from hw_amc.radio import CLASSES, RadioMlFile, radioml
+from hw_amc.radio import CLASSES, RadioMlFile, frames, radioml
 
 N, T = 480, 16
 
@@ -51,7 +51,7 @@ def test_rows_come_in_the_order_asked_for(made):
 
 
 def test_long_runs_are_read_in_parts(made, monkeypatch):
-    monkeypatch.setattr(radioml, "_RUN_ROWS", 7)
+    monkeypatch.setattr(frames, "_RUN_ROWS", 7)
     monkeypatch.setattr(radioml, "_INDEX_ROWS", 11)
     path, arrays = made
     sizes = []

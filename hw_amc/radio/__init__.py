@@ -12,12 +12,18 @@ from hw_amc.radio.classes import CLASSES, SNRS_DB, check_classes_file
 from hw_amc.radio.wire import WIRE_FRAC, count_saturated, from_wire, to_wire
 
 if TYPE_CHECKING:
+    from hw_amc.radio.captures import CaptureOptions
     from hw_amc.radio.dataset import describe, generate_wire_set, make_dataset
+    from hw_amc.radio.frames import FrameFile
     from hw_amc.radio.generate import SPLITS, generate_frames, generate_parts
     from hw_amc.radio.radioml import RadioMlFile
+    from hw_amc.radio.readers import open_frames
     from hw_amc.radio.recipes import RECIPES, Recipe, load_recipe
 
 _LAZY = {
+    "CaptureOptions": "captures",
+    "FrameFile": "frames",
+    "open_frames": "readers",
     "describe": "dataset",
     "generate_wire_set": "dataset",
     "make_dataset": "dataset",
@@ -36,6 +42,8 @@ __all__ = [
     "SNRS_DB",
     "SPLITS",
     "WIRE_FRAC",
+    "CaptureOptions",
+    "FrameFile",
     "RadioMlFile",
     "Recipe",
     "check_classes_file",
@@ -47,6 +55,7 @@ __all__ = [
     "generate_wire_set",
     "load_recipe",
     "make_dataset",
+    "open_frames",
     "to_wire",
 ]
 

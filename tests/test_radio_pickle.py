@@ -1,0 +1,187 @@
+"""Pickles of RadioML 2016.10A: read as Python 2 wrote them; whatever is not an array of floats is refused unrun."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hw_amc.errors import DataError
+from hw_amc.radio import open_frames
+from hw_amc.radio.pickled import PickledFrames, load_arrays
+
+T = 16
+
+
+def make_cells(seed: int = 0) -> dict[tuple[str, int], np.ndarray]:
+    rng = np.random.default_rng(seed)
+    names = ("QAM64", "WBFM", "BPSK", "AM-DSB")
+    return {(n, s): rng.standard_normal((3 + i, 2, T)).astype("f4") for i, n in enumerate(names) for s in (18, -20, 0)}
+
+
+def python2_pickle(cells: dict[tuple[str, int], np.ndarray], protocol: int) -> bytes:
+    """Write what cPickle.dump(dict, file, protocol) writes under Python 2, opcode by opcode."""
+    mark, out = b"(", io.BytesIO()
+
+    def text(value: bytes) -> bytes:
+        if protocol == 0:
+            return b"S" + repr(value)[1:].encode() + b"\n"
+        return (
+            b"U" + bytes([len(value)]) + value if len(value) < 256 else b"T" + len(value).to_bytes(4, "little") + value
+        )
+
+    def number(value: int) -> bytes:
+        return b"I%d\n" % value if protocol == 0 else b"J" + value.to_bytes(4, "little", signed=True)
+
+    out.write({0: b"(dp1\n", 2: b"\x80\x02}q\x01"}[protocol])
+    for (name, snr), array in cells.items():
+        dtype = b"cnumpy\ndtype\n(" + text(b"f4") + number(0) + number(1) + b"tR("
+        dtype += number(3) + text(b"<") + b"NNN" + number(-1) + number(-1) + number(0) + b"tb"
+        shape = mark + b"".join(number(size) for size in array.shape) + b"t"
+        state = mark + number(1) + shape + dtype + number(0) + text(array.tobytes()) + b"tb"
+        built = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(" + number(0) + b"t" + text(b"b") + b"tR"
+        out.write(mark + text(name.encode()) + number(snr) + b"t" + built + state + b"s")
+    out.write(b".")
+    return out.getvalue()
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("protocol", [0, 2])
+def test_a_python_2_pickle_is_read_in_order_of_name_and_snr(tmp_path, protocol):
+    cells = make_cells()
+    with open_frames(written(tmp_path / "RML2016.10a_dict.pkl", python2_pickle(cells, protocol))) as file:
+        assert isinstance(file, PickledFrames)
+        assert file.classes == ("64QAM", "AM-DSB", "BPSK", "WBFM")
+        assert (len(file), file.frame_len) == (sum(map(len, cells.values())), T)
+        order = sorted(cells, key=lambda key: ({"QAM64": "64QAM"}.get(key[0], key[0]), key[1]))
+        frames, labels, snrs = file.read(np.arange(len(file)))
+        np.testing.assert_array_equal(frames, np.concatenate([cells[key].transpose(0, 2, 1) for key in order]))
+        counts = [len(cells[key]) for key in order]
+        np.testing.assert_array_equal(snrs, np.repeat([snr for _, snr in order], counts))
+        np.testing.assert_array_equal(labels, np.repeat([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3], counts))
+        rows = np.random.default_rng(1).permutation(len(file))[:20]
+        np.testing.assert_array_equal(file.read(rows)[0], frames[rows])
+        again = pickle.loads(pickle.dumps(file))
+        np.testing.assert_array_equal(again.read(rows)[0], frames[rows])
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("dtype", ["f4", ">f8", "f2"])
+def test_pickles_of_python_3_are_read_too(protocol, dtype):
+    cells = {key: np.asfortranarray(array.astype(dtype)) for key, array in make_cells(1).items()}
+    found = load_arrays(io.BytesIO(pickle.dumps(cells, protocol)), "file")
+    assert found.keys() == cells.keys()
+    for key, array in cells.items():
+        assert found[key].dtype == array.dtype
+        np.testing.assert_array_equal(found[key], array)
+
+
+class Runs:
+    """Calls a function when it is loaded."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def _hostile(canary: Path) -> dict[str, bytes]:
+    command = f"touch {canary}"
+    array = np.zeros((1, 2, T), "f4")
+    key = b"(S'BPSK'\nI0\nt"
+    rebuilt = b"cnumpy.core.multiarray\n_reconstruct\n"
+    return {
+        "system": pickle.dumps({("BPSK", 0): Runs(os.system, command)}),
+        "eval": pickle.dumps(Runs(eval, f"__import__('os').system({command!r})")),
+        "at the end": pickle.dumps([{("BPSK", 0): array}, Runs(os.system, command)]),
+        "old opcodes": b"(S'" + command.encode() + b"'\nios\nsystem\n.",
+        "object opcode": b"(cos\nsystem\nS'" + command.encode() + b"'\no.",
+        "below numpy": b"cnumpy\nf2py.os.system\n(S'" + command.encode() + b"'\ntR.",
+        "dotted": b"\x80\x04\x8c\x05numpy\x8c\x12core.os.system.foo\x93.",
+        "numpy's own": b"cnumpy.testing._private.utils\nrunstring\n(S'1'\n}tR.",
+        "numpy.load": b"cnumpy\nload\n(S'x'\nN\x88tR.",
+        "subclass": rebuilt + b"(cnumpy\nmatrix\n(I0\ntS'b'\ntR.",
+        "wrong kind": rebuilt + b"(I5\n(I0\ntS'b'\ntR.",
+        "objects": pickle.dumps({("BPSK", 0): np.array([Runs(os.system, command)], object)}),
+        "object dtype": b"cnumpy\ndtype\n(S'O8'\nI0\nI1\ntR.",
+        "records": pickle.dumps({("BPSK", 0): np.zeros(3, [("a", "f4")])}),
+        "integers": pickle.dumps({("BPSK", 0): np.zeros((1, 2, T), "i4")}),
+        "state of a function": rebuilt + b"}S'__defaults__'\nNsb.",
+        "slots of a function": rebuilt + b"N}S'__call__'\nNs\x86b.",
+        "short array": pickle.dumps({("BPSK", 0): array}, 2).replace(b"K\x10\x87", b"K\x11\x87"),
+        "negative shape": b"(dp0\n" + key + rebuilt + b"(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I-1\ntcnumpy\ndtype\n"
+        b"(S'f4'\ntRI0\nS''\ntbs.",
+        "extension": b"\x82\x01.",
+        "persistent": b"P1\n.",
+        "truncated": pickle.dumps({("BPSK", 0): array})[:-20],
+        "text": b"OOK, 4ASK, 8ASK",
+        "empty": b"",
+        "list": pickle.dumps([1, 2]),
+        "no frames": pickle.dumps({}),
+        "key": pickle.dumps({"BPSK": array}),
+        "fractional SNR": pickle.dumps({("BPSK", 0.5): array}),
+        "number": pickle.dumps({("BPSK", 0): 7}),
+        "unbuilt array": b"(dp0\n" + key + rebuilt + b"(cnumpy\nndarray\n(I0\ntS'b'\ntRs.",
+    }
+
+
+@pytest.mark.parametrize("name", _hostile(Path()))
+def test_hostile_and_damaged_pickles_are_refused_and_nothing_runs(tmp_path, name):
+    canary = tmp_path / "canary"
+    path = written(tmp_path / "evil.pkl", _hostile(canary)[name])
+    with pytest.raises(DataError) as caught:
+        PickledFrames(path)
+    assert "\n" not in str(caught.value)
+    assert not canary.exists()
+
+
+def test_the_hostile_pickles_do_run_elsewhere(tmp_path):
+    """Otherwise the test above would prove nothing."""
+    for name in ("system", "eval", "old opcodes", "object opcode"):
+        canary = tmp_path / name.replace(" ", "")
+        pickle.loads(_hostile(canary)[name])
+        assert canary.exists(), name
+
+
+def test_a_hostile_pickle_leaves_the_reader_as_it_was():
+    before = load_arrays(io.BytesIO(pickle.dumps(make_cells())), "file")
+    for name, data in _hostile(Path("unused")).items():
+        with pytest.raises(DataError):
+            load_arrays(io.BytesIO(data), name)
+    after = load_arrays(io.BytesIO(pickle.dumps(make_cells())), "file")
+    assert all(np.array_equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({("A", 0): np.zeros((2, 2, 8), "f4"), ("B", 0): np.zeros((2, 2, 9), "f4")}, "of one T; B at 0 dB"),
+        ({("A", 0): np.zeros((2, 8, 2), "f4")}, r"must be \(n, 2, T\)"),
+        ({("A", 500): np.zeros((2, 2, 8), "f4")}, "SNR of 500 dB"),
+    ],
+)
+def test_frames_of_another_form(tmp_path, cells, message):
+    with pytest.raises(DataError, match=message):
+        PickledFrames(written(tmp_path / "x.pkl", pickle.dumps(cells)))
+
+
+def test_two_spellings_of_one_class_become_one_and_are_told(tmp_path):
+    cells = {("QAM16", 0): np.zeros((2, 2, 8), "f4"), ("16qam", 0): np.ones((1, 2, 8), "f4")}
+    with pytest.warns(UserWarning, match="'QAM16', '16qam' are taken as one class, 16QAM"):
+        file = PickledFrames(written(tmp_path / "x.pkl", pickle.dumps(cells)))
+    assert file.classes == ("16QAM",)
+    assert len(file.select([0], [0])) == 3
+
+
+def test_a_missing_pickle(tmp_path):
+    with pytest.raises(DataError, match="cannot read"):
+        PickledFrames(tmp_path / "none.pkl")
