@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hw_amc.errors import DataError
-from hw_amc.radio import CaptureOptions, open_frames
+from hw_amc.radio import CLASSES, CaptureOptions, open_frames
 from hw_amc.radio.captures import PlainFile
 from hw_amc.radio.frames import UNKNOWN_SNR_DB
 
@@ -31,7 +31,8 @@ def test_an_array_of_samples_is_cut_into_frames(tmp_path, form):
     np.save(path, forms[form])
     with open_frames(path, OPTIONS) as file:
         assert isinstance(file, PlainFile)
-        assert (file.classes, len(file), file.frame_len, set(file.snrs_db)) == (("16QAM",), 5, T, {12})
+        assert {file.classes[i] for i in file.labels} == {"16QAM"}
+        assert (file.classes, len(file), file.frame_len, set(file.snrs_db)) == (CLASSES, 5, T, {12})
         np.testing.assert_array_equal(file.read([4, 0, 2])[0], WANTED[[4, 0, 2]])
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(file)).read(range(5))[0], WANTED)
         assert len(pickle.dumps(file)) < 5000

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hw_amc.errors import DataError
 from hw_amc.radio.frames import UNKNOWN_SNR_DB, FrameFile, Index
 from hw_amc.radio.hdf5 import brief
-from hw_amc.radio.names import standard_names
+from hw_amc.radio.names import label_columns
 
 SampleFormat = Literal["int8", "int16", "float32"]
 
@@ -85,14 +85,12 @@ class CaptureFile(FrameFile):
             )
         if short := counts.count(0):
             warnings.warn(f"{self.path}: {short} stretches shorter than {frame_len} samples left out", stacklevel=3)
-        names = standard_names([segment.label for segment in segments], self.path)
-        self.classes = tuple(dict.fromkeys(names.values()))
+        ((self.classes, labels),) = label_columns([[segment.label for segment in segments]], self.path)
         starts = [s.start + frame_len * np.arange(n, dtype=np.int64) for s, n in zip(segments, counts, strict=True)]
-        labels = [self.classes.index(names[segment.label]) for segment in segments]
         self._frame_len = frame_len
         self._starts = np.concatenate(starts)
         self._found = Index(
-            np.repeat(labels, counts).astype(np.uint8),
+            np.repeat(labels, counts),
             np.repeat([segment.snr_db for segment in segments], counts).astype(np.int8),
         )
 

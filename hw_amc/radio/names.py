@@ -3,61 +3,106 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hw_amc.radio.classes import CLASSES
+import numpy as np
+from numpy.typing import NDArray
 
-#: Other names than those of `CLASSES`: RadioML 2016 and RadCom.
-OTHER_NAMES = (
-    "AM-DSB", "AM-SSB", "ASK", "CPFSK", "DSSS-CCK", "DSSS-OQPSK", "FMCW", "GFSK", "PAM4", "PCW", "WBFM",
-    "802.11bg", "802.15.4", "AM radio", "Air-Ground-MTI", "Airborne-detection", "Airborne-range", "Bluetooth",
-    "Ground mapping", "Radar Altimeter", "SATCOM", "short-range",
-)  # fmt: skip
+from hw_amc.errors import DataError
+from hw_amc.radio.classes import CLASS_SETS, CLASSES
 
-#: Other spellings, without case and punctuation, where that is not all that differs.
+#: Other spellings, without case and punctuation: RadCom's, and QAM16 for 16QAM.
 _ALIASES = {
-    "pulsed": "PCW",
-    "pulsedcw": "PCW",
-    "pulsedcontinuouswave": "PCW",
+    "pulsed": "pulsed CW",
+    "pulsedcontinuouswave": "pulsed CW",
     "frequencymodulatedcontinuouswave": "FMCW",
     "shortrangewireless": "short-range",
-    "airbornedetectionradar": "Airborne-detection",
-    "airbornerangeradar": "Airborne-range",
-    "airgroundmtiradar": "Air-Ground-MTI",
-    "groundmappingradar": "Ground mapping",
-    **{f"{family}{name.removesuffix(family.upper())}": name for family in ("qam", "psk", "apsk", "ask")
-       for name in CLASSES if name.endswith(family.upper()) and name.removesuffix(family.upper()).isdigit()},
-}  # fmt: skip
+    "airbornedetectionradar": "airborne detection",
+    "airbornerangeradar": "airborne range",
+    "airgroundmtiradar": "air-ground MTI",
+    "groundmappingradar": "ground mapping",
+    **{
+        f"{family.lower()}{order}": name
+        for family in ("QAM", "PSK", "APSK", "ASK")
+        for name in CLASSES
+        if (order := name.removesuffix(family)).isdigit()
+    },
+}
 
 
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-_KNOWN = {_plain(name): name for name in (*CLASSES, *OTHER_NAMES)}
+_KNOWN = {
+    _plain(name): _ALIASES.get(_plain(name), name)
+    for classes in CLASS_SETS.values()
+    for head in classes.heads
+    for name in head.classes
+}
 
 
 def standard_name(name: str) -> str:
-    """Name by which the project knows a modulation or signal: case and punctuation aside, `QAM16` is `16QAM`.
+    """Name by which two spellings can be compared: case and punctuation aside, and `QAM16` is `16QAM`.
 
-    A name that nobody knows stays as it is.
+    A name that no class set has stays as it is.
     """
     plain = _plain(name)
     return _KNOWN.get(plain) or _ALIASES.get(plain) or name.strip()
 
 
-def standard_names(names: Sequence[str], path: Path) -> dict[str, str]:
-    """Standard name of every name in a file.
+def label_columns(columns: Sequence[Sequence[str]], path: Path) -> list[tuple[tuple[str, ...], NDArray[np.uint8]]]:
+    """Turn the names that a file gives its frames into labels.
+
+    Where a published set has all of the names, its classes are taken, in its order and spelling; otherwise those of
+    the file, sorted.
+
+    Parameters
+    ----------
+    columns : one sequence of n names a label
+    path : Path
+        For messages.
+
+    Returns
+    -------
+    list of (classes, (n,) uint8 index into them)
+
+    Raises
+    ------
+    DataError
+        More than 256 names.
 
     Warns
     -----
     UserWarning
         One class goes by two names; both become the same label.
     """
+    standard = [_standard_names(column, path) for column in columns]
+    found = []
+    for column, names, classes in zip(columns, standard, _fitting([set(s.values()) for s in standard]), strict=True):
+        if len(classes) > 256:
+            raise DataError(f"{path} names {len(classes)} classes; 256 is the most")
+        place = {standard_name(name): label for label, name in enumerate(classes)}
+        found.append((classes, np.array([place[names[name]] for name in column], np.uint8)))
+    return found
+
+
+def _fitting(names: list[set[str]]) -> Iterator[tuple[str, ...]]:
+    """Classes of the first published set that has all names; of several labels, of the smallest such set."""
+    for each in sorted(CLASS_SETS.values(), key=lambda classes: len(classes) if len(classes.heads) > 1 else 0):
+        known = [{standard_name(name) for name in head.classes} for head in each.heads]
+        if len(known) == len(names) and all(a <= b for a, b in zip(names, known, strict=True)):
+            yield from (head.classes for head in each.heads)
+            return
+    yield from (tuple(sorted(column, key=str.lower)) for column in names)
+
+
+def _standard_names(names: Sequence[str], path: Path) -> dict[str, str]:
+    """Give the standard name of every name, and tell of two names for one class."""
     found = {name: standard_name(name) for name in dict.fromkeys(names)}
-    for standard in set(found.values()):
+    for standard in dict.fromkeys(found.values()):
         spelled = [name for name, other in found.items() if other == standard]
         if len(spelled) > 1:
-            warnings.warn(f"{path}: {', '.join(map(repr, spelled))} are taken as one class, {standard}", stacklevel=2)
+            warnings.warn(f"{path}: {', '.join(map(repr, spelled))} are taken as one class, {standard}", stacklevel=4)
     return found

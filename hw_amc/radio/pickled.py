@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hw_amc.errors import DataError
 from hw_amc.radio.frames import SNR_LIMIT_DB, FrameFile, Index
 from hw_amc.radio.hdf5 import brief
-from hw_amc.radio.names import standard_names
+from hw_amc.radio.names import label_columns
 
 #: Sample types that may stand in a pickle.
 _FLOATS = ("f2", "f4", "f8")
@@ -172,7 +172,7 @@ def load_arrays(stream: io.BufferedIOBase, name: str) -> dict[tuple[str, int], N
 class PickledFrames(FrameFile):
     """A RadioML 2016 pickle. It has no index, so opening reads it whole: about 0.5 GB for the published file.
 
-    Frames come in the order modulation (by name), SNR, number. Names are standard ones: `QAM16` is `16QAM`.
+    Frames come in the order modulation, SNR, number.
 
     Parameters
     ----------
@@ -186,9 +186,8 @@ class PickledFrames(FrameFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._cells: list[tuple[str, int, NDArray[Any]]] = []
+        self._cells: list[tuple[int, int, NDArray[Any]]] = []
         self._load()
-        self.classes = tuple(dict.fromkeys(name for name, _, _ in self._cells))
         self._firsts = np.cumsum([0, *(len(array) for _, _, array in self._cells)])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -206,26 +205,27 @@ class PickledFrames(FrameFile):
         """Forget the samples; the next read loads them again."""
         self._cells = []
 
-    def _load(self) -> list[tuple[str, int, NDArray[Any]]]:
+    def _load(self) -> list[tuple[int, int, NDArray[Any]]]:
         if not self._cells:
             try:
                 with self.path.open("rb") as stream:
                     arrays = load_arrays(stream, str(self.path))
             except OSError as error:
                 raise DataError(f"cannot read {self.path}: {error.strerror}") from error
-            names = standard_names([name for name, _ in arrays], self.path)
-            cells = [(names[name], snr_db, array) for (name, snr_db), array in arrays.items()]
+            ((self.classes, labels),) = label_columns([[name for name, _ in arrays]], self.path)
+            cells = [(int(n), snr_db, array) for n, ((_, snr_db), array) in zip(labels, arrays.items(), strict=True)]
             self._cells = sorted(cells, key=lambda cell: cell[:2])
             self._check()
         return self._cells
 
     def _check(self) -> None:
         shape = self._cells[0][2].shape
-        for name, snr_db, array in self._cells:
+        for label, snr_db, array in self._cells:
+            name = self.classes[label]
             if array.ndim != 3 or array.shape[1] != 2 or array.shape[2] != shape[2]:
                 raise DataError(
                     f"{self.path}: frames must be (n, 2, T) of one T; {name} at {snr_db} dB has {array.shape},"
-                    f" {self._cells[0][0]} {shape}"
+                    f" {self.classes[self._cells[0][0]]} {shape}"
                 )
             if abs(snr_db) > SNR_LIMIT_DB:
                 raise DataError(f"{self.path}: {name} has an SNR of {snr_db} dB; {SNR_LIMIT_DB} dB is the most")
@@ -233,7 +233,7 @@ class PickledFrames(FrameFile):
     def _load_index(self) -> Index:
         cells = self._load()
         counts = [len(array) for _, _, array in cells]
-        labels = [self.classes.index(name) for name, _, _ in cells]
+        labels = [label for label, _, _ in cells]
         return Index(
             np.repeat(labels, counts).astype(np.uint8), np.repeat([s for _, s, _ in cells], counts).astype(np.int8)
         )

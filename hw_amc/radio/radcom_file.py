@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hw_amc.errors import DataError
 from hw_amc.radio.frames import SNR_LIMIT_DB, Index
 from hw_amc.radio.hdf5 import Hdf5Frames, brief
-from hw_amc.radio.names import standard_names
+from hw_amc.radio.names import label_columns
 
 _TEXT = r"""u?['"]([^'"]+)['"]"""
 _NUMBER = r"""u?['"]?(-?\d+)(?:\.0*)?['"]?"""
@@ -46,8 +46,8 @@ def is_radcom_key(name: str) -> bool:
 class RadComFile(Hdf5Frames):
     """A RadCom file, opened for reading: two labels a frame, the modulation and what the signal is for.
 
-    Names are standard ones (`bpsk` is `BPSK`, `pulsed` is `PCW`); the names of the data sets are read at the first
-    use of a label or a frame. Of an over-the-air file, `snrs_db` is the transmit gain.
+    Classes are those of the set of that name (`bpsk` is `BPSK`, `pulsed` is `pulsed CW`); the names of the data sets
+    are read at the first use of a label or a frame. Of an over-the-air file, `snrs_db` is the transmit gain.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ class RadComFile(Hdf5Frames):
 
     @property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Modulations in the file, by name."""
+        """Names of the modulations."""
         return self._contents.classes
 
     @property
     def signals(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Signals in the file, by name."""
+        """Names of the signals."""
         return self._contents.signals
 
     @cached_property
@@ -96,13 +96,8 @@ class RadComFile(Hdf5Frames):
         if None in parsed:
             raise DataError(f"{self.path}: {keys[parsed.index(None)]!r} is no RadCom frame beside others that are")
         fields = [match.groups() for match in parsed if match is not None]
-        columns = []
-        for column in (0, 1):
-            standard = standard_names([field[column] for field in fields], self.path)
-            names = tuple(sorted(set(standard.values()), key=str.lower))
-            place = {given: names.index(name) for given, name in standard.items()}
-            columns.append((names, np.array([place[field[column]] for field in fields], np.uint8)))
-        (classes, labels), (signals, signal_labels) = columns
+        named = label_columns([[field[column] for field in fields] for column in (0, 1)], self.path)
+        (classes, labels), (signals, signal_labels) = named
         levels = np.array([int(field[2]) for field in fields])
         if np.abs(levels).max() > SNR_LIMIT_DB:
             raise DataError(f"{self.path}: {keys[int(np.abs(levels).argmax())]} has an SNR beyond {SNR_LIMIT_DB} dB")
