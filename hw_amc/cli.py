@@ -230,13 +230,49 @@ def train(
     model: Model,
     recipe: Annotated[Path | None, typer.Option(help="train.toml; the model folder's by default.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin again instead of resuming.")] = False,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it takes here.")] = False,
 ) -> None:
-    """Train: float, pruned, quantised, deployable. Resumes where it was stopped."""
-    from hw_amc.train import run_recipe
+    """Train: float, pruned, quantised, deployable. Resumes where it was stopped; TensorBoard reads checkpoints/logs."""
     from hw_amc.workspace import Workspace
 
     workspace = Workspace.open(model)
-    run_recipe(model, recipe or workspace.folder / "train.toml", workspace.folder, restart, workspace.root / "data")
+    path = recipe or workspace.folder / "train.toml"
+    if estimate:
+        _print_duration(model, path)
+        return
+    from hw_amc.train import run_recipe
+
+    run_recipe(model, path, workspace.folder, restart, workspace.root / "data")
+
+
+def _print_duration(model: str, path: Path) -> None:
+    from hw_amc.models import find
+    from hw_amc.train.duration import estimate_duration
+    from hw_amc.train.recipe import load_recipe_file
+
+    table = Table("stage", "phase", "steps", "s/step (measured)", "hours (estimated)")
+    times = estimate_duration(find(model), load_recipe_file(path))
+    for t in times:
+        table.add_row(t.stage, str(t.phase), str(t.steps), f"{t.seconds_per_step:.3f}", f"{t.seconds / 3600:.2f}")
+    table.add_section()
+    table.add_row("all", "", str(sum(t.steps for t in times)), "", f"{sum(t.seconds for t in times) / 3600:.2f}")
+    console.print(table)
+
+
+@app.command()
+def compare(first: Model, second: Annotated[str, typer.Argument(help="Another model.")]) -> None:
+    """Compare two trained models on the same held-out frames, by McNemar's test."""
+    from hw_amc.train.paired import compare_predictions, load_predictions
+    from hw_amc.workspace import Workspace
+
+    a, b = (load_predictions(Workspace.open(name).folder) for name in (first, second))
+    table = Table("frames", "number", f"{first}, %", f"{second}, %", f"only {first}", f"only {second}", "p")
+    for label, floor in (("all SNRs", None), ("from 10 dB", 10)):
+        paired = compare_predictions(a, b, floor)
+        shares = (f"{100 * share:.2f}" for share in paired.accuracy)
+        counts = (str(paired.only_first), str(paired.only_second), f"{paired.p_value:.2g}")
+        table.add_row(label, str(paired.frames), *shares, *counts)
+    console.print(table)
 
 
 @app.command()

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw_amc.compress.magnitude import choose_masks, count_nonzeros, masks_of, ramp_keep
+from hw_amc.compress.magnitude import choose_masks, choose_masks_by_layer, count_nonzeros, masks_of, ramp_keep
 from hw_amc.compress.quantise import (
-    _scale_integer_bits,
+    _best_integer_bits,
     activation_tops,
     choose_formats,
     equalise,
@@ -31,6 +31,29 @@ def kernels(seed: int) -> list[np.ndarray]:
 def test_masks_keep_exactly_what_is_asked(keep, seed):
     masks = choose_masks(kernels(seed), keep)
     assert sum(int(m.sum()) for m in masks) == keep
+
+
+@given(st.integers(0, 66), st.integers(0, 5))
+def test_masks_by_layer_keep_one_share_of_every_layer(keep, seed):
+    ks = kernels(seed)
+    masks = choose_masks_by_layer(ks, keep)
+    assert sum(int(m.sum()) for m in masks) == keep
+    for k, m in zip(ks, masks, strict=True):
+        assert abs(m.sum() - keep * k.size / 66) < 1
+
+
+def test_a_layer_that_has_lost_more_keeps_what_it_has():
+    ks = kernels(2)
+    ks[0].flat[5:] = 0
+    assert [int(m.sum()) for m in choose_masks_by_layer(ks, 20)] == [5, 15]
+    with pytest.raises(ConfigError, match="35 nonzero"):
+        choose_masks_by_layer(ks, 36)
+
+
+def test_few_bits_clip_an_outlier_rather_than_lose_the_rest():
+    weights = np.append(np.full(99, 0.125, np.float32), np.float32(1.1))
+    assert _best_integer_bits(weights, 4) == 0
+    assert _best_integer_bits(np.full(4, 3.0, np.float32), 4) == 2
 
 
 def test_masks_keep_the_largest_of_each_layer_relative_to_its_scale():
@@ -150,5 +173,5 @@ def test_convolution_kernels_fill_their_range():
 def test_one_large_scale_does_not_coarsen_the_others():
     scale = np.full(40, 0.1, np.float32)
     scale[0] = 60.0
-    assert _scale_integer_bits(scale, 8) == 0  # holding 60 would round 0.1 to nothing
-    assert _scale_integer_bits(np.full(4, 60.0, np.float32), 8) == 6
+    assert _best_integer_bits(scale, 8, relative=True) == 0  # holding 60 would round 0.1 to nothing
+    assert _best_integer_bits(np.full(4, 60.0, np.float32), 8, relative=True) == 6

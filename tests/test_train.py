@@ -13,12 +13,15 @@ from hw_amc.models.deployed import rebuild
 from hw_amc.models.floating import keras_gru
 from hw_amc.models.formats import merge
 from hw_amc.models.specs import GruCnnSpec
-from hw_amc.train import evaluate, kernel, run
+from hw_amc.train import duration, evaluate, kernel, run
+from hw_amc.train.checkpoint import load_arrays
 from hw_amc.train.data import FrameSet, crop, load_frames, whole
 from hw_amc.train.fast_affine import fast_front_layers, fast_norm_relu
 from hw_amc.train.fast_gru import FastGru, fast_gru, run_gru_slowly
 from hw_amc.train.optimiser import Adam, learning_rate
+from hw_amc.train.paired import Predictions, compare_predictions, load_predictions, save_predictions
 from hw_amc.train.recipe import Phase, load_recipe_file
+from hw_amc.train.teacher import soft_loss
 from hw_amc.train.trainee import Trainee, quantise_input
 
 needs_compiler = pytest.mark.skipif(not kernel.available(), reason="no C++ compiler")
@@ -163,6 +166,17 @@ def test_crops_stay_on_the_wire_grid_and_keep_their_power():
     assert len(starts) == 1
 
 
+def test_a_carrier_offset_turns_each_sample_further():
+    T = 32
+    wire = np.zeros((1, T, 2), np.int16)
+    wire[..., 0] = 2**13
+    frames = FrameSet(wire, np.zeros(1, np.uint8), np.zeros(1, np.int8))
+    x, _ = crop(frames, np.array([0]), T, np.random.default_rng(14), carrier_offset=0.01)
+    turns = np.diff(np.unwrap(np.arctan2(x[0, :, 1], x[0, :, 0]))) / (2 * np.pi)
+    assert 1e-4 < abs(turns.mean()) < 0.01
+    np.testing.assert_allclose(turns, turns.mean(), atol=1e-4)  # but for the rounding to the wire
+
+
 def test_damaged_kept_data_is_refused(tmp_path):
     load_frames("radioml2018-v1", [([10], 1)], 1, tmp_path, workers=1)
     kept = sorted(tmp_path.glob("*wire.npy"))
@@ -232,7 +246,7 @@ def test_a_killed_and_resumed_training_ends_in_the_same_weights(tiny):
     counts = evaluate.count_weights(resumed)
     assert counts["kernel_weights"] == spec.kernel_weights
     assert counts["kernel_nonzeros"] <= spec.kernel_nonzeros
-    arrays, _ = run.load_arrays(folder / "b" / "checkpoints" / "pruned.npz")
+    arrays, _ = load_arrays(folder / "b" / "checkpoints" / "pruned.npz")
     kernels = [a for a in arrays if a.shape in {(2, 30), (10, 30), (3, 10, 16), (3, 16, 24)}]
     biases = [a for a in arrays if a.shape == (2, 30)]
     assert len(biases) == 2  # the input kernel and the bias have one shape; the bias stays dense
@@ -244,6 +258,89 @@ def test_a_killed_and_resumed_training_ends_in_the_same_weights(tiny):
     card = (folder / "b" / "MODEL_CARD.md").read_text()
     assert f"| kernel weights | {spec.kernel_weights} | {counts['kernel_weights']} |" in card
     assert f"Average over all SNRs: {100 * report['average']:.2f} %" in card
+
+
+def test_a_recipe_goes_on_from_another_one_and_learns_from_a_teacher(tiny):
+    spec, folder = tiny
+    train(folder, folder / "a")
+    first = RECIPE[: RECIPE.index("[[stage]]")]
+    (folder / "train.toml").write_text(
+        'start = "a/checkpoints/pruned.npz"\n'
+        + first
+        + """
+[[stage]]
+name = "sparser"
+kind = "prune"
+start_sparsity = 0.7
+sparsity = 0.8
+scope = "layer"
+teacher = "a/checkpoints/dense.npz"
+phases = [{ crop = 32, steps = 2, batch = 8, warmup = 1 }]
+[[stage]]
+name = "deployed"
+kind = "qat"
+teacher = "a/checkpoints/dense.npz"
+phases = [{ crop = 32, steps = 2, batch = 8, warmup = 1 }]
+[widths.gru]
+kernel_bits = 4
+recurrent_bits = 4
+"""
+    )
+    counts = evaluate.count_weights(load_deployed(train(folder, folder / "b")))
+    assert 0 < counts["kernel_nonzeros"] <= round(0.2 * spec.kernel_weights)
+    assert list((folder / "b" / "checkpoints" / "logs").glob("events.*"))
+    card = (folder / "b" / "MODEL_CARD.md").read_text()
+    assert "Begins with `a/checkpoints/pruned.npz`, SHA-256 " in card
+    assert "a/checkpoints/dense.npz" in card.split("## Training")[1]
+    times = duration.estimate_duration(spec, load_recipe_file(folder / "train.toml"))
+    assert [(t.stage, t.phase, t.steps) for t in times] == [("sparser", 1, 2), ("deployed", 1, 2)]
+    assert all(t.seconds_per_step > 0 for t in times)
+    (folder / "a" / "checkpoints" / "pruned.npz").unlink()
+    with pytest.raises(ConfigError, match="run the recipe that makes it"):
+        train(folder, folder / "c")
+
+
+def predictions(right: list[bool], snr_db: list[int], recipe: str = "r") -> Predictions:
+    labels = np.arange(len(right), dtype=np.uint8)
+    classes = np.where(right, labels, labels + 1).astype(np.uint8)
+    return Predictions(classes, labels, np.array(snr_db, np.int8), {"recipe": recipe})
+
+
+def test_two_networks_are_compared_frame_by_frame():
+    a = predictions([True] * 8 + [False] * 4, [0] * 6 + [10] * 6)
+    b = predictions([True] * 2 + [False] * 9 + [True], [0] * 6 + [10] * 6)
+    paired = compare_predictions(a, b)
+    assert (paired.frames, paired.only_first, paired.only_second) == (12, 6, 1)
+    assert paired.p_value == pytest.approx(2 * 8 / 2**7)  # 0 or 1 heads of 7, or 6 or 7
+    assert compare_predictions(a, b, 10).frames == 6
+    assert compare_predictions(a, a).p_value == 1.0
+    with pytest.raises(ConfigError, match="different frames"):
+        compare_predictions(a, predictions([True] * 12, [0] * 12, "other"))
+    with pytest.raises(ConfigError, match="no frame"):
+        compare_predictions(a, b, 30)
+
+
+def test_kept_predictions_belong_to_their_weights(tmp_path):
+    (tmp_path / "weights.h5").write_bytes(b"one")
+    save_predictions(tmp_path, predictions([True, False], [0, 2]))
+    np.testing.assert_array_equal(load_predictions(tmp_path).right, [True, False])
+    (tmp_path / "weights.h5").write_bytes(b"two")
+    with pytest.raises(DataError, match="other weights"):
+        load_predictions(tmp_path)
+    (tmp_path / "predictions.npz").write_bytes(b"torn")
+    with pytest.raises(DataError, match="damaged"):
+        load_predictions(tmp_path)
+    (tmp_path / "predictions.npz").unlink()
+    with pytest.raises(DataError, match="does not exist"):
+        load_predictions(tmp_path)
+
+
+def test_the_soft_loss_is_the_divergence_from_the_teacher():
+    taught, given = np.array([[2.0, 0.0]], np.float32), np.array([[0.0, 0.0]], np.float32)
+    p = 1 / (1 + np.exp(-1.0))  # at temperature 2
+    expected = 4 * (p * np.log(p / 0.5) + (1 - p) * np.log((1 - p) / 0.5))
+    np.testing.assert_allclose(soft_loss(taught, given, 2.0), expected, rtol=1e-5)
+    assert float(soft_loss(taught, taught, 2.0)) == 0.0
 
 
 def test_a_checkpoint_is_not_overwritten_or_mixed_up(tiny):

@@ -58,8 +58,28 @@ def choose_masks(kernels: Sequence[Floats], keep: int) -> list[Mask]:
     return [part.reshape(kernel.shape) for part, kernel in zip(parts, kernels, strict=True)]
 
 
+def choose_masks_by_layer(kernels: Sequence[Floats], keep: int) -> list[Mask]:
+    """Masks that keep exactly `keep` weights, the same share of every layer; otherwise as `choose_masks`.
+
+    A layer that has fewer left than its share keeps them all, and the others make up for it in proportion.
+    """
+    left = np.array([np.count_nonzero(kernel) for kernel in kernels])
+    if not 0 <= keep <= left.sum():
+        raise ConfigError(f"cannot keep {keep} weights: {left.sum()} nonzero weights are left")
+    counts = np.zeros(len(kernels), int)
+    while (missing := keep - int(counts.sum())) > 0:
+        sizes = np.where(counts < left, [kernel.size for kernel in kernels], 0)
+        shares = np.minimum(missing * sizes / sizes.sum(), left - counts)
+        counts += shares.astype(int)
+        if not shares.astype(int).any():  # what rounding down has left goes to the largest fractions
+            counts[np.argsort(-shares, kind="stable")[:missing]] += 1
+    return [choose_masks([kernel], int(count))[0] for kernel, count in zip(kernels, counts, strict=True)]
+
+
 def ramp_keep(weights: int, start: int, target: int, done: float) -> int:
-    """Weights to keep while pruning gradually, after a share `done` (0..1) of the ramp: cubic, fast at first.
+    """Weights to keep while pruning gradually, after a share `done` (0..1) of the ramp.
+
+    The cubic schedule of Zhu and Gupta 2017, equation 1: fast at first, when many weights are of no use.
 
     Parameters
     ----------

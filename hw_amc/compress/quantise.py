@@ -79,17 +79,17 @@ def equalise(weights: Weights, tops: dict[str, float]) -> None:
             tops["gap"] *= float(factor)
 
 
-def _scale_integer_bits(scale: Floats, bits: int) -> int:
-    """Integer bits with the least relative error over the channels.
+def _best_integer_bits(array: Floats, bits: int, relative: bool = False) -> int:
+    """Integer bits with the least square error, where a finer grid pays for clipping a few large values.
 
-    One channel with little spread has a scale many times the others': clipping it costs less than rounding all
-    others to a coarse grid.
+    `relative` compares errors with the values: one channel with little spread has a scale many times the others', and
+    clipping it costs less than rounding all others to a coarse grid.
     """
 
     def error(count: int) -> float:
         step, top = 2.0 ** (count + 1 - bits), 2.0**count
-        rounded = np.clip(np.rint(scale / step) * step, -top, top - step)
-        return float(np.sum(np.square((rounded - scale) / np.where(scale == 0, 1.0, scale))))
+        rounded = np.clip(np.rint(array / step) * step, -top, top - step)
+        return float(np.sum(np.square((rounded - array) / (np.where(array == 0, 1.0, array) if relative else 1.0))))
 
     return min(range(bits), key=error)
 
@@ -117,17 +117,17 @@ def choose_formats(
 
     gru = formats["gru"]
     for field, array in zip(("kernel", "recurrent", "bias"), weights["gru"], strict=True):
-        gru[f"{field}_int"] = integer_bits(largest(array) * 0.9, gru[f"{field}_bits"])
+        gru[f"{field}_int"] = _best_integer_bits(array, gru[f"{field}_bits"])
     for name in ("gru_affine", "head"):
         scale, bias = weights[name]
-        formats[name]["scale_int"] = _scale_integer_bits(scale, formats[name]["scale_bits"])
+        formats[name]["scale_int"] = _best_integer_bits(scale, formats[name]["scale_bits"], relative=True)
         formats[name]["bias_int"] = bias_integer_bits(largest(bias) * 1.5)
     for name in ("gru_relu", "conv1_relu", "conv2_relu"):
         formats[name]["int"] = integer_bits(tops[name], formats[name]["bits"], signed=False)
     for name, source, pooled in (("conv1", "gru_relu", 0), ("conv2", "conv1_relu", 1)):
         kernel, bias = weights[name]
         layer = formats[name]
-        layer["kernel_int"] = integer_bits(largest(kernel) * 0.9, layer["kernel_bits"])
+        layer["kernel_int"] = _best_integer_bits(kernel, layer["kernel_bits"])
         # A bias finer than the products would widen the accumulator for nothing.
         source_frac = formats[source]["bits"] - formats[source]["int"] + pooled
         spare = layer["bias_bits"] - layer["kernel_bits"] + layer["kernel_int"] - source_frac

@@ -63,6 +63,7 @@ MODELS: dict[str, GruCnnSpec] = {
         GruCnnSpec("gru_cnn_sparse07", 80, 0.7),
         GruCnnSpec("gru_cnn_sparse08", 80, 0.8),
         GruCnnSpec("gru_cnn_sparse085", 80, 0.85),
+        GruCnnSpec("gru_cnn_w4_sparse085", 80, 0.85),
     )
 }
 

@@ -12,7 +12,8 @@ from hw_amc.files import file_digest, load_json, write_text
 from hw_amc.models.deployed import formats_of, load_deployed
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.train.data import load_frames
-from hw_amc.train.evaluate import count_weights, describe_set, evaluate, saturation, write_accuracy
+from hw_amc.train.evaluate import classify, count_weights, describe_set, evaluate, saturation, write_accuracy
+from hw_amc.train.paired import Predictions, save_predictions
 from hw_amc.train.recipe import TrainRecipe
 
 #: Frames over which saturation is counted.
@@ -39,8 +40,10 @@ def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Pa
     cells = recipe.data.cells("test")
     frames = load_frames(recipe.data.recipe, cells, TEST_SPLIT, data_folder)
     eval_set = describe_set(recipe.data.recipe, TEST_SPLIT, cells)
-    report = evaluate(model, frames, eval_set, f"hw-amc train {spec.name}")
+    classes = classify(model, frames)
+    report = evaluate(classes, frames, eval_set, f"hw-amc train {spec.name}")
     write_accuracy(folder / "accuracy.json", report)
+    save_predictions(folder, Predictions.of(classes, frames, eval_set))
     rows = np.linspace(0, len(frames) - 1, min(SATURATION_FRAMES, len(frames))).astype(int)
     summary_path = folder / "checkpoints" / "summary.json"
     facts = {
@@ -59,6 +62,11 @@ def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
     return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
 
 
+def _kept(path: Path) -> str:
+    """Name a kept stage by the folder of its model, with its digest."""
+    return f"`{'/'.join(path.parts[-3:])}`, SHA-256 {file_digest(path)}"
+
+
 def _training(recipe: TrainRecipe, facts: Mapping[str, Any]) -> list[str]:
     rows: list[tuple[Any, ...]] = []
     for stage in recipe.stages:
@@ -68,7 +76,14 @@ def _training(recipe: TrainRecipe, facts: Mapping[str, Any]) -> list[str]:
                          f"{phase.learning_rate:g}"))  # fmt: skip
     head = ("stage, phase", "kind", "sparsity", "samples a frame", "frames a step", "steps", "learning rate")
     lines = ["## Training", "", f"Recipe: `train.toml`, SHA-256 {recipe.digest}, seed {recipe.seed}.", ""]
+    if recipe.start is not None:
+        lines += [f"Begins with {_kept(recipe.start)}.", ""]
     lines += _table(head, rows)
+    taught: dict[Path, list[str]] = {}
+    for stage in recipe.stages:
+        if stage.teacher is not None:
+            taught.setdefault(stage.teacher, []).append(f"{stage.name} (share {stage.teacher_share:g})")
+    lines += ["", *(f"Teacher of {', '.join(names)}: {_kept(path)}." for path, names in taught.items())]
     if "seconds" in facts["training"]:
         lines += ["", f"Wall-clock time: {facts['training']['seconds'] / 3600:.2f} hours (measured)."]
     if "clipped_weights" in facts["training"]:

@@ -81,10 +81,13 @@ def load_frames(
     return FrameSet(wire, labels, snrs)
 
 
-def crop(frames: FrameSet, rows: Any, length: int, generator: np.random.Generator) -> tuple[Floats, Any]:
+def crop(
+    frames: FrameSet, rows: Any, length: int, generator: np.random.Generator, carrier_offset: float = 0.0
+) -> tuple[Floats, Any]:
     """Cut one window of `length` samples out of each chosen frame, turned by a random carrier phase.
 
-    The turned values go back onto the wire's grid.
+    With `carrier_offset`, the phase also moves by up to that many cycles per sample, either way. The turned values go
+    back onto the wire's grid.
 
     Returns
     -------
@@ -93,8 +96,11 @@ def crop(frames: FrameSet, rows: Any, length: int, generator: np.random.Generato
     T = frames.wire.shape[1]
     starts = generator.integers(0, T - length + 1, len(rows))
     words = np.stack([frames.wire[row, s : s + length] for row, s in zip(rows, starts, strict=True)])
-    angles = generator.uniform(0, 2 * np.pi, len(rows)).astype(np.float32)
-    c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    angles = generator.uniform(0, 2 * np.pi, (len(rows), 1)).astype(np.float32)
+    if carrier_offset:
+        offsets = generator.uniform(-carrier_offset, carrier_offset, (len(rows), 1))
+        angles = (angles + 2 * np.pi * offsets * np.arange(length)).astype(np.float32)
+    c, s = np.cos(angles), np.sin(angles)
     i, q = words[..., 0].astype(np.float32), words[..., 1].astype(np.float32)
     turned = np.stack([np.rint(c * i - s * q), np.rint(s * i + c * q)], axis=-1)
     return np.clip(turned, -(2.0**15), 2.0**15 - 1) / np.float32(1 << WIRE_FRAC), frames.labels[rows].astype(np.int32)

@@ -79,9 +79,9 @@ def accuracy_report(classes: Ints, frames: FrameSet) -> dict[str, Any]:
     }
 
 
-def evaluate(model: Any, frames: FrameSet, eval_set: Mapping[str, Any], command: str) -> dict[str, Any]:
-    """Measure a deployed network on held-out frames: what `accuracy.json` holds."""
-    report = accuracy_report(classify(model, frames), frames)
+def evaluate(classes: Ints, frames: FrameSet, eval_set: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """Judge a network's classes of held-out frames: what `accuracy.json` holds."""
+    report = accuracy_report(classes, frames)
     date = datetime.now(timezone.utc).date().isoformat()
     return {"eval_set": dict(eval_set), **report, "kind": "measured", "command": command, "date": date}
 

@@ -17,6 +17,7 @@ else:
     import tomli as tomllib
 
 KINDS = ("float", "prune", "qat")
+SCOPES = ("global", "layer")
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,18 @@ class Stage:
     phases: tuple[Phase, ...]
     #: Fraction of zero kernel weights at the end; prune only.
     sparsity: float = 0.0
+    #: Fraction of zeros at the first step; that of the pruning stages before, where it is more.
+    start_sparsity: float = 0.0
     #: Steps over which weights are removed; prune only.
     ramp_steps: int = 0
+    #: Whether weights compete over the whole network, or every layer loses the same share; prune only.
+    scope: str = "global"
+    #: Kept float stage (`.npz`) of the network that teaches this one, of any number of cells; none learns from labels.
+    teacher: Path | None = None
+    #: Share of the teacher's term in the loss.
+    teacher_share: float = 0.5
+    #: Temperature of the teacher's term.
+    temperature: float = 2.0
     #: Rate of the dropout layers; float and prune only.
     dropout: float = 0.2
     #: Least SNR of the training frames, dB.
@@ -64,6 +75,8 @@ class Data:
     train: tuple[tuple[int, int, int, int], ...]
     validation: tuple[tuple[int, int, int, int], ...]
     test: tuple[tuple[int, int, int, int], ...]
+    #: Training frames get a carrier offset of up to this many cycles per sample, either way.
+    carrier_offset: float = 0.0
 
     def cells(self, part: str) -> list[tuple[list[int], int]]:
         """Cells of a part as `load_frames` takes them."""
@@ -76,6 +89,8 @@ class TrainRecipe:
 
     data: Data
     stages: tuple[Stage, ...]
+    #: Kept float stage of another recipe (`.npz`) that the first stage begins with; none draws fresh weights.
+    start: Path | None = None
     seed: int = 0
     validate_every: int = 500
     validate_frames: int = 2048
@@ -102,17 +117,24 @@ def _build(cls: Any, where: str, table: Any) -> Any:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _stage(number: int, table: Any) -> Stage:
+def _stage(number: int, table: Any, folder: Path) -> Stage:
     where = f"stage {number + 1}"
+    if isinstance(table, Mapping) and "teacher" in table:
+        table = {**table, "teacher": folder / str(table["teacher"])}
     phases = table.get("phases", []) if isinstance(table, Mapping) else []
     built = tuple(_build(Phase, f"{where}, phase {i + 1}", phase) for i, phase in enumerate(phases))
     stage: Stage = _build(Stage, where, {**table, "phases": built})
     if stage.kind not in KINDS:
         raise ConfigError(f"{where}: kind must be one of {', '.join(KINDS)}, not {stage.kind!r}")
+    if stage.scope not in SCOPES:
+        raise ConfigError(f"{where}: scope must be one of {', '.join(SCOPES)}, not {stage.scope!r}")
     if not built:
         raise ConfigError(f"{where}: give it at least one phase")
-    if not 0.0 <= stage.sparsity < 1.0:
-        raise ConfigError(f"{where}: sparsity must lie in 0..1, not {stage.sparsity}")
+    if not 0.0 <= stage.teacher_share <= 1.0 or stage.temperature <= 0:
+        raise ConfigError(f"{where}: teacher_share must lie in 0..1, and temperature be positive")
+    for name, share in (("sparsity", stage.sparsity), ("start_sparsity", stage.start_sparsity)):
+        if not 0.0 <= share < 1.0:
+            raise ConfigError(f"{where}: {name} must lie in 0..1, not {share}")
     for phase in built:
         if min(phase.crop, phase.steps, phase.batch) < 1 or phase.learning_rate <= 0 or phase.crop % 2:
             raise ConfigError(f"{where}: crop (even), steps, batch and learning_rate must be positive")
@@ -138,8 +160,10 @@ def load_recipe_file(path: Path) -> TrainRecipe:
         key: tuple(tuple(cell) for cell in value) if isinstance(value, list) else value
         for key, value in table.get("data", {}).items()
     }
+    if "start" in table:
+        table["start"] = path.parent / str(table["start"])
     table["data"] = _build(Data, "[data]", cells)
-    table["stages"] = tuple(_stage(i, stage) for i, stage in enumerate(table.pop("stage", [])))
+    table["stages"] = tuple(_stage(i, stage, path.parent) for i, stage in enumerate(table.pop("stage", [])))
     recipe: TrainRecipe = _build(TrainRecipe, str(path), {**table, "digest": hashlib.sha256(raw).hexdigest()})
     names = [stage.name for stage in recipe.stages]
     if not names or len(set(names)) < len(names):

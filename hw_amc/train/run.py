@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -10,48 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from hw_amc.compress.magnitude import ramp_keep
 from hw_amc.compress.quantise import activation_tops, choose_formats, equalise, fold_norms, set_weights
-from hw_amc.errors import ConfigError, DataError
-from hw_amc.files import atomic_path, exclusive, write_text
+from hw_amc.errors import ConfigError
+from hw_amc.files import exclusive, write_text
 from hw_amc.models.deployed import build_deployed, clipped_weights, save_deployed
 from hw_amc.models.floating import build_float
 from hw_amc.models.formats import Formats
 from hw_amc.models.specs import GruCnnSpec, find
 from hw_amc.train.card import measure
+from hw_amc.train.checkpoint import load_arrays, save_arrays, set_arrays
 from hw_amc.train.data import crop, load_frames, whole
 from hw_amc.train.fast_gru import fast_gru
 from hw_amc.train.optimiser import learning_rate
 from hw_amc.train.progress import training_bar
 from hw_amc.train.recipe import Phase, Progress, Stage, TrainRecipe, load_recipe_file
+from hw_amc.train.teacher import load_teacher
 from hw_amc.train.trainee import Trainee, quantise_input, validate
 
 #: Steps between two rounds of removing weights.
 PRUNE_EVERY = 20
-
-
-def save_arrays(path: Path, arrays: list[Any], note: dict[str, Any]) -> None:
-    """Write arrays and a JSON note atomically."""
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        named = {f"a{i:04d}": np.asarray(a) for i, a in enumerate(arrays)}
-        np.savez(stream, note=np.array(json.dumps(note)), **named)
-
-
-def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:
-    """Read what `save_arrays` wrote.
-
-    Raises
-    ------
-    DataError
-        The file is damaged.
-    """
-    try:
-        with np.load(path) as archive:
-            note = json.loads(str(archive["note"]))
-            return [archive[key] for key in sorted(archive.files) if key != "note"], note
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"checkpoint {path} is damaged; delete it, or give --restart") from error
 
 
 @dataclass
@@ -88,6 +69,7 @@ class Run:
         self._trainee: Trainee | None = None
         self.best: list[Any] = []
         self.started = time.monotonic()
+        self._log = tf.summary.create_file_writer(str(folder / "logs"))
 
     # -- checkpoints ---------------------------------------------------------------------------------------
 
@@ -148,24 +130,32 @@ class Run:
 
     # -- stages --------------------------------------------------------------------------------------------
 
-    def _float_model(self, stage: Stage) -> Any:
-        """Float network with the weights that a float or prune stage left."""
+    def _before(self, stage: Stage) -> Path | None:
+        """File with the float weights that a stage begins with; None where it draws them."""
+        number = self.recipe.stages.index(stage)
+        return self._stage_path(self.recipe.stages[number - 1]) if number else self.recipe.start
+
+    def _float_model(self, path: Path) -> Any:
+        """Float network with the weights that a float or prune stage left in `path`."""
         model = build_float(self.spec, None, fast_gru, dropout=0.0)
-        model.set_weights(load_arrays(self._stage_path(stage))[0])
+        set_arrays(model, path)
         return model
 
     def _make_trainee(self, stage: Stage) -> Trainee:
         """Build a stage's network, without its weights."""
+        teacher = None
+        if stage.teacher is not None:
+            teacher = load_teacher(stage.teacher, self.spec, stage.teacher_share, stage.temperature)
         if stage.kind != "qat":
-            return Trainee(self.spec, None, stage.dropout)
-        return Trainee(self.spec, self.formats(stage)[0], 0.0)
+            return Trainee(self.spec, None, stage.dropout, teacher)
+        return Trainee(self.spec, self.formats(stage)[0], 0.0, teacher)
 
     def formats(self, stage: Stage) -> tuple[Formats, dict[str, list[Any]]]:
         """Choose the formats and fold the weights for a qat stage, from the stage before it."""
-        number = self.recipe.stages.index(stage)
-        if number == 0 or self.recipe.stages[number - 1].kind == "qat":
-            raise ConfigError(f"stage {stage.name!r}: a qat stage must follow a float or prune stage")
-        model = self._float_model(self.recipe.stages[number - 1])
+        number, before = self.recipe.stages.index(stage), self._before(stage)
+        if before is None or (number > 0 and self.recipe.stages[number - 1].kind == "qat"):
+            raise ConfigError(f"stage {stage.name!r}: a qat stage must follow a float or prune stage, or a `start`")
+        model = self._float_model(before)
         rows = np.linspace(0, len(self.validation) - 1, 512).astype(int)
         rounded = quantise_input(whole(self.validation, rows)[0])
         weights, tops = fold_norms(model), activation_tops(model, rounded)
@@ -174,12 +164,11 @@ class Run:
 
     def _enter(self, stage: Stage) -> Trainee:
         """Build a stage's network and give it the weights of the stage before."""
-        trainee = self._make_trainee(stage)
-        number = self.recipe.stages.index(stage)
+        trainee, before = self._make_trainee(stage), self._before(stage)
         if stage.kind == "qat":
             set_weights(trainee.model, self.formats(stage)[1])
-        elif number > 0:
-            trainee.model.set_weights(load_arrays(self._stage_path(self.recipe.stages[number - 1]))[0])
+        elif before is not None:
+            set_arrays(trainee.model, before)
         else:
             self._initialise(trainee)
         trainee.keep_zeros()
@@ -214,7 +203,7 @@ class Run:
             if stage.kind == "prune" and self.position.phase == 0:
                 self._prune(stage, step)
             chosen = rows[self.generator.integers(0, len(rows), phase.batch)]
-            x, labels = crop(self.train, chosen, phase.crop, self.generator)
+            x, labels = crop(self.train, chosen, phase.crop, self.generator, self.recipe.data.carrier_offset)
             loss, accuracy = self.trainee.step(x, labels, learning_rate(phase, step))
             self.position.step = step + 1
             figures = {"loss": loss, "accuracy": accuracy}
@@ -224,12 +213,20 @@ class Run:
                     self.position.step = phase.steps
             if (step + 1) % self.recipe.checkpoint_every == 0:
                 self.save()
-            self.progress(stage, self.position.phase, step, figures)
+            self._report(stage, phase, step, figures)
         if stage.patience and self.best:
             for variable, array in zip(self.trainee.model.weights, self.best, strict=True):
                 variable.assign(array)
         self.position = Position(self.position.stage, self.position.phase + 1)
         self.best = []
+
+    def _report(self, stage: Stage, phase: Phase, step: int, figures: dict[str, float]) -> None:
+        """Tell the progress and TensorBoard, whose steps count through the phases of a stage."""
+        earlier = sum(p.steps for p in stage.phases[: self.position.phase])
+        with self._log.as_default(step=earlier + step):
+            for name, value in {**figures, "learning_rate": learning_rate(phase, step)}.items():
+                tf.summary.scalar(f"{stage.name}/{name}", value)
+        self.progress(stage, self.position.phase, step, figures)
 
     def _prune(self, stage: Stage, step: int) -> None:
         if step > stage.ramp_steps or (step % PRUNE_EVERY and step < stage.ramp_steps):
@@ -237,9 +234,10 @@ class Run:
         total = self.spec.kernel_weights
         number = self.recipe.stages.index(stage)
         earlier = [s.sparsity for s in self.recipe.stages[:number] if s.kind == "prune"]
-        start = round(total * (1.0 - max([0.0, *earlier])))
+        start = round(total * (1.0 - max([stage.start_sparsity, *earlier])))
         target = round(total * (1.0 - stage.sparsity))
-        self.trainee.prune(ramp_keep(total, start, target, step / max(1, stage.ramp_steps)))
+        keep = ramp_keep(total, start, target, step / max(1, stage.ramp_steps))
+        self.trainee.prune(keep, stage.scope == "layer")
 
     def _validation_frames(self, phase: Phase) -> tuple[Any, Any]:
         generator = np.random.default_rng(self.recipe.seed + 1)
@@ -264,6 +262,7 @@ class Run:
                    for _ in range(16)]  # fmt: skip
         self.trainee.recalibrate(batches)
         save_arrays(self._stage_path(stage), self.trainee.model.get_weights(), {"stage": stage.name})
+        self._log.flush()
         self.position = Position(self.position.stage + 1)
         if self.position.stage < len(self.recipe.stages):
             self._trainee = self._enter(self.recipe.stages[self.position.stage])
@@ -318,8 +317,10 @@ def run_recipe(
         raise ConfigError(f"{recipe_path}: the last stage must be of kind qat, to give a network that can be deployed")
     folder, weights = out_dir / "checkpoints", out_dir / "weights.h5"
     with exclusive(folder, "a training"), nullcontext(progress) if progress else training_bar() as report:
-        for old in folder.glob("*.npz") if restart else ():
-            old.unlink()
+        if restart:
+            for old in folder.glob("*.npz"):
+                old.unlink()
+            shutil.rmtree(folder / "logs", ignore_errors=True)
         run = Run(spec, recipe, folder, data_dir, report)
         run.resume()
         run.run()

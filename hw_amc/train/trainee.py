@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from hw_amc.compress.magnitude import choose_masks, masks_of
+from hw_amc.compress.magnitude import choose_masks, choose_masks_by_layer, masks_of
 from hw_amc.models.deployed import build_deployed
 from hw_amc.models.floating import build_float, keras_norm_relu
 from hw_amc.models.formats import DEFAULT_FORMATS, Formats
@@ -17,6 +17,7 @@ from hw_amc.train import kernel
 from hw_amc.train.fast_affine import fast_front_layers, fast_norm_relu
 from hw_amc.train.fast_gru import fast_gru
 from hw_amc.train.optimiser import Adam
+from hw_amc.train.teacher import Teacher, soft_loss
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -37,10 +38,13 @@ class Trainee:
     spec : the network
     formats : formats of the deployed form; None trains the float form
     dropout : rate of the float form's dropout layers
+    teacher : network whose logits are learned beside the labels
     """
 
-    def __init__(self, spec: GruCnnSpec, formats: Formats | None, dropout: float) -> None:
-        self.spec = spec
+    def __init__(
+        self, spec: GruCnnSpec, formats: Formats | None, dropout: float, teacher: Teacher | None = None
+    ) -> None:
+        self.spec, self.teacher = spec, teacher
         self.quantised = formats is not None
         if formats is None:
             self.model = build_float(
@@ -57,11 +61,13 @@ class Trainee:
         self._step = tf.function(self._train_step, reduce_retracing=True)
         self._forward = tf.function(lambda x: self.logits(x, training=False), reduce_retracing=True)
 
-    def _train_step(self, x: Any, labels: Any, rate: Any) -> tuple[Any, Any]:
+    def _train_step(self, x: Any, labels: Any, rate: Any, taught: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             logits = self.logits(x, training=True)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            loss = tf.reduce_mean(losses)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            if self.teacher is not None:
+                share = self.teacher.share
+                loss = (1.0 - share) * loss + share * soft_loss(taught, logits, self.teacher.temperature)
         self.adam.apply(tape.gradient(loss, self.adam.variables), rate)
         for weights, mask in zip(self.kernels, self.masks, strict=True):
             weights.assign(weights * mask)
@@ -72,7 +78,8 @@ class Trainee:
 
     def step(self, x: Floats, labels: Any, rate: float) -> tuple[float, float]:
         """Take one optimiser step on (n, T, 2) values; return its loss and accuracy."""
-        loss, accuracy = self._step(self._prepare(x), tf.constant(labels), tf.constant(rate, tf.float32))
+        taught = self.teacher.logits(tf.constant(quantise_input(x))) if self.teacher else tf.zeros((0, 0))
+        loss, accuracy = self._step(self._prepare(x), tf.constant(labels), tf.constant(rate, tf.float32), taught)
         return float(loss), float(accuracy)
 
     def predict(self, x: Floats) -> Floats:
@@ -80,9 +87,10 @@ class Trainee:
         logits: Floats = self._forward(self._prepare(x)).numpy()
         return logits
 
-    def prune(self, keep: int) -> None:
+    def prune(self, keep: int, by_layer: bool = False) -> None:
         """Set masks that leave exactly `keep` kernel weights, and apply them."""
-        self._set_masks(choose_masks([k.numpy() for k in self.kernels], keep))
+        choose = choose_masks_by_layer if by_layer else choose_masks
+        self._set_masks(choose([k.numpy() for k in self.kernels], keep))
 
     def keep_zeros(self) -> None:
         """Take the masks from the weights: what is zero stays zero."""

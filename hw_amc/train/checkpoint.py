@@ -1,0 +1,53 @@
+"""Kept arrays: a stage's float weights, or the whole state of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw_amc.errors import ConfigError, DataError
+from hw_amc.files import atomic_path
+
+
+def save_arrays(path: Path, arrays: list[Any], note: dict[str, Any]) -> None:
+    """Write arrays and a JSON note atomically."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        named = {f"a{i:04d}": np.asarray(a) for i, a in enumerate(arrays)}
+        np.savez(stream, note=np.array(json.dumps(note)), **named)
+
+
+def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:
+    """Read what `save_arrays` wrote.
+
+    Raises
+    ------
+    DataError
+        The file is damaged.
+    """
+    try:
+        with np.load(path) as archive:
+            note = json.loads(str(archive["note"]))
+            return [archive[key] for key in sorted(archive.files) if key != "note"], note
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"checkpoint {path} is damaged; delete it, or give --restart") from error
+
+
+def set_arrays(model: Any, path: Path) -> None:
+    """Give a float network the weights of a stage's file.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, or belongs to a network of another shape.
+    DataError
+        The file is damaged.
+    """
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist; run the recipe that makes it first")
+    try:
+        model.set_weights(load_arrays(path)[0])
+    except ValueError as error:
+        raise ConfigError(f"{path} holds the weights of another network") from error

@@ -1,0 +1,120 @@
+"""Two networks on the same frames: what each said, and whether their difference means something."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from hw_amc.errors import ConfigError, DataError
+from hw_amc.files import atomic_path, file_digest
+from hw_amc.train.data import FrameSet
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A network's answers to an evaluation set.
+
+    Attributes
+    ----------
+    classes : (n,) uint8, the network's
+    labels : (n,) uint8, the right ones
+    snr_db : (n,) int8
+    eval_set : what identifies the frames
+    """
+
+    classes: Bytes
+    labels: Bytes
+    snr_db: np.ndarray[Any, np.dtype[np.int8]]
+    eval_set: dict[str, Any]
+
+    @classmethod
+    def of(cls, classes: Any, frames: FrameSet, eval_set: dict[str, Any]) -> Predictions:
+        """Put a network's classes beside the frames' labels."""
+        return cls(classes.astype(np.uint8), frames.labels, frames.snr_db, eval_set)
+
+    @property
+    def right(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(n,) whether the network was right."""
+        return np.asarray(self.classes == self.labels)
+
+
+def save_predictions(folder: Path, predictions: Predictions) -> None:
+    """Write `predictions.npz` beside `weights.h5`, with the digest of the latter."""
+    note = {"eval_set": predictions.eval_set, "weights": file_digest(folder / "weights.h5")}
+    with atomic_path(folder / "predictions.npz") as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream, classes=predictions.classes, labels=predictions.labels, snr_db=predictions.snr_db,
+            note=np.array(json.dumps(note)),
+        )  # fmt: skip
+
+
+def load_predictions(folder: Path) -> Predictions:
+    """Read what `save_predictions` wrote.
+
+    Raises
+    ------
+    DataError
+        The file is missing or damaged, or belongs to other weights.
+    """
+    path = folder / "predictions.npz"
+    try:
+        with np.load(path) as kept:
+            note = json.loads(str(kept["note"]))
+            found = Predictions(kept["classes"], kept["labels"], kept["snr_db"], note["eval_set"])
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run `hw-amc train {folder.name}`") from None
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} is damaged; restore it") from error
+    if note["weights"] != file_digest(folder / "weights.h5"):
+        raise DataError(f"{path} belongs to other weights than weights.h5; run `hw-amc train {folder.name}`")
+    return found
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two networks on one set of frames.
+
+    Attributes
+    ----------
+    frames : their number
+    accuracy : (first, second), 0..1
+    only_first, only_second : frames that only one of them had right
+    p_value : of differences at least as large if both were equally good (McNemar's test, exact)
+    """
+
+    frames: int
+    accuracy: tuple[float, float]
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+def compare_predictions(first: Predictions, second: Predictions, min_snr_db: int | None = None) -> Paired:
+    """Compare two networks frame by frame.
+
+    Parameters
+    ----------
+    first, second : answers to the same frames
+    min_snr_db : leaves out frames of a lower SNR
+
+    Raises
+    ------
+    ConfigError
+        They answer different evaluation sets, or no frame is left.
+    """
+    if first.eval_set != second.eval_set or not np.array_equal(first.labels, second.labels):
+        raise ConfigError("the two networks were measured on different frames; give both the same [data] test")
+    chosen = first.snr_db >= (-128 if min_snr_db is None else min_snr_db)
+    a, b = first.right[chosen], second.right[chosen]
+    if not len(a):
+        raise ConfigError(f"no frame has an SNR of {min_snr_db} dB or more")
+    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
+    p_value = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    return Paired(len(a), (float(np.mean(a)), float(np.mean(b))), only_a, only_b, p_value)
