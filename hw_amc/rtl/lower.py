@@ -1,4 +1,4 @@
-"""From nodes to blocks: walk the chain of layers over time, fuse each quantiser with the layer in front of it."""
+"""From nodes to blocks: walk the layers over time, fuse each quantiser with the layer in front of it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from hw_amc.errors import UnsupportedLayer
 from hw_amc.fixed import FixedFormat, format_for
 from hw_amc.graph import Graph, Node
 from hw_amc.rtl.adders import AdderGraph, build_graph
+from hw_amc.rtl.blocks.add import build_add
 from hw_amc.rtl.blocks.affine import AffineBlock
-from hw_amc.rtl.blocks.base import Block
+from hw_amc.rtl.blocks.base import Block, Wires
 from hw_amc.rtl.blocks.gru import GruBlock, gru_matrix, gru_widths
 from hw_amc.rtl.blocks.linear import LinearBlock, QuantizeBlock, Requantize, linear_matrix
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.pool import PoolBlock
 from hw_amc.rtl.blocks.results import Results, build_results
+from hw_amc.rtl.blocks.route import Route
 from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.clock import Cut
+from hw_amc.rtl.walk import walk
 
 _Linear = ir.Dense | ir.Affine | ir.Conv1d
 
@@ -55,13 +58,30 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A block in its place."""
+
+    block: Block
+    #: The way to its input; of two, to the later one.
+    route: Route
+
+
+@dataclass(frozen=True)
 class Chain:
     """The network as blocks, from the quantised input to the logits."""
 
     #: The core's input: output of the input quantiser.
     entry: Node
-    blocks: tuple[Block, ...]
+    #: In the order in which they depend on each other.
+    layers: tuple[Layer, ...]
+    #: The way to the results.
+    route: Route
     results: Results
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Blocks without their places."""
+        return tuple(layer.block for layer in self.layers)
 
 
 def lower(graph: Graph, options: Options) -> Chain:
@@ -75,27 +95,34 @@ def lower(graph: Graph, options: Options) -> Chain:
     for name in (graph.name, *(node.name for node in graph.nodes)):
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             raise UnsupportedLayer(f"rtl: the name {name!r} is no Verilog identifier; rename the layer")
-    nodes = list(graph.nodes[1:])
-    if not nodes or not isinstance(nodes[0], ir.Quantize) or graph.input.shape[1:] != (2,):
+    entry = graph.nodes[1] if len(graph.nodes) > 1 else graph.input
+    if not isinstance(entry, ir.Quantize) or graph.input.shape[1:] != (2,):
         raise UnsupportedLayer(f"rtl: {graph.name!r} must begin with frames of I and Q and their quantiser")
-    entry = nodes.pop(0)
-    source, blocks = entry, list[Block]()
-    while nodes:
-        node = nodes.pop(0)
-        if node.inputs != (source.name,) or source.name in graph.outputs:
-            raise UnsupportedLayer(f"rtl: node {node.name!r} ({node.op}) does not follow {source.name!r}; only chains")
+    routes = {entry.name: Route(Wires("entry_flags", "entry_data", 2, entry.fmt))}
+    layers = list[Layer]()
+    for node, fused in walk(graph, lambda node: type(node) in _RULES and _RULES[type(node)].fuses):
+        for name in node.inputs:
+            if name not in routes or name in graph.outputs:
+                raise UnsupportedLayer(f"rtl: node {node.name!r} ({node.op}) cannot follow {name!r}")
+        feeds = [routes[name] for name in node.inputs]
         if isinstance(node, ir.GlobalAvgPool1d):
-            return Chain(entry, tuple(blocks), build_results(graph, node))
-        rule = _RULES.get(type(node))
-        if rule is None:
-            raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) has no hardware")
-        fused: Node = node
-        follows = bool(nodes) and isinstance(nodes[0], ir.Quantize) and nodes[0].inputs == (node.name,)
-        if rule.fuses and follows:
-            fused = nodes.pop(0)
-        blocks.append(rule.build(node, source, fused, options))
-        source = fused
-    raise UnsupportedLayer(f"rtl: {graph.name!r} has no global average pool in front of its outputs")
+            return Chain(entry, tuple(layers), feeds[0], build_results(graph, node))
+        layer = _layer(graph, node, fused, feeds, options)
+        layers.append(layer)
+        routes[fused.name] = layer.route.then(layer.block)
+        if isinstance(node, ir.GlobalMaxPool1d):
+            return Chain(entry, tuple(layers), routes[node.name], build_results(graph, node))
+    raise UnsupportedLayer(f"rtl: {graph.name!r} has no global pool in front of its outputs")
+
+
+def _layer(graph: Graph, node: Node, fused: Node, feeds: list[Route], options: Options) -> Layer:
+    if isinstance(node, ir.Add):
+        joined = build_add(node, *feeds)
+        return Layer(joined, joined.late)
+    rule = _RULES.get(type(node))
+    if rule is None:
+        raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) has no hardware")
+    return Layer(rule.build(node, graph.sources(node)[0], fused, options), feeds[0])
 
 
 def _gru(node: ir.Gru, source: Node, fused: Node, options: Options) -> GruBlock:
@@ -106,6 +133,11 @@ def _gru(node: ir.Gru, source: Node, fused: Node, options: Options) -> GruBlock:
 
 def _pool(node: ir.AvgPool1d | ir.MaxPool1d, source: Node, fused: Node, options: Options) -> PoolBlock:
     return PoolBlock(node, source.fmt)
+
+
+def _global_max_pool(node: ir.GlobalMaxPool1d, source: Node, fused: Node, options: Options) -> PoolBlock:
+    whole = ir.MaxPool1d(node.name, node.inputs, (1, *node.shape), node.fmt, source.shape[0])
+    return PoolBlock(whole, source.fmt)
 
 
 def _quantize(node: ir.Quantize, source: Node, fused: Node, options: Options) -> QuantizeBlock:
@@ -158,6 +190,7 @@ _RULES: dict[type[Node], _Rule] = {
     ir.Conv1d: _Rule(_linear, fuses=True),
     ir.AvgPool1d: _Rule(_pool),
     ir.MaxPool1d: _Rule(_pool),
+    ir.GlobalMaxPool1d: _Rule(_global_max_pool),
     ir.Quantize: _Rule(_quantize),
 }
 

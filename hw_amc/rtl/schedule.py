@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -11,10 +10,12 @@ from platformdirs import user_cache_path
 from hw_amc.config import BoardSettings, RtlSettings, suggest
 from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
+from hw_amc.rtl.blocks.add import AddBlock
 from hw_amc.rtl.blocks.affine import AffineBlock
-from hw_amc.rtl.blocks.base import Block, Cost, Timing
+from hw_amc.rtl.blocks.base import Block, Cost, Timing, Wires
 from hw_amc.rtl.blocks.entry import Entry
 from hw_amc.rtl.blocks.retime import RetimeBlock
+from hw_amc.rtl.blocks.route import Route
 from hw_amc.rtl.clock import choose_cut
 from hw_amc.rtl.lower import Chain, Options, lower
 
@@ -28,6 +29,8 @@ class Step:
     timing: Timing
     #: Slots of the entry for one of the block's.
     slowness: int
+    #: Wires of its input; of two branches, of the later one.
+    source: Wires
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Plan:
     chain: Chain
     #: The chain's blocks, and re-timing ones among them.
     steps: tuple[Step, ...]
+    #: The way to the results.
+    route: Route
     entry: Entry
     timing: Timing
     #: R: of the slowest layer, cycles for an input sample.
@@ -61,7 +66,8 @@ class Plan:
         """From the first sample's acceptance after reset to the first logit's, followed along the path."""
         cycle = self.entry.first_slot(self.timing) + (self.entry.frame_len - 1) * self.timing.round_cycles
         cycle += self.entry.latency
-        for step in self.steps:
+        steps = {step.block.name: step for step in self.steps}
+        for step in (steps[block.name] for block in self.route.blocks):
             if isinstance(step.block, RetimeBlock):
                 cycle = step.block.leave(cycle, step.timing)
             cycle += step.block.lag * step.timing.round_cycles + step.block.latency(step.timing)
@@ -84,13 +90,13 @@ def build_plan(
     chain = lower(graph, Options(f"{graph.name}_core", settings.cycles_per_step, layers, cut, folder))
     _require_layers(layers, chain)
     _require_cycles(settings.cycles_per_step, chain)
-    R = _slowest(chain.blocks) if layers else settings.cycles_per_step
+    R = _slowest(chain) if layers else settings.cycles_per_step
     loop = max((block.loop_latency for block in chain.blocks), default=0)
     timing = choose_timing(settings, R, loop)
-    steps = _retime(chain.blocks, timing)
+    steps, route = _retime(chain, timing)
     gap = max((max(step.block.lag - 1, 0) * step.slowness for step in steps), default=0)
     entry = Entry(settings.mode, graph.frame_len, gap, 2 * chain.entry.fmt.bits)
-    return Plan(chain, steps, entry, timing, R, loop)
+    return Plan(chain, steps, route, entry, timing, R, loop)
 
 
 def legal_cycles(chain: Chain) -> list[int]:
@@ -127,26 +133,43 @@ def choose_timing(settings: RtlSettings, cycles: int, loop: int) -> Timing:
     return Timing(contexts, max(cycles, -(-loop // contexts)), settings.n_channels or None)
 
 
-def _slowest(blocks: Sequence[Block]) -> int:
+def _slowest(chain: Chain) -> int:
     """R for an input sample: a layer's own, over the samples that a pool makes one of."""
     slowest, pooled = 1, 1
-    for block in blocks:
+    for index, block in enumerate(chain.blocks):
         slowest = max(slowest, -(-block.cycles // pooled))
-        pooled *= block.decimation
+        pooled *= block.decimation if _all_pass(chain, index) else 1
     return slowest
 
 
-def _retime(blocks: Sequence[Block], timing: Timing) -> tuple[Step, ...]:
+def _all_pass(chain: Chain, index: int) -> bool:
+    """Whether no branch leads past this block: only there may slots become slower."""
+    before = {layer.block.name for layer in chain.layers[:index]} | {""}
+    routes = [chain.route]
+    for layer in chain.layers[index + 1 :]:
+        routes += [layer.block.early, layer.block.late] if isinstance(layer.block, AddBlock) else [layer.route]
+    return not any(route.last in before for route in routes)
+
+
+def _retime(chain: Chain, timing: Timing) -> tuple[tuple[Step, ...], Route]:
     """Put a re-timing block behind each pool in front of a layer that needs more cycles than a slot has."""
     steps, slowness = list[Step](), 1
-    for index, block in enumerate(blocks):
-        steps.append(Step(block, timing, slowness))
-        needed = max((later.cycles for later in blocks[index + 1 :]), default=1)
-        if block.decimation > 1 and needed > timing.slot_cycles:
+    # Routes with these blocks in them, by the name of their last block in the chain.
+    routes = {"": Route(chain.route.entry)}
+    for index, layer in enumerate(chain.layers):
+        block, route = layer.block, routes[layer.route.last]
+        if isinstance(block, AddBlock):
+            block = replace(block, early=routes[block.early.last], late=route)
+        steps.append(Step(block, timing, slowness, route.wires))
+        routes[block.name] = route.then(block)
+        needed = max((later.cycles for later in chain.blocks[index + 1 :]), default=1)
+        if block.decimation > 1 and needed > timing.slot_cycles and _all_pass(chain, index):
             slowness *= block.decimation
             timing = Timing(timing.contexts, timing.slot_cycles * block.decimation, timing.used)
-            steps.append(Step(RetimeBlock(f"{block.name}_slow", block.channels, block.fmt), timing, slowness))
-    return tuple(steps)
+            slow = RetimeBlock(f"{block.name}_slow", block.channels, block.fmt)
+            steps.append(Step(slow, timing, slowness, block.output()))
+            routes[block.name] = routes[block.name].then(slow)
+    return tuple(steps), routes[chain.route.last]
 
 
 def _require_layers(layers: dict[str, int], chain: Chain) -> None:

@@ -32,9 +32,10 @@ class Term:
 
 @dataclass(frozen=True)
 class Results:
-    """Global average pool, optional quantiser, heads (affine, dense, or nothing), serialiser."""
+    """Global pool, optional quantiser, heads (affine, dense, or nothing), serialiser."""
 
-    pool: ir.GlobalAvgPool1d
+    #: A maximum has been found in front: a sum of one vector.
+    pool: ir.GlobalAvgPool1d | ir.GlobalMaxPool1d
     source_fmt: FixedFormat
     #: Format after the quantiser behind the pool.
     factor_fmt: FixedFormat
@@ -131,8 +132,8 @@ class Results:
         return cost + Cost(lut=table + 2 * bits + 2 * self.logit_bits + 40, ff=8 * self.logit_bits)
 
 
-def build_results(graph: Graph, pool: ir.GlobalAvgPool1d) -> Results:
-    """Fold what follows the global average pool into steps.
+def build_results(graph: Graph, pool: ir.GlobalAvgPool1d | ir.GlobalMaxPool1d) -> Results:
+    """Fold what follows the global pool into steps.
 
     Raises
     ------

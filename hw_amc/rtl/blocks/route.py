@@ -1,0 +1,57 @@
+"""The way from the entry to a block: when a tensor's vectors come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+
+from hw_amc.rtl.blocks.base import Block, Timing, Wires
+
+
+@dataclass(frozen=True)
+class Route:
+    """Blocks in series behind the entry; where branches were added, along the later one."""
+
+    #: Wires of the entry.
+    entry: Wires
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def wires(self) -> Wires:
+        """What leaves the last block."""
+        return self.blocks[-1].output() if self.blocks else self.entry
+
+    @property
+    def last(self) -> str:
+        """Name of the last block; empty for the entry."""
+        return self.blocks[-1].name if self.blocks else ""
+
+    @property
+    def lag(self) -> int:
+        """Slots of a context from a frame's last sample to the last vector."""
+        return sum(block.lag for block in self.blocks)
+
+    @property
+    def delay(self) -> int:
+        """Samples by which a vector in the middle of a frame waits for later ones: behind a pool they count more."""
+        decimations = [block.decimation for block in self.blocks]
+        return sum(block.lag * prod(decimations[:index]) for index, block in enumerate(self.blocks))
+
+    def cycles(self, timing: Timing) -> int:
+        """Cycles from the entry's flags to those of the last block, besides the slots of `lag` and `delay`.
+
+        `timing` is that of all blocks; see `beyond`.
+        """
+        return sum(block.latency(timing) for block in self.blocks)
+
+    def beyond(self, other: Route) -> Route:
+        """Return what follows the part that both routes share."""
+        pairs = zip(self.blocks, other.blocks, strict=False)
+        shared = next((index for index, (a, b) in enumerate(pairs) if a is not b), None)
+        if shared is None:
+            shared = min(len(self.blocks), len(other.blocks))
+        return replace(self, blocks=self.blocks[shared:])
+
+    def then(self, block: Block) -> Route:
+        """Return the route with a block more."""
+        return replace(self, blocks=(*self.blocks, block))
