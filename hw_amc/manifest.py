@@ -58,7 +58,8 @@ class Manifest:
     n_channels: int
     #: Independent pairs of streams.
     lanes: int
-    #: Predicted clock cycles between results, input back to back, averaged over K of them; None when unknown (HLS).
+    #: Predicted clock cycles between results, input back to back, averaged over K of them (channel
+    #: mode: over n_channels); None when unknown (HLS).
     cycles_per_frame: int | None
     #: Predicted clock cycles from the first frame's first sample to its last result word; None when unknown (HLS). A
     #: frame that finds the contexts' slots at another phase takes up to one round of K slots more or fewer.
@@ -76,6 +77,11 @@ class Manifest:
     def result_words(self) -> int:
         """Words in a result."""
         return 1 + self.classes
+
+    @property
+    def round_results(self) -> int:
+        """Results over which `cycles_per_frame` is an average: those of frames that are computed together."""
+        return self.n_channels if self.mode == "channels" else self.contexts
 
     def to_json(self) -> str:
         """Return the text of manifest.json."""

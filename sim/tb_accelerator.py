@@ -34,7 +34,7 @@ async def prove(dut):
     measured = {
         "frames": len(bench.case.frames),
         "mismatches": 0,
-        "cycles_per_frame": cycles_between_results(answer.ends, manifest.contexts),
+        "cycles_per_frame": cycles_between_results(answer.ends, manifest.round_results),
         "latency_cycles": answer.ends[0] - await first,
         "cycles": answer.ends[-1],
     }

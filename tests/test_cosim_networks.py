@@ -66,7 +66,7 @@ def check(sim, index, graph, manifest, rng):
             require_equal(graph, expected, unpack_results(capture.words, manifest.classes), f"{graph.name} {manifest}")
             if idle is None and stall is None:
                 ends = capture.cycles[manifest.result_words - 1 :: manifest.result_words]
-                assert cycles_between_results(list(ends), manifest.contexts) == manifest.cycles_per_frame, manifest
+                assert cycles_between_results(list(ends), manifest.round_results) == manifest.cycles_per_frame, manifest
 
 
 @pytest.mark.cosim

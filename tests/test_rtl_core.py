@@ -9,7 +9,7 @@ from rtl_bench import core_samples, simulate
 
 from hw_amc import golden
 from hw_amc import graph as ir
-from hw_amc.config import RtlSettings
+from hw_amc.config import LayerRtl, RtlSettings
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.rtl import build_core
@@ -33,7 +33,7 @@ def _run(graph, settings, cache, folder, frames, **traffic):
     want = np.concatenate([logits[name] for name in graph.outputs], axis=1)
     words = core_samples(graph, raw, core)
     if settings.mode == "channels":
-        words = words.reshape(-1, core.contexts, core.frame_len).swapaxes(1, 2)
+        words = words.reshape(-1, core.n_channels, core.frame_len).swapaxes(1, 2)
     run = simulate(core, words.reshape(-1), want.size, folder, **traffic)
     np.testing.assert_array_equal(run.words, want.reshape(-1))
     return core, run
@@ -87,17 +87,66 @@ def test_several_cycles_a_step(graph, cache, tmp_path, cycles, contexts, mode):
         assert results[2 * K] - results[K] == K * core.cycles_per_frame
 
 
+def _settings(layers=None, **rtl):
+    return RtlSettings(layers={name: LayerRtl(cycles_per_step=R) for name, R in (layers or {}).items()}, **rtl)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize(
+    ("settings", "R", "slot_cycles", "slow"),
+    [
+        # Twice the cycles behind the pool: slower slots there.
+        (_settings({"conv2": 10}, cycles_per_step=5), 5, 5, True),
+        (_settings({"conv2": 2}), 1, 1, True),
+        (_settings({"conv2": 8}, cycles_per_step=4, mode="channels", contexts=3, n_channels=2), 4, 8, False),
+        # Layers that are faster than the slowest, and slots that are long for the loop's sake.
+        (_settings({"gru": 2, "gru_affine": 1}, cycles_per_step=6, contexts=2), 6, 10, False),
+        (_settings({"conv1": 10, "conv2": 18}, contexts=1), 10, 15, True),
+    ],
+)
+def test_layers_with_cycles_of_their_own(graph, cache, tmp_path, settings, R, slot_cycles, slow):
+    rounds = build_core(graph, settings, cache=cache)
+    K = rounds.n_channels if settings.mode == "channels" else rounds.contexts
+    core, run = _run(graph, settings, cache, tmp_path, 2 * K + 2 if settings.mode == "frames" else 3 * K)
+    assert (core.cycles_per_step, core.slot_cycles, "pool_slow" in core.costs) == (R, slot_cycles, slow)
+    results = np.array(run.word_cycles[:: core.words_per_result])
+    assert results[0] - run.frame_cycles[0] == core.latency_cycles
+    assert results[2 * K] - results[K] == K * core.cycles_per_frame
+    _run(graph, settings, cache, tmp_path, 4, busy=0.4, ready=0.4)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize(("contexts", "n_channels", "cycles"), [(0, 5, 1), (9, 2, 1), (3, 1, 4)])
+def test_fewer_channels_than_contexts(graph, cache, tmp_path, contexts, n_channels, cycles):
+    settings = RtlSettings(cycles_per_step=cycles, contexts=contexts, mode="channels", n_channels=n_channels)
+    core, run = _run(graph, settings, cache, tmp_path, 3 * n_channels)
+    assert (core.contexts, core.n_channels) == (contexts or n_channels, n_channels)
+    results = np.array(run.word_cycles[:: core.words_per_result])
+    assert results[0] - run.frame_cycles[0] == core.latency_cycles
+    assert results[2 * n_channels] - results[n_channels] == n_channels * core.cycles_per_frame
+    _run(graph, settings, cache, tmp_path, n_channels, busy=0.4, ready=0.4)
+
+
 @pytest.mark.cosim
 def test_reset_in_mid_frame(graph, cache, tmp_path):
     """The core starts afresh: the bench sends all frames again after the second reset."""
     _run(graph, RtlSettings(contexts=3), cache, tmp_path, 4, reset_at=211)
+    _run(graph, _settings({"conv2": 10}, cycles_per_step=5), cache, tmp_path, 7, reset_at=311)
 
 
 @pytest.mark.cosim
 def test_lint_is_clean(graph, cache, tmp_path):
-    for mode, cycles in (("frames", 1), ("channels", 1), ("frames", 6)):
-        core = build_core(graph, RtlSettings(mode=mode, cycles_per_step=cycles), cache=cache)
-        folder = tmp_path / f"{mode}{cycles}"
+    several = (
+        RtlSettings(),
+        RtlSettings(mode="channels"),
+        RtlSettings(cycles_per_step=6),
+        RtlSettings(mode="channels", contexts=5, n_channels=3),
+        _settings({"conv2": 10}, cycles_per_step=5),
+        RtlSettings(mode="channels", contexts=5, n_channels=1),
+    )
+    for index, settings in enumerate(several):
+        core = build_core(graph, settings, cache=cache)
+        folder = tmp_path / str(index)
         core.project.write(folder)
         lint(folder, core.name, sorted(core.project.files))
 
@@ -113,6 +162,27 @@ def test_impossible_settings_list_the_legal_ones(graph, cache):
         build_core(graph, RtlSettings(contexts=200), cache=cache)
     with pytest.raises(ConfigError, match=r"cycles_per_step = 99 .* legal: 1\.\."):
         build_core(graph, RtlSettings(cycles_per_step=99), cache=cache)
+    with pytest.raises(ConfigError, match=r"n_channels = 16 is not possible at cycles_per_step = 1; legal: 1\.\.15"):
+        build_core(graph, RtlSettings(mode="channels", n_channels=16), cache=cache)
+    with pytest.raises(ConfigError, match=r"n_channels = 5 is not possible with 3 contexts; legal: 1\.\.3"):
+        build_core(graph, RtlSettings(mode="channels", n_channels=5, contexts=3), cache=cache)
+    with pytest.raises(
+        ConfigError, match=r"rtl.layers.conv1.cycles_per_step = 30 .* legal: 1\.\.\d+, of which 1, 2, 3"
+    ):
+        build_core(graph, _settings({"conv1": 30}), cache=cache)
+    with pytest.raises(
+        ConfigError, match=r"gru_affine.cycles_per_step = 7 .* legal: 1\.\.6, of which 1, 2, 3, 6 differ"
+    ):
+        build_core(graph, _settings({"gru_affine": 7}), cache=cache)
+
+
+def test_unknown_layers_are_named(graph, cache):
+    with pytest.raises(ConfigError, match=r"rtl.layers.conv3: no layer .*; did you mean conv"):
+        build_core(graph, _settings({"conv3": 2}), cache=cache)
+    # The heads take a product a cycle, whatever R; a pool has nothing to share.
+    for name in ("head", "pool"):
+        with pytest.raises(ConfigError, match=rf"rtl.layers.{name}: .* known: gru, gru_affine, conv1, conv2"):
+            build_core(graph, _settings({name: 2}), cache=cache)
 
 
 def test_unsupported_nodes_are_named(graph, cache):

@@ -124,9 +124,9 @@ def run_fast(
     start = time.perf_counter()
     build_library(accelerator.project, name, plan.cache)
     seconds_compile = time.perf_counter() - start
-    n_channels, contexts = accelerator.manifest.n_channels, accelerator.manifest.contexts
+    n_channels, together = accelerator.manifest.n_channels, accelerator.manifest.round_results
     # A part must be long enough to show its rhythm.
-    least = n_channels * -(-(2 * contexts + 1) // n_channels)
+    least = n_channels * -(-(2 * together + 1) // n_channels)
     count = max(1, min(plan.workers, len(frames) // least))
     size = -(-len(frames) // count // n_channels) * n_channels
     starts = range(0, len(frames), size)
@@ -152,7 +152,7 @@ def _run_part(part: tuple[Graph, Accelerator, Any, Any, int, Path | None]) -> tu
         ends = capture.cycles[manifest.result_words - 1 :: manifest.result_words]
         began = sim.first_accept_cycle
         assert began is not None  # results came, so samples went in
-        return cycles_between_results(list(ends), manifest.contexts), int(ends[0]) - began, sim.cycle
+        return cycles_between_results(list(ends), manifest.round_results), int(ends[0]) - began, sim.cycle
 
 
 def _cocotb(accelerator: Accelerator, case: Case, simulator: Simulator, plan: Plan) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def cycles_between_results(ends: Sequence[int], contexts: int) -> int | None:
     ----------
     ends : cycles in which the results' last words were handed over
     contexts : int
-        K: results of frames that are computed together come together.
+        K, or the channels: results of frames that are computed together come together.
 
     Returns
     -------

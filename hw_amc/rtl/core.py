@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -158,5 +158,10 @@ def _emit(name: str, plan: Plan) -> str:
         entry.emit(source, timing),
     ]
     text += [step.block.emit(step.source, step.timing) for step in plan.steps]
-    text += [chain.results.emit(plan.route.wires, plan.last_timing), "endmodule", ""]
+    source = plan.route.wires
+    if plan.results_timing.ctx_bits < timing.ctx_bits:
+        used, most = plan.results_timing.ctx_bits, timing.ctx_bits
+        text.append(f"    wire unused_contexts = &{{1'b0, {source.flags}[{4 + used}+:{most - used}]}};")
+        source = replace(source, flags=f"{{{source.flags}[4+:{used}], {source.flags}[3:0]}}")
+    text += [chain.results.emit(source, plan.results_timing), "endmodule", ""]
     return "\n".join(text)

@@ -49,9 +49,9 @@ class Plan:
     loop_latency: int
 
     @property
-    def last_timing(self) -> Timing:
-        """Of the slots in which vectors reach the results."""
-        return self.steps[-1].timing if self.steps else self.timing
+    def results_timing(self) -> Timing:
+        """Of the results, which know no other contexts than those in use."""
+        return Timing(self.timing.used_contexts, self.timing.slot_cycles)
 
     @property
     def cycles_per_frame(self) -> int:
@@ -77,7 +77,7 @@ class Plan:
         """Estimated resources by block."""
         costs = {"entry": self.entry.cost(self.timing)}
         costs |= {step.block.name: step.block.cost(step.timing) for step in self.steps}
-        return costs | {"results": self.chain.results.cost(self.last_timing)}
+        return costs | {"results": self.chain.results.cost(self.results_timing)}
 
 
 def build_plan(
@@ -128,7 +128,7 @@ def choose_timing(settings: RtlSettings, cycles: int, loop: int) -> Timing:
     contexts = settings.contexts or settings.n_channels or most
     if settings.n_channels > contexts:
         raise ConfigError(
-            f"n_channels = {settings.n_channels} need as many contexts, not {contexts}; legal: 1..{contexts}"
+            f"n_channels = {settings.n_channels} is not possible with {contexts} contexts; legal: 1..{contexts}"
         )
     return Timing(contexts, max(cycles, -(-loop // contexts)), settings.n_channels or None)
 

@@ -72,7 +72,7 @@ class Results:
         words = (self._word(term, select) for term in self.terms)
         parameters: dict[str, int | str] = {
             "CTX": timing.ctx_bits,
-            "CONTEXTS": timing.used_contexts,
+            "CONTEXTS": timing.contexts,
             "CHANNELS": channels,
             "IN": self.source_fmt.bits,
             "SUM": total,
