@@ -162,6 +162,8 @@ def cosim(
     board: Board = None,
     cycles: Cycles = None,
     data: Data = None,
+    hls: Annotated[Path | None, typer.Option("--hls", help="Verilog that an HLS tool exported, as the core.")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Fast runner only, no cocotb: long regressions.")] = False,
     waves: Annotated[bool, typer.Option("--waves", help="Keep FST waveforms of the cocotb runs.")] = False,
 ) -> None:
     """Simulate the Verilog in Verilator and Icarus against golden: every logit, and the cycles predicted."""
@@ -186,16 +188,24 @@ def synth(model: Model, board: Board = None, cycles: Cycles = None) -> None:
 
 
 @app.command()
-def overlay(model: Model, board: Board = None, cycles: Cycles = None) -> None:
+def overlay(
+    model: Model,
+    board: Board = None,
+    cycles: Cycles = None,
+    hls: Annotated[Path | None, typer.Option("--hls", help="Verilog that an HLS tool exported, as the core.")] = None,
+) -> None:
     """Write the overlay's project for Vivado, and build the bitstream where Vivado is on PATH."""
     from hw_amc import hardware as road
     from hw_amc import tools
-    from hw_amc.board.overlay import run_overlay
 
-    folder = road.write_overlay(road.open_hardware(model, board, cycles))
+    hardware = road.open_hardware(model, board, cycles)
+    hardware.hls = hls
+    folder = road.write_overlay(hardware)
     console.print(f"[green]✓[/] {shown(folder)}")
     if tools.find("vivado"):
-        run_overlay(folder)
+        with console.status("Vivado: many minutes"):
+            archive = road.implement(hardware, folder)
+        console.print(f"[green]✓[/] {shown(archive)}")
     else:
         console.print("left out: vivado is not on PATH, so no bitstream was built")
 

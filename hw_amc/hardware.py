@@ -35,6 +35,8 @@ class Hardware:
     workspace: Workspace
     board: BoardSettings
     settings: RtlSettings
+    #: Verilog that an HLS tool exported, where that is the core.
+    hls: Path | None = None
 
     @cached_property
     def graph(self) -> Graph:
@@ -51,9 +53,13 @@ class Hardware:
     @cached_property
     def accelerator(self) -> Accelerator:
         """The core in the shell."""
+        from hw_amc.rtl.hls_core import load_hls_core
         from hw_amc.rtl.shell import build_accelerator
 
-        return build_accelerator(self.graph, self.core, self.workspace.settings(), self.board)
+        settings = self.workspace.settings()
+        if self.hls is not None:
+            return build_accelerator(self.graph, load_hls_core(self.hls, self.graph), settings, self.board, "hls")
+        return build_accelerator(self.graph, self.core, settings, self.board)
 
     @property
     def folder(self) -> Path:
@@ -119,8 +125,27 @@ def _estimate_section(hardware: Hardware, rows: list[Row]) -> dict[str, Any]:
     return {**board, **built, "sweep": tables, "command": command_line(), "kind": "estimated"}
 
 
-def cosimulate(hardware: Hardware, stimulus: Stimulus, waves: bool, tell: Tell) -> None:
+def least_frames(hardware: Hardware) -> int:
+    """Frames that show the rhythm of the results: those of one round, and one more; 8 at least."""
+    return max(8, hardware.accelerator.manifest.round_results + 1)
+
+
+def cosimulate(
+    hardware: Hardware, stimulus: Stimulus, tell: Tell, *, waves: bool = False, fast_only: bool = False
+) -> None:
     """Simulate frames in Verilator and Icarus, require golden's logits, and merge the figures.
+
+    Parameters
+    ----------
+    hardware : Hardware
+    stimulus : Stimulus
+        All frames go through the fast runner; cocotb takes `least_frames`, in Icarus one round and one frame more.
+    tell : callable
+        Receives one line per step.
+    waves : bool
+        FST waveforms of the cocotb runs.
+    fast_only : bool
+        Leave cocotb out: a long regression.
 
     Raises
     ------
@@ -130,7 +155,10 @@ def cosimulate(hardware: Hardware, stimulus: Stimulus, waves: bool, tell: Tell) 
     from hw_amc.cosim.model import Plan, run_model
 
     with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
-        plan = Plan(hardware.workspace.build / "cosim", waves=waves)
+        together = hardware.accelerator.manifest.round_results
+        plan = Plan(hardware.workspace.build / "cosim", {}, waves=waves)
+        if not fast_only:
+            plan.cocotb_frames.update(verilator=least_frames(hardware), icarus=together + 1)
         sections = run_model(hardware.graph, hardware.accelerator, stimulus.wire, plan, tell)
         runs = {name: {**item, "command": command_line()} for name, item in sections.items()}
         hardware.merge({"cosim": runs})
@@ -158,6 +186,33 @@ def write_overlay(hardware: Hardware) -> Path:
     with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
         build_overlay(hardware.accelerator, hardware.board, boards).write(folder)
     return folder
+
+
+def implement(hardware: Hardware, folder: Path) -> Path:
+    """Build the bitstream of a written overlay with Vivado; return the archive for the board.
+
+    Utilisation and timing are merged into the report, those of a design that misses its timing too.
+
+    Raises
+    ------
+    ToolMissing, ToolFailed
+        Vivado is not on PATH; it failed, or the design missed its timing.
+    """
+    from hw_amc.board.archive import pack_overlay
+    from hw_amc.board.overlay import BUILD, run_overlay
+    from hw_amc.board.reports import load_implementation
+
+    manifest, build = hardware.accelerator.manifest, folder / BUILD
+    with exclusive(folder, "Vivado"):
+        try:
+            run_overlay(folder)
+        finally:
+            if (build / "timing.rpt").is_file():
+                section = load_implementation(build, hardware.board)
+                if hardware.hls is None:
+                    section = {**section, "R": hardware.core.cycles_per_step, "K": manifest.contexts}
+                hardware.merge({"synth": {hardware.board.name: {**section, "command": command_line()}}})
+        return pack_overlay(build, manifest, folder / f"{manifest.name}-{hardware.board.name}.zip")
 
 
 def bench_simulated(hardware: Hardware, stimulus: Stimulus, tell: Tell) -> Any:

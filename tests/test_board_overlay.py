@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 from board_overlays import BOARDS, small_graph, small_manifest
 
-from hw_amc import config
+from hw_amc import config, hardware, report
 from hw_amc.board import archive, component, overlay, reports
 from hw_amc.board.design import IP_INSTANCE, build_design
 from hw_amc.driver.identity import check_files, find_bitstream
-from hw_amc.errors import ConfigError, DataError, ToolMissing
+from hw_amc.errors import ConfigError, DataError, ToolFailed, ToolMissing
 from hw_amc.project import Project
 from hw_amc.rtl.shell import Accelerator, emit_top
 from hw_amc.sim_device import hwh
+from hw_amc.workspace import Workspace
 
 NAMES = ("kv260", "pynq-z1", "pynq-z2", "rfsoc2x2", "rfsoc4x2", "zcu104")
 STANDINS = Path(__file__).with_name("vivado_standins.tcl")
@@ -343,15 +344,105 @@ def test_implementation_figures(tmp_path: Path) -> None:
     more = "| CARRY4 | 1330 | CarryLogic |\n| URAM | 0 | 0 | 0 | 0 | 0 |"
     (tmp_path / "utilization.rpt").write_text(UTILIZATION.format(lut="Slice LUTs", ff="Slice Registers", more=more))
     (tmp_path / "timing.rpt").write_text(TIMING.format(row="      0.432  0.000  0  41235  0.019   0.000  0  1"))
-    figures = reports.load_implementation(tmp_path, board, 10)
+    figures = reports.load_implementation(tmp_path, board)
     assert figures["lut"] == 21344
     assert figures["bram36"] == 3.5
     assert figures["percent"]["carry"] == pytest.approx(10.0)
     assert "uram" not in figures  # the part has none
-    assert figures["timing"]["met"]
+    assert figures["timing"] == {"wns_ns": 0.432, "tns_ns": 0.0, "failing": 0, "endpoints": 41235, "whs_ns": 0.019}
     (tmp_path / "timing.rpt").unlink()
     with pytest.raises(DataError, match=r"timing.rpt: .*run the implementation first"):
-        reports.load_implementation(tmp_path, board, 10)
+        reports.load_implementation(tmp_path, board)
+
+
+@pytest.fixture
+def fake_vivado(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `vivado` on PATH that runs the scripts against the stand-ins, and their folder of reports."""
+    tclsh = shutil.which("tclsh")
+    if tclsh is None:
+        pytest.skip("tclsh is not installed")
+    tools, texts = tmp_path / "bin", tmp_path / "reports"
+    tools.mkdir()
+    texts.mkdir()
+    # vivado -mode batch -nojournal -nolog -source build.tcl -tclargs bit
+    script = f'#!/bin/sh\n[ "$5 $7" = "-source -tclargs" ] && exec {tclsh} {STANDINS} "$6" "$8"\n'
+    (tools / "vivado").write_text(script)
+    (tools / "vivado").chmod(0o755)
+    more = "| CARRY4 | 1330 | CarryLogic |"
+    (texts / "report_utilization").write_text(UTILIZATION.format(lut="Slice LUTs", ff="Slice Registers", more=more))
+    (texts / "report_power").write_text("")
+    environment = {
+        "PATH": f"{tools}:/usr/bin:/bin", "LOG": str(tmp_path / "calls.txt"), "VIVADO": "2022.2", "BOARD_PARTS": "",
+        "IP_NAME": GRAPH.name, "IP_PINS": ip_pins(project("pynq-z2").files["ip/component.xml"]), "REPORTS": str(texts),
+    }  # fmt: skip
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return texts
+
+
+def open_small(root: Path) -> hardware.Hardware:
+    """Hardware of the small network, with the real top module and an empty core."""
+    (root / "hls_projects" / GRAPH.name).mkdir(parents=True, exist_ok=True)
+    (root / "boards").symlink_to(BOARDS)
+    found = hardware.Hardware(Workspace(root, GRAPH.name), config.load_board("pynq-z2", BOARDS), config.RtlSettings())
+    found.graph, found.accelerator = GRAPH, accelerator("pynq-z2")
+    return found
+
+
+def test_vivado_run_is_reported_and_packed(tmp_path: Path, fake_vivado: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the written project to report.json and the board's archive."""
+    monkeypatch.setenv("SLACK", "0.4")
+    (fake_vivado / "report_timing_summary").write_text(TIMING.format(row="  0.4  0.0  0  41235  0.019  0.0  0  1"))
+    small = open_small(tmp_path)
+    folder = hardware.write_overlay(small)
+    (folder / "build").mkdir()
+    (folder / "build" / "old.rpt").write_text("of an earlier run")
+    archive_path = hardware.implement(small, folder)
+    assert not (folder / "build" / "old.rpt").exists()
+    section = report.load(small.workspace.build)["synth"]["pynq-z2"]
+    assert (section["tool"], section["kind"], section["lut"], section["R"]) == ("vivado", "measured", 21344, 1)
+    assert section["timing"]["wns_ns"] == 0.4
+    with zipfile.ZipFile(archive_path) as packed:
+        assert set(packed.namelist()) == {f"{GRAPH.name}.bit", f"{GRAPH.name}.hwh", "manifest.json", "SHA256SUMS"}
+        packed.extractall(tmp_path / "board")
+    check_files(tmp_path / "board")
+
+
+def test_missed_timing_is_reported_and_not_packed(
+    tmp_path: Path, fake_vivado: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLACK", "-0.214")
+    (fake_vivado / "report_timing_summary").write_text(TIMING.format(row="-0.214 -3.1  17  41235  0.019  0.0  0  1"))
+    small = open_small(tmp_path)
+    folder = hardware.write_overlay(small)
+    with pytest.raises(ToolFailed, match=r"worst setup slack is -0\.214 ns"):
+        hardware.implement(small, folder)
+    assert report.load(small.workspace.build)["synth"]["pynq-z2"]["timing"]["failing"] == 17
+    assert not list(folder.glob("*.zip"))
+
+
+def test_vivado_that_breaks_off_leaves_no_figures(tmp_path: Path, fake_vivado: Path) -> None:
+    small = open_small(tmp_path)
+    folder = hardware.write_overlay(small)
+    script = folder / "design.tcl"
+    script.write_text(script.read_text().replace("create_ps\n", "error {licence expired}\n", 1))
+    with pytest.raises(ToolFailed, match="licence expired"):
+        hardware.implement(small, folder)
+    assert "synth" not in report.load(small.workspace.build)
+
+
+def test_overlay_of_exported_hls_verilog(tmp_path: Path) -> None:
+    """The HLS road's core goes through the same overlay: its own Verilog behind the adapter, in the same shell."""
+    from test_shell import HLS, write_hls
+
+    small = open_small(tmp_path)
+    del small.accelerator
+    (small.workspace.folder / "project.toml").write_text('board = "pynq-z2"\n')
+    (tmp_path / "export").mkdir()
+    small.hls = write_hls(tmp_path / "export", HLS.format(bits=15))
+    files = {path.name for path in hardware.write_overlay(small).rglob("*") if path.is_file()}
+    assert {f"{GRAPH.name}_core.v", "hw_amc_core.v", f"{GRAPH.name}.v", "component.xml", "build.tcl"} <= files
+    assert small.accelerator.manifest.road == "hls"
 
 
 def test_archive(tmp_path: Path) -> None:

@@ -227,8 +227,18 @@ proc get_runs {name} {
     return $name
 }
 proc open_run {run} { record open_run $run }
+# A report's text comes from $REPORTS/<command>, where that folder is given.
+proc write_report {name path} {
+    set out [open $path w]
+    if {[info exists ::env(REPORTS)]} {
+        set in [open [file join $::env(REPORTS) $name]]
+        fcopy $in $out
+        close $in
+    }
+    close $out
+}
 foreach report {report_utilization report_timing_summary report_power} {
-    proc $report {args} "record $report {*}\$args; close \[open \[lindex \$args end\] w\]"
+    proc $report {args} "record $report {*}\$args; write_report $report \[lindex \$args end\]"
 }
 
 source $argv0

@@ -14,31 +14,41 @@ if {$goal ni {project synth bit}} {
     error "unknown goal '$goal': project, synth or bit"
 }
 
-amc::require_version
-set build [file join $here build]
-file mkdir $build
-create_project -force overlay [file join $build vivado] -part $settings(part)
-amc::use_board_part
-set_property target_language Verilog [current_project]
-amc::add_ip [file join $here ip]
-amc::create_design $settings(name)
-set wrapper [make_wrapper -files [get_files $settings(name).bd] -top]
-add_files -norecurse $wrapper
-set_property top $settings(name)_wrapper [current_fileset]
-update_compile_order -fileset sources_1
-generate_target all [get_files $settings(name).bd]
+proc build {here goal} {
+    upvar #0 settings settings
+    set build [file join $here build]
+    amc::require_version
+    file mkdir $build
+    create_project -force overlay [file join $build vivado] -part $settings(part)
+    amc::use_board_part
+    set_property target_language Verilog [current_project]
+    amc::add_ip [file join $here ip]
+    amc::create_design $settings(name)
+    set wrapper [make_wrapper -files [get_files $settings(name).bd] -top]
+    add_files -norecurse $wrapper
+    set_property top $settings(name)_wrapper [current_fileset]
+    update_compile_order -fileset sources_1
+    generate_target all [get_files $settings(name).bd]
 
-if {$goal ne "project"} {
-    launch_runs synth_1 -jobs $settings(jobs)
-    amc::wait_for synth_1
+    if {$goal ne "project"} {
+        launch_runs synth_1 -jobs $settings(jobs)
+        amc::wait_for synth_1
+    }
+    if {$goal eq "bit"} {
+        set_property STEPS.PHYS_OPT_DESIGN.IS_ENABLED true [get_runs impl_1]
+        launch_runs impl_1 -to_step write_bitstream -jobs $settings(jobs)
+        amc::wait_for impl_1
+        amc::write_reports impl_1 $build
+        amc::collect $build
+        # Last, so that reports and files of a failing design can be looked at; the exit status still says so.
+        amc::require_timing impl_1
+    }
+    puts "overlay $settings(name): $goal done"
 }
-if {$goal eq "bit"} {
-    set_property STEPS.PHYS_OPT_DESIGN.IS_ENABLED true [get_runs impl_1]
-    launch_runs impl_1 -to_step write_bitstream -jobs $settings(jobs)
-    amc::wait_for impl_1
-    amc::write_reports impl_1 $build
-    amc::collect $build
-    # Last, so that reports and files of a failing design can be looked at; the exit status still says so.
-    amc::require_timing impl_1
+
+# The reason comes last, after Vivado's trace of it: a log's end is what people, and `hw-amc overlay`, look at.
+if {[catch {build $here $goal} message options]} {
+    puts stderr [dict get $options -errorinfo]
+    puts stderr "ERROR: $message"
+    exit 1
 }
-puts "overlay $settings(name): $goal done"

@@ -18,6 +18,8 @@ from hw_amc.sim_device.hwh import dma_settings
 SCRIPTS = "overlay"
 #: What Vivado is started on.
 ENTRY = "build.tcl"
+#: Where it writes, below the overlay's folder.
+BUILD = "build"
 _PS_IP = {"zynq7": "processing_system7", "zynqmp": "zynq_ultra_ps_e"}
 _PS_CLOCK = {"zynq7": "FCLK_CLK0", "zynqmp": "pl_clk0"}
 _PS_RESET = {"zynq7": "FCLK_RESET0_N", "zynqmp": "pl_resetn0"}
@@ -66,9 +68,11 @@ def build_overlay(accelerator: Accelerator, board: BoardSettings, boards: Path, 
     scripts = {path.name: path.read_text(encoding="utf-8") for path in sorted((boards / SCRIPTS).glob("*.tcl"))}
     if ENTRY not in scripts:
         raise ConfigError(f"{boards / SCRIPTS} has no {ENTRY}; the checkout is incomplete")
-    sources = {name: text for name, text in accelerator.project.files.items() if name.endswith((".v", ".vh", ".dat"))}
+    sources = {
+        name: text for name, text in accelerator.project.files.items() if name.endswith((".v", ".sv", ".vh", ".dat"))
+    }
     ports = parse_ports(sources[f"{manifest.name}.v"], manifest.name)
-    verilog = [f"src/{name}" for name in sources if name.endswith(".v")]
+    verilog = [f"src/{name}" for name in sources if name.endswith((".v", ".sv"))]
     description = f"{manifest.name}, network {manifest.graph_digest[:16]}"
     component = emit_component(ip_vlnv(manifest), ports, verilog, design.window, description)
     check_component(component, ports)
@@ -130,12 +134,17 @@ def run_overlay(folder: Path, goal: str = "bit", timeout_s: float | None = None)
     ToolFailed
         Vivado failed, or the design missed its timing; the message has the last lines.
     """
-    log = folder / "build" / "vivado.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    build = folder / BUILD
+    log = build / "vivado.log"
+    build.mkdir(parents=True, exist_ok=True)
+    for path in build.iterdir():
+        # Results of an earlier run must not be taken for this one's.
+        if path.suffix in (".bit", ".hwh", ".rpt"):
+            path.unlink()
     args = ["vivado", "-mode", "batch", "-nojournal", "-nolog", "-source", ENTRY, "-tclargs", goal]
     tools.run(args, folder, timeout_s, log=log)
-    if goal == "bit" and not list((folder / "build").glob("*.bit")):
-        raise ToolFailed(f"Vivado ended well and wrote no bitstream in {folder / 'build'}; see {log}")
+    if goal == "bit" and not list(build.glob("*.bit")):
+        raise ToolFailed(f"Vivado ended well and wrote no bitstream in {build}; see {log}")
 
 
 def _ps_config(design: Design) -> dict[str, str]:

@@ -79,7 +79,7 @@ def parse_timing(text: str) -> Timing:
     raise DataError("not a timing summary of Vivado: no line with WNS(ns)")
 
 
-def load_implementation(build: Path, board: BoardSettings, cycles_per_step: int) -> dict[str, Any]:
+def load_implementation(build: Path, board: BoardSettings) -> dict[str, Any]:
     """Read the reports of a finished overlay as the figures of `synth.<board>`, timing included.
 
     Parameters
@@ -87,8 +87,6 @@ def load_implementation(build: Path, board: BoardSettings, cycles_per_step: int)
     build : Path
         Folder that Vivado's run wrote utilization.rpt and timing.rpt to.
     board : BoardSettings
-    cycles_per_step : int
-        R of the accelerator.
 
     Raises
     ------
@@ -104,11 +102,10 @@ def load_implementation(build: Path, board: BoardSettings, cycles_per_step: int)
         "tool": "vivado",
         "kind": "measured",
         "part": board.part,
-        "R": cycles_per_step,
         **counts,
         "percent": percent,
         "clock_mhz": board.clock_mhz,
-        "timing": {**asdict(timing), "met": timing.met},
+        "timing": asdict(timing),
     }
 
 

@@ -115,7 +115,7 @@ RULES: dict[str, Rule] = {
     "accuracy": _BY_SNR,
     **dict.fromkeys(("wall_latency_us", "device_latency_us"), _PERCENTILES),
     **dict.fromkeys(("percent", "estimated"), _AMOUNTS),
-    "error_percent": _NUMBERS,
+    **dict.fromkeys(("error_percent", "timing"), _NUMBERS),
     **dict.fromkeys(("sweep", "blocks"), _ROWS),
 }
 
@@ -150,7 +150,7 @@ SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("synth", ANY): (
         *("tool", "part", "R", "K", "lanes", "mode", "clock_mhz", "arrival_ns", "fmax_mhz", "cycles_per_frame"),
-        *("frames_per_s", "estimated", "error_percent", "blocks"),
+        *("frames_per_s", "timing", "estimated", "error_percent", "blocks"),
         *_RESOURCES,
     ),
     ("bench", ANY): (
