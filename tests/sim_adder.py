@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw_amc.sim_device import Design, Register, StreamIp, emit_hwh
+from hw_amc.sim_device import Design, Register, StreamIp, emit_bit, emit_hwh
 
 LATENCY = 7
 
@@ -95,7 +95,7 @@ def design(ps: str = "zynq7") -> Design:
 def write_overlay(folder: Path, ps: str = "zynq7", **arguments: int) -> Path:
     """Write adder.bit, .hwh and .sim.json; returns the bitstream's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "adder.bit").write_bytes(b"")
+    (folder / "adder.bit").write_bytes(emit_bit("adder", design(ps).part, ps.encode()))
     (folder / "adder.hwh").write_text(emit_hwh(design(ps)))
     entry = {"factory": "sim_adder:Adder", "arguments": arguments}
     (folder / "adder.sim.json").write_text(json.dumps({"ip": {"adder_0": entry}}))

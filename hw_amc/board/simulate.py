@@ -6,6 +6,7 @@ a .sim.json that names the factory below; the driver and PYNQ then run unchanged
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Literal
@@ -16,12 +17,12 @@ from hw_amc.config import BoardSettings
 from hw_amc.cosim.stream_model import VerilatedModel
 from hw_amc.cosim.verilated import FastSim, build_library
 from hw_amc.errors import ConfigError
-from hw_amc.files import load_json, write_text
+from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.graph import Graph
 from hw_amc.manifest import Manifest
 from hw_amc.project import Project
 from hw_amc.rtl.shell import Accelerator
-from hw_amc.sim_device import emit_hwh
+from hw_amc.sim_device import emit_bit, emit_hwh
 
 Kind = Literal["rtl", "golden"]
 
@@ -97,9 +98,11 @@ def write_sim_overlay(
     else:
         graph.save(folder)
         entry = {"factory": "hw_amc.board.simulate:load_golden", "arguments": {}}
-    bitstream = folder / f"{manifest.name}.bit"
-    write_text(bitstream, f"simulated overlay of {manifest.name} for {board.name}; no bitstream\n")
-    write_text(bitstream.with_suffix(".hwh"), emit_hwh(design))
+    bitstream, handoff = folder / f"{manifest.name}.bit", emit_hwh(design)
+    digest = hashlib.sha256((handoff + manifest.to_json()).encode()).digest()
+    with atomic_path(bitstream) as temporary:
+        temporary.write_bytes(emit_bit(manifest.name, board.part, digest))
+    write_text(bitstream.with_suffix(".hwh"), handoff)
     write_text(bitstream.with_suffix(".sim.json"), json.dumps({"ip": {IP_INSTANCE: entry}}, indent=2) + "\n")
     write_text(folder / "manifest.json", manifest.to_json())
     return bitstream

@@ -266,7 +266,7 @@ def _driver_us(amc: AmcOverlay, words: NDArray[np.int16]) -> float:
 
 def _device_s(amc: AmcOverlay) -> float:
     """Wall time so far that is the device's: waiting for a real one, all of the simulation of a simulated one."""
-    return float(amc.device.simulation_s) if amc.simulated else amc.link.traffic.waited_s
+    return float(getattr(amc.device, "simulation_s", amc.link.traffic.waited_s))
 
 
 def _latency(latency: Latency) -> str:

@@ -46,6 +46,13 @@ def is_remote(device: Any) -> bool:
     return bool(device.has_capability("REMOTE"))
 
 
+def is_simulated(device: Any) -> bool:
+    """Say whether time on the device is simulated, and wall time says nothing about a board."""
+    from hw_amc.sim_device import REMOTE_NAME
+
+    return bool(getattr(device, "simulated", False)) or (is_remote(device) and device.name == REMOTE_NAME)
+
+
 def lock_tag(device: Any) -> str:
     """Name by which processes of this computer tell devices apart: a remote one by its address, not by its number."""
     return f"{device.ip_addr}-{device.port}" if is_remote(device) else str(device.tag)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hw_amc import registers
 from hw_amc.driver import batches
 from hw_amc.driver.benchmark import Benchmark, measure
-from hw_amc.driver.devices import choose_device, lock_tag
+from hw_amc.driver.devices import choose_device, is_remote, is_simulated, lock_tag
 from hw_amc.driver.errors import DeviceError, reason, transport_errors
 from hw_amc.driver.identity import check_files, check_identity, find_bitstream
 from hw_amc.driver.lock import DeviceLock
@@ -61,7 +61,7 @@ class AmcOverlay:
     normalise : {"none", "rms"}, optional
         How float frames become wire words, see `hw_amc.radio.to_wire`; the manifest says how the network was trained.
     timeout_s : float
-        Wall time for one transfer on real hardware. A simulated device counts cycles instead.
+        Wall time for one transfer. A simulated device in the same process counts cycles instead.
 
     Raises
     ------
@@ -89,29 +89,36 @@ class AmcOverlay:
         self.normalise: Normalisation = normalise or self.manifest.normalise
         self.device = device if device is not None else choose_device(bitstream)
         #: Whether time on the device is simulated, and wall time says nothing about a board.
-        self.simulated = bool(getattr(self.device, "simulated", False))
+        self.simulated = is_simulated(self.device)
         self._mutex = threading.Lock()
         # Sets of buffers that no call uses; every call borrows one, so that streams of several threads keep apart.
         self._pool: list[_Buffers] = []
         self._sequence: int | None = None
         self._lock: DeviceLock | None = DeviceLock(lock_tag(self.device))
         try:
-            self.link = self._open(bitstream, None if self.simulated else timeout_s)
+            self.link = self._open(bitstream, timeout_s)
             self.batch = self._fit_batch(batch)
             self._pool.append(self._allocate())
         except BaseException:
             self.close()
             raise
 
-    def _open(self, bitstream: Path, timeout_s: float | None) -> Link:
+    def _open(self, bitstream: Path, timeout_s: float) -> Link:
         from pynq import Overlay
 
         try:
-            self.overlay = Overlay(str(bitstream), device=self.device)
+            self.overlay = Overlay(str(bitstream), device=self.device, download=False)
+            for clock in self.overlay.clock_dict.values():
+                # PYNQ 4.0 finds no frequency in the .hwh of a Zynq-7000 and then fails; this overlay has one clock.
+                if clock.get("frequency", 0) is None:
+                    clock["frequency"] = self.manifest.clock_mhz
+            self.overlay.download()
         except transport_errors() as error:
             raise DeviceError(f"cannot load {bitstream}: {reason(error)}") from error
         ip = self._find(_IP_TYPE, "an accelerator of this package", bitstream)
-        link = Link(ip, self._find(_DMA_TYPE, "an AXI DMA", bitstream), timeout_s)
+        # A simulation in this process notices a hang by itself, and may be slow.
+        limit = None if self.simulated and not is_remote(self.device) else timeout_s
+        link = Link(ip, self._find(_DMA_TYPE, "an AXI DMA", bitstream), limit)
         check_identity(link, self.manifest)
         link.reset()
         return link

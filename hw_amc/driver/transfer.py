@@ -97,8 +97,10 @@ class Link:
             self.set_packet(frames)
             self.dma.recvchannel.transfer(target, nbytes=target_bytes)
             self.dma.sendchannel.transfer(source)
+        except RuntimeError as error:
+            raise DeviceError(f"the DMA refuses a transfer: {error}") from error
         except transport_errors() as error:
-            raise DeviceError(f"the DMA refuses a transfer: {reason(error)}") from error
+            raise DeviceError(f"the device does not answer: {reason(error)}") from error
         self.traffic.sends += 1
         self.traffic.receives += 1
         self.traffic.bytes_sent += source.nbytes

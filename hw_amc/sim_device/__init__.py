@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from hw_amc.sim_device.bitfile import emit_bit
 from hw_amc.sim_device.design import Design, Register, StreamIp
 from hw_amc.sim_device.errors import BusFault, SimulationGone, SimulationHang
 from hw_amc.sim_device.hwh import emit_hwh
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 
 #: Set to 1: drivers that know of this package use the simulated device.
 VARIABLE = "PYNQ_SIM_DEVICE"
+#: Name of the board that `hw_amc.sim_device.remote` serves.
+REMOTE_NAME = "simulated"
 
 __all__ = [
+    "REMOTE_NAME",
     "VARIABLE",
     "BusFault",
     "Design",
@@ -38,6 +42,7 @@ __all__ = [
     "SimulationHang",
     "StreamIp",
     "StreamModel",
+    "emit_bit",
     "emit_hwh",
     "enable",
     "requested",

@@ -1,7 +1,8 @@
-"""Clock registers of the processing system, as far as PYNQ programs and reads them.
+"""Registers of the processing system, as far as PYNQ programs and reads them: clocks, and the widths of its AXI ports.
 
-Offsets and fields are those of UG585 (Zynq-7000, SLCR) and UG1087 (Zynq UltraScale+, CRL_APB and CRF_APB); the PLLs
-start as PYNQ's images leave them, so that `pynq.Clocks` computes a board's real frequencies.
+Offsets and fields are those of UG585 (Zynq-7000, SLCR) and UG1087 (Zynq UltraScale+: CRL_APB, CRF_APB; FPD_SLCR,
+LPD_SLCR and AFIFM0 to 6 for the ports). The PLLs start as PYNQ's images leave them, so that `pynq.Clocks` computes a
+board's real frequencies; a port's width has no effect here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from hw_amc.sim_device.design import PsKind
 ARCH = {"zynq7": "armv7l", "zynqmp": "aarch64"}
 #: Reference oscillator that PYNQ assumes, MHz.
 REFERENCE_MHZ = {"zynq7": 50.0, "zynqmp": 33.333}
-_WINDOWS = {"zynq7": ((0xF800_0000, 0x1000),), "zynqmp": ((0xFF5E_0000, 0x1000), (0xFD1A_0000, 0x1000))}
+_WINDOWS = {
+    "zynq7": ((0xF800_0000, 0x1000),),
+    "zynqmp": (
+        (0xFF5E_0000, 0x1000),
+        (0xFD1A_0000, 0x1000),
+        (0xFD36_0000, 0x6_0000),
+        (0xFD61_0000, 0x1_0000),
+        (0xFF41_0000, 0x1_0000),
+        (0xFF9B_0000, 0x1_0000),
+    ),
+}
 _PLL = {"zynq7": 0xF800_0108, "zynqmp": 0xFF5E_0020}
 _PL_CLOCK = {"zynq7": 0xF800_0170, "zynqmp": 0xFF5E_00C0}
 _RESET = {
@@ -35,14 +46,14 @@ _RESET = {
 
 
 class PsClocks:
-    """The PS registers behind `pynq.Clocks`: plain storage with the reset values of a booted board."""
+    """The PS registers that PYNQ uses: plain storage, clocks with the values of a booted board."""
 
     def __init__(self, kind: PsKind) -> None:
         self.kind = kind
         self._values = dict(_RESET[kind])
 
     def owns(self, address: int) -> bool:
-        """Say whether an address is in one of the clock controllers."""
+        """Say whether an address is one of the PS's registers."""
         return any(base <= address < base + size for base, size in _WINDOWS[self.kind])
 
     def read(self, address: int) -> int:
