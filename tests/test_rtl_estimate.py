@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 from networks import gru_cnn_graph
 
-from hw_amc.config import BoardSettings, Budget, RtlSettings
+from hw_amc.config import BoardSettings, Budget, LayerRtl, RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.rtl import build_core, estimate, require_fit
+from hw_amc.rtl.shell import SHELL_COST
 
 
 def _board(**budget):
     full = {"lut": 10**6, "ff": 10**6, "dsp": 1000, "bram36": 100} | budget
     return BoardSettings(name="b", part="xc7test", ps="zynq7", clock_mhz=100.0, budget=Budget(**full))
+
+
+def _real():
+    """A part whose delays are known."""
+    return _board().model_copy(update={"part": "xc7z020clg400-1"})
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,27 @@ def test_rows_are_the_cores(rows_and_graph):
         core = build_core(graph, RtlSettings(cycles_per_step=row.cycles_per_step), cache=cache)
         assert (row.contexts, row.cycles_per_frame) == (core.contexts, core.cycles_per_frame)
         assert row.frames_per_s == 100e6 / core.cycles_per_frame
-        assert row.cost.lut == sum(cost.lut for cost in core.costs.values())
+        assert row.cost.lut == sum(cost.lut for cost in core.costs.values()) + SHELL_COST.lut
+
+
+def test_the_settings_own_row_and_lanes(rows_and_graph):
+    """Layers with an R of their own count in the row of the settings' R; other rows are uniform; lanes multiply."""
+    rows, graph, cache = rows_and_graph
+    layers = {"conv2": LayerRtl(cycles_per_step=16)}
+    two = estimate(graph, RtlSettings(cycles_per_step=8, layers=layers, lanes=2), _board(), cache=cache)
+    assert [row.cycles_per_step for row in two] == [row.cycles_per_step for row in rows]
+    for single, double in zip(rows, two, strict=True):
+        assert double.frames_per_s == 2 * single.frames_per_s
+        same = double.cost == single.cost * 2
+        assert same == (single.cycles_per_step != 8)
+
+
+def test_a_lower_clock_takes_fewer_registers(rows_and_graph):
+    rows, graph, cache = rows_and_graph
+    relaxed = estimate(graph, RtlSettings(clock_mhz=30), _real(), cache=cache)[0]
+    assert relaxed.contexts < rows[0].contexts
+    assert relaxed.cost.ff < rows[0].cost.ff
+    assert relaxed.cost.lut < rows[0].cost.lut * 1.02
 
 
 def test_more_cycles_take_fewer_multipliers_and_carries(rows_and_graph):
@@ -46,7 +72,9 @@ def test_a_small_part_is_refused_with_what_fits(rows_and_graph):
     between = int((rows[0].cost.lut + rows[1].cost.lut) / 2)
     board = _board(lut=between)
     tight = estimate(graph, RtlSettings(), board, cache=cache)
-    with pytest.raises(ConfigError, match=r"xc7test is too small at cycles_per_step = 1: lut 1\d\d %.*that fit: 2"):
+    with pytest.raises(
+        ConfigError, match=r"xc7test is too small at cycles_per_step = 1: lut [\d,]+ of [\d,]+ \(1\d\d %\).*that fit: 2"
+    ):
         require_fit(tight, 1, board)
     with pytest.raises(ConfigError, match="larger part"):
         require_fit(estimate(graph, RtlSettings(), _board(dsp=0, bram36=0, lut=1), cache=cache), 1, _board(lut=1))

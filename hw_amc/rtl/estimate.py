@@ -1,4 +1,4 @@
-"""What a core costs and how fast it is, at each possible R, before anything is synthesised."""
+"""What an accelerator costs and how fast it is, at each possible R, before anything is synthesised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
 from hw_amc.rtl.blocks.base import Cost
-from hw_amc.rtl.schedule import build_plan, legal_cycles
+from hw_amc.rtl.schedule import Plan, build_plan, legal_cycles
+from hw_amc.rtl.shell import SHELL_COST
 
 #: Placement and routing become hard above this part of a resource.
 FULL = 1.0
@@ -24,8 +25,11 @@ class Row:
 
     cycles_per_step: int
     contexts: int
+    #: Of one lane.
     cycles_per_frame: int
+    #: Of all lanes, at the board's clock.
     frames_per_s: float
+    #: Of all lanes, their shells included.
     cost: Cost
     #: Percent of the board's part by resource; what the part lacks or does not state is left out.
     percent: dict[str, float]
@@ -37,14 +41,14 @@ class Row:
 
 
 def estimate(graph: Graph, settings: RtlSettings, board: BoardSettings, cache: Path | None = None) -> list[Row]:
-    """Estimate the core of `graph` (without shell) on `board` for each R that differs, the fastest first.
+    """Estimate the accelerator of `graph`, shell and lanes included, on `board` for each R that differs, fastest first.
 
     Parameters
     ----------
     graph : Graph
     settings : RtlSettings
-        Mode and contexts; contexts that an R does not allow become as many as it does. The settings' own R is
-        among the rows.
+        The row of the settings' own R is what they say; in the others all layers have the same R, and contexts (or
+        channels) that it does not allow become as many as it does.
     board : BoardSettings
         Budget and clock.
     cache : Path, optional
@@ -52,14 +56,18 @@ def estimate(graph: Graph, settings: RtlSettings, board: BoardSettings, cache: P
 
     Raises
     ------
+    ConfigError
+        The settings themselves are not possible.
     UnsupportedLayer
         A node has no hardware.
     """
-    first = build_plan(graph, settings.model_copy(update={"cycles_per_step": 1, "contexts": 0}), cache=cache)
-    legal = legal_cycles(first.chain)
-    if settings.cycles_per_step <= legal[-1]:
-        legal = sorted({*legal, settings.cycles_per_step})
-    return [_row(graph, settings, cycles, board, cache) for cycles in legal]
+    own = build_plan(graph, settings, board, cache)
+    first = _uniform(graph, settings, 1, board, cache)
+    rows = {own.cycles_per_step: _row(own, settings, board)}
+    for cycles in legal_cycles(first.chain):
+        if cycles not in rows:
+            rows[cycles] = _row(_uniform(graph, settings, cycles, board, cache), settings, board)
+    return [rows[cycles] for cycles in sorted(rows)]
 
 
 def require_fit(rows: list[Row], cycles: int, board: BoardSettings) -> None:
@@ -67,24 +75,34 @@ def require_fit(rows: list[Row], cycles: int, board: BoardSettings) -> None:
     row = next(row for row in rows if row.cycles_per_step == cycles)
     if row.fits:
         return
-    over = ", ".join(f"{name} {share:.0f} %" for name, share in row.percent.items() if share > 100 * FULL)
+    used, budget = asdict(row.cost), board.budget.model_dump()
+    over = ", ".join(
+        f"{name} {used[name]:,.0f} of {budget[name]:,} ({share:.0f} %)"
+        for name, share in row.percent.items()
+        if share > 100 * FULL
+    )
     fitting = ", ".join(str(other.cycles_per_step) for other in rows if other.fits)
     mend = f"cycles_per_step that fit: {fitting}" if fitting else "no cycles_per_step fits; take a larger part"
-    raise ConfigError(f"{board.part} is too small at cycles_per_step = {cycles}: {over} of what it has; {mend}")
+    raise ConfigError(f"{board.part} is too small at cycles_per_step = {cycles}: {over}; {mend}")
 
 
-def _row(graph: Graph, settings: RtlSettings, cycles: int, board: BoardSettings, cache: Path | None) -> Row:
+def _uniform(graph: Graph, settings: RtlSettings, cycles: int, board: BoardSettings, cache: Path | None) -> Plan:
+    """All layers at one R, with the contexts of the settings where it allows them."""
+    same = settings.model_copy(update={"cycles_per_step": cycles, "layers": {}})
     try:
-        plan = build_plan(graph, settings.model_copy(update={"cycles_per_step": cycles}), cache=cache)
+        return build_plan(graph, same, board, cache)
     except ConfigError:
-        plan = build_plan(graph, settings.model_copy(update={"cycles_per_step": cycles, "contexts": 0}), cache=cache)
-    cost = reduce(add, plan.costs().values())
+        return build_plan(graph, same.model_copy(update={"contexts": 0, "n_channels": 0}), board, cache)
+
+
+def _row(plan: Plan, settings: RtlSettings, board: BoardSettings) -> Row:
+    cost = reduce(add, plan.costs().values(), SHELL_COST) * settings.lanes
     budget = board.budget.model_dump(exclude_none=True)
     return Row(
-        cycles_per_step=cycles,
+        cycles_per_step=plan.cycles_per_step,
         contexts=plan.timing.contexts,
         cycles_per_frame=plan.cycles_per_frame,
-        frames_per_s=board.clock_mhz * 1e6 / plan.cycles_per_frame,
+        frames_per_s=settings.lanes * board.clock_mhz * 1e6 / plan.cycles_per_frame,
         cost=cost,
         percent={name: _percent(used, budget[name]) for name, used in asdict(cost).items() if name in budget},
     )
