@@ -92,7 +92,7 @@ def test_cells_are_found_by_the_class_of_any_head():
     radcom = CLASS_SETS["radcom-awgn"]
     assert radcom.find("SATCOM") == radcom.find("BPSK") == (0,)
     assert radcom.find("AM radio") == (2, 3)
-    assert radcom.find("pulsed CW") == (8, 9, 10, 11)
-    assert radcom.find("pulsed CW / ground mapping") == (10,)
+    assert radcom.find("PCW") == (8, 9, 10, 11)
+    assert radcom.find("PCW / Ground mapping") == (10,)
     with pytest.raises(DataError, match=r"no modulation or signal is called 'LoRa'.*BPSK.*SATCOM"):
         radcom.find("LoRa")

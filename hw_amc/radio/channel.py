@@ -1,4 +1,4 @@
-"""Channel impairments, in GNU Radio's order: sampling clock offset, carrier offset, fading, noise.
+"""Channel impairments that are constant over a frame, in GNU Radio's order: sampling clock, carrier, fading.
 
 Every function is vectorised over the frames of a batch, (n, T), and treats each row alone.
 """
@@ -47,7 +47,22 @@ def resample(signals: Signals, start: float, step: Floats, count: int) -> Signal
     -------
     (n, count) complex64
     """
-    times = start + (np.arange(count) - (count - 1) / 2) * step[:, None]
+    return sample(signals, start + (np.arange(count) - (count - 1) / 2) * step[:, None])
+
+
+def sample(signals: Signals, times: Floats) -> Signals:
+    """Interpolate signals at any times.
+
+    Parameters
+    ----------
+    signals : (n, M) complex64
+    times : (n, count)
+        Samples of `signals`, from LEAD up to M - POINTS + LEAD.
+
+    Returns
+    -------
+    (n, count) complex64
+    """
     whole = np.floor(times)
     first = whole.astype(np.intp) - LEAD + (np.arange(len(signals)) * signals.shape[1])[:, None]
     flat = np.ascontiguousarray(signals).ravel()

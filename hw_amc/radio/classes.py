@@ -26,9 +26,9 @@ SNRS_DB: tuple[int, ...] = tuple(range(-20, 32, 2))
 #: How the wrong list shipped with RadioML 2018.01A begins.
 _SHIPPED_WRONG_START = ("32PSK", "16APSK", "32QAM", "FM")
 
-#: Classes of RadioML 2016.10A as its pickle names them, in alphabetical order; the pickle itself has none.
+#: Classes of RadioML 2016.10A in alphabetical order, as its reader gives them; the pickle itself has no order.
 CLASSES_2016: tuple[str, ...] = (
-    "8PSK", "AM-DSB", "AM-SSB", "BPSK", "CPFSK", "GFSK", "PAM4", "QAM16", "QAM64", "QPSK", "WBFM",
+    "16QAM", "64QAM", "8PSK", "AM-DSB", "AM-SSB", "BPSK", "CPFSK", "GFSK", "PAM4", "QPSK", "WBFM",
 )  # fmt: skip
 
 #: Signal-to-noise ratios of RadioML 2016.10A and of the RadCom sets, dB.
@@ -43,11 +43,11 @@ RADCOM_EMITTERS: tuple[tuple[str, str], ...] = (
     ("GFSK", "Bluetooth"),
     ("DSSS-CCK", "802.11bg"),
     ("DSSS-OQPSK", "802.15.4"),
-    ("FMCW", "radar altimeter"),
-    ("pulsed CW", "airborne detection"),
-    ("pulsed CW", "airborne range"),
-    ("pulsed CW", "ground mapping"),
-    ("pulsed CW", "air-ground MTI"),
+    ("FMCW", "Radar Altimeter"),
+    ("PCW", "Airborne-detection"),
+    ("PCW", "Airborne-range"),
+    ("PCW", "Ground mapping"),
+    ("PCW", "Air-Ground-MTI"),
 )
 
 #: Signal classes of RadComAWGN that RadComDynamic lacks.
@@ -119,7 +119,8 @@ def _single(name: str, classes: tuple[str, ...], snrs_db: tuple[int, ...]) -> Cl
 
 
 def _radcom(name: str, emitters: tuple[tuple[str, str], ...]) -> ClassSet:
-    modulations, signals = (tuple(dict.fromkeys(column)) for column in zip(*emitters, strict=True))
+    # In alphabetical order, case aside, as the reader of the published files has them.
+    modulations, signals = (tuple(sorted(set(column), key=str.lower)) for column in zip(*emitters, strict=True))
     return ClassSet(name, (Head("modulation", modulations), Head("signal", signals)), emitters, SNRS_2016_DB)
 
 

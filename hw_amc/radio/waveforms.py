@@ -1,4 +1,4 @@
-"""Complex baseband waveforms of all 24 modulations, a batch of frames of one modulation at a time.
+"""Complex baseband waveforms of linear, frequency-shift and analogue modulations, a batch of one modulation at a time.
 
 Every function is vectorised over the frames of a batch and treats each row alone, so that a frame does not
 depend on its neighbours in the batch.
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, special
+from scipy import fft, signal, special
 
 from hw_amc.radio.constellations import constellation
 
@@ -20,7 +20,7 @@ Signals = NDArray[np.complex64]
 #: Modulations made from a continuous message rather than from symbols.
 ANALOGUE = frozenset({"AM-SSB-WC", "AM-SSB-SC", "AM-DSB-WC", "AM-DSB-SC", "FM"})
 
-#: Half length of GMSK's frequency pulse, symbols.
+#: Half length of the frequency pulse of GMSK and GFSK, symbols.
 GAUSS_SPAN = 3
 
 
@@ -55,7 +55,7 @@ def rrc_pulse(t: Floats, rolloff: Floats) -> Floats:
 
 
 def gauss_pulse(t: Floats, bt: float) -> Floats:
-    """GMSK frequency pulse, a unit rectangle of one symbol through a Gaussian filter; `t` in symbols."""
+    """Unit rectangle of one symbol through a Gaussian filter; `t` in symbols."""
     a = np.pi * bt * np.sqrt(2 / np.log(2))
     pulse: Floats = 0.5 * (special.erf(a * (t + 0.5)) - special.erf(a * (t - 0.5)))
     return pulse
@@ -134,8 +134,8 @@ def linear(
     return to_complex(shaped[:, 0], shaped[:, 1])
 
 
-def gmsk(bits: NDArray[np.integer[Any]], delay: Floats, sps: int, bt: float) -> Signals:
-    """Gaussian minimum shift keying, modulation index 1/2.
+def gfsk(bits: NDArray[np.integer[Any]], delay: Floats, sps: int, bt: float, index: float | Floats = 0.5) -> Signals:
+    """Gaussian frequency-shift keying; with its default index Gaussian minimum shift keying, GMSK.
 
     Parameters
     ----------
@@ -147,15 +147,44 @@ def gmsk(bits: NDArray[np.integer[Any]], delay: Floats, sps: int, bt: float) -> 
         Samples a symbol.
     bt : float
         Bandwidth-time product of the Gaussian filter.
+    index : float or (n,)
+        Modulation index: distance of the two frequencies over the symbol rate.
 
     Returns
     -------
     (n, K sps) complex64 of magnitude 1
     """
     pulse = gauss_pulse(pulse_times(delay, sps, GAUSS_SPAN), bt)[:, None]
-    frequency = shape((2 * bits[:, None] - 1).astype(np.float32), pulse.astype(np.float32))[:, 0]
-    # Half a cycle per symbol and unit of index: a bit turns the phase by pi / 2.
-    return from_phase(np.cumsum(frequency, axis=1, dtype=np.float64) * (np.pi / 2 / sps))
+    swing = shape((2 * bits[:, None] - 1).astype(np.float32), pulse.astype(np.float32))[:, 0]
+    # Half a cycle per symbol and unit of index: a bit turns the phase by pi times the index.
+    radians = np.reshape(np.pi * np.asarray(index) / sps, (-1, 1))
+    return from_phase(np.cumsum(swing, axis=1, dtype=np.float64) * radians)
+
+
+def cpfsk(bits: NDArray[np.integer[Any]], delay: Floats, sps: int, index: float) -> Signals:
+    """Continuous-phase frequency-shift keying with rectangular frequency pulses.
+
+    Parameters
+    ----------
+    bits : (n, K + 1) int
+        0 or 1.
+    delay : (n,)
+        Timing offset, samples, 0 up to `sps`.
+    sps : int
+        Samples a symbol.
+    index : float
+        Modulation index.
+
+    Returns
+    -------
+    (n, K sps) complex64 of magnitude 1
+    """
+    signs = 2.0 * bits - 1
+    times = 1 + (np.arange((bits.shape[1] - 1) * sps) - delay[:, None]) / sps
+    symbol = np.minimum(times.astype(np.intp), bits.shape[1] - 1)
+    before = np.cumsum(signs, axis=1) - signs
+    turned = np.take_along_axis(before, symbol, 1) + np.take_along_axis(signs, symbol, 1) * (times - symbol)
+    return from_phase(np.pi * index * turned)
 
 
 def message(coefficients: NDArray[np.float32], bandwidth: Floats, length: int, nfft: int) -> Signals:
@@ -225,6 +254,36 @@ def frequency(analytic: Signals, deviation: Floats) -> Signals:
     """
     real = analytic.real / np.abs(analytic.real).max(axis=1, keepdims=True)
     return from_phase(np.cumsum(real, axis=1, dtype=np.float64) * (2 * np.pi * deviation[:, None]))
+
+
+def hilbert_taps(count: int) -> NDArray[np.float32]:
+    """Impulse response of a Hilbert transformer of `count` taps (odd) under a Hamming window."""
+    n = np.arange(count) - count // 2
+    ideal = np.where(n % 2 == 1, 2 / (np.pi * np.where(n == 0, 1, n)), 0.0)
+    taps: NDArray[np.float32] = (ideal * np.hamming(count)).astype(np.float32)
+    return taps
+
+
+def hilbert_ssb(real: NDArray[np.float32], lower: NDArray[np.bool_], taps: NDArray[np.float32]) -> Signals:
+    """Single sideband by the phasing method: a message and its transform by a filter of finite length.
+
+    Parameters
+    ----------
+    real : (n, T + taps - 1) float32
+        Message.
+    lower : (n,) bool
+        Take the lower sideband.
+    taps : (taps,)
+        See `hilbert_taps`; what it cannot turn, below about 2 / taps cycles per sample, stays in both sidebands.
+
+    Returns
+    -------
+    (n, T) complex64
+    """
+    turned = signal.fftconvolve(real, taps[None], mode="valid", axes=1)
+    centre = len(taps) // 2
+    turned[lower] *= -1
+    return to_complex(real[:, centre : centre + turned.shape[1]], turned)
 
 
 def to_complex(real: NDArray[np.float32], imag: NDArray[np.float32]) -> Signals:

@@ -1,0 +1,121 @@
+"""Recipes and presets: those that have been published stay as they are, to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import fft
+
+from hw_amc.errors import ConfigError
+from hw_amc.radio import RECIPES, generate_frames, load_recipe
+from hw_amc.radio.classes import CLASS_SETS
+from hw_amc.radio.recipes import PRESETS, Dynamic
+
+#: Every 83rd sample of 24 classes x 4 keys x 2 splits of each frozen recipe, from the generator as first released.
+FROZEN = Path(__file__).parent / "data" / "radio" / "frozen_frames.npz"
+
+#: Recipe -> digest of the recipe, SHA-256 of its 192 frames where arithmetic rounds as on the machine that made them.
+DIGESTS = {
+    "radioml2018-v1": (
+        "31d742288fd19f13c0e83187fd7323698100a076cacea196b1679fd51d00e574",
+        "61a5b9897ec0a73e381452c32120c9a5ab84ddd8e01b21089cefe26cad01b04b",
+    ),
+    "awgn-v1": (
+        "ecfb5992ee464be0b418a56038ff589f877dd34d30108774954905ea33812edb",
+        "324735ea6cce524a1ca87996c51a8f896b9499b665ddd207f4dfc7ceed5adf12",
+    ),
+}
+PROBE = "ebdbaa0c26a536d8"
+
+
+def frozen_frames(name: str) -> np.ndarray:
+    labels, snrs = np.tile(np.arange(24), 4), np.repeat([-6, 10, 30, 30], 24)
+    numbers = np.repeat([0, 1, 2, 999], 24)
+    return np.concatenate([generate_frames(RECIPES[name], labels, snrs, numbers, split) for split in (0, 2)])
+
+
+def probe() -> str:
+    """Digest of what a processor and its numpy may round differently: sines, Fourier transforms, matrix products."""
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((64, 4096)).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(a[:, None], 33, axis=2)
+    parts = (
+        np.cos(a), np.sin(a), np.exp(a.astype(np.float64)), fft.ifft(a.astype(np.complex64), axis=1),
+        np.matmul(np.ascontiguousarray(windows), a[:, : 33 * 8].reshape(64, 1, 33, 8)),
+    )  # fmt: skip
+    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_frozen_recipe_keeps_its_digest(name):
+    assert RECIPES[name].digest() == DIGESTS[name][0]
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_frozen_recipe_keeps_its_frames(name):
+    made = frozen_frames(name)
+    np.testing.assert_allclose(made[:, 5::83], np.load(FROZEN)[name], atol=5e-6)
+    if probe() != PROBE:
+        pytest.skip("this processor or numpy rounds differently: only compared to 5e-6")
+    assert hashlib.sha256(made.tobytes()).hexdigest() == DIGESTS[name][1]
+
+
+def test_a_later_parameter_changes_the_digest_only_when_it_is_used():
+    base = RECIPES["radioml2018-v1"]
+    assert "dynamic" not in base.to_dict()
+    changed = replace(base, cpfsk_index=0.7)
+    assert changed.to_dict()["cpfsk_index"] == 0.7
+    assert changed.digest() != base.digest()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_json_and_tells_all_its_parameters(name):
+    recipe = RECIPES[name]
+    told = json.loads(json.dumps(recipe.to_dict()))
+    assert told == recipe.to_dict()
+    dynamic = told.pop("dynamic", None)
+    del told["generator_version"]
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+    moving = dynamic and Dynamic(**{k: tuple(v) if isinstance(v, list) else v for k, v in dynamic.items()})
+    assert type(recipe)(**values, dynamic=moving) == recipe
+
+
+def test_presets_name_recipes():
+    assert set(PRESETS) >= {"awgn", "radioml2018", "radioml2016", "radcom-awgn", "radcom-dynamic"}
+    for preset, name in PRESETS.items():
+        assert load_recipe(preset) is load_recipe(name) is RECIPES[name]
+        assert name.startswith(preset)
+    assert {recipe.class_set for recipe in RECIPES.values()} == set(CLASS_SETS)
+    assert len({recipe.digest() for recipe in RECIPES.values()}) == len(RECIPES)
+    assert replace(RECIPES["awgn-v1"], name="renamed").digest() == RECIPES["awgn-v1"].digest()
+
+
+def test_presets_have_the_published_parameters():
+    radioml, radcom = load_recipe("radioml2016"), load_recipe("radcom-dynamic")
+    assert (radioml.frame_len, radioml.sps, radioml.rolloff) == (128, 8, (0.35, 0.35))
+    assert radioml.dynamic == Dynamic(200e3, 0.01, 50, 0.01, 500, 8, 1, 4, (0, 0.9, 1.7), (1, 0.8, 0.3), 8)
+    assert radcom.dynamic == Dynamic(10e6, 0.05, 60, 0.05, 250, 5, 2, 3, (0.2, 0.3, 0.1), (1, 0.5, 0.5), 5)
+    assert radcom.frame_len == 128
+    assert load_recipe("radcom-awgn").dynamic is None
+
+
+def test_an_unknown_recipe_lists_the_known_ones():
+    with pytest.raises(ConfigError, match=r"'nope'.*radioml2018-v1, awgn-v1.*radcom-dynamic"):
+        load_recipe("nope")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"rolloff": (0.4, 0.1)}, "rolloff must be 0 <= low <= high"), ({"rolloff": (0.4, 1.1)}, "rolloff up to 1"),
+     ({"seed": -1}, "a seed"), ({"paths": 0}, "1 path"), ({"clock_sigma": 0.5}, "clock_sigma"),
+     ({"fm_deviation": (0.1, 0.4)}, "below 0.2"), ({"gmsk_bt": 0.0}, "gmsk_bt"), ({"gfsk_index": 3.0}, "FSK indices"),
+     ({"class_set": "radioml2020"}, "class_set out of radioml2018, radioml2016"), ({"noise_law": "dB"}, "noise_law")],
+)  # fmt: skip
+def test_a_recipe_out_of_range_is_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        replace(RECIPES["radioml2018-v1"], **change)
