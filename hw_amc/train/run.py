@@ -236,7 +236,7 @@ class Run:
         earlier = [s.sparsity for s in self.recipe.stages[:number] if s.kind == "prune"]
         start = round(total * (1.0 - max([stage.start_sparsity, *earlier])))
         target = round(total * (1.0 - stage.sparsity))
-        keep = ramp_keep(total, start, target, step / max(1, stage.ramp_steps))
+        keep = ramp_keep(total, start, target, step / stage.ramp_steps if stage.ramp_steps else 1.0)
         self.trainee.prune(keep, stage.scope == "layer")
 
     def _validation_frames(self, phase: Phase) -> tuple[Any, Any]:
