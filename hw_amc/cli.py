@@ -155,10 +155,17 @@ def rtl(model: Model, board: Board = None, cycles: Cycles = None) -> None:
     console.print(f"[green]✓[/] {len(hardware.accelerator.project.files)} files in {shown(folder)} (R marked *)")
 
 
+def _tick(line: str) -> None:
+    """Print a step that is done."""
+    console.print(f"[green]✓[/] {line}")
+
+
 @app.command()
 def cosim(
     model: Model,
-    frames: Annotated[int, typer.Option(help="Held-out frames of Verilator's fast runner.", min=1)] = 8,
+    frames: Annotated[
+        int | None, typer.Option(help="Held-out frames of the fast runner; 8, or more where the rhythm asks it.", min=1)
+    ] = None,
     board: Board = None,
     cycles: Cycles = None,
     data: Data = None,
@@ -170,7 +177,9 @@ def cosim(
     from hw_amc import hardware as road
 
     hardware = road.open_hardware(model, board, cycles)
-    road.cosimulate(hardware, hardware.take(frames, data), waves, lambda line: console.print(f"[green]✓[/] {line}"))
+    hardware.hls = hls
+    stimulus = hardware.take(frames or road.least_frames(hardware), data)
+    road.cosimulate(hardware, stimulus, _tick, waves=waves, fast_only=fast)
 
 
 @app.command()
@@ -223,7 +232,7 @@ def bench(
     hardware = road.open_hardware(model, road.SIMULATED, cycles)
     console.print("a large network takes Verilator some minutes the first time, and about a second for each frame")
     stimulus = hardware.take(frames, data)
-    found = road.bench_simulated(hardware, stimulus, lambda line: console.print(f"[green]✓[/] {line}"))
+    found = road.bench_simulated(hardware, stimulus, _tick)
     console.print(found.benchmark)
 
 

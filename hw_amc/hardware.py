@@ -158,7 +158,7 @@ def cosimulate(
         together = hardware.accelerator.manifest.round_results
         plan = Plan(hardware.workspace.build / "cosim", {}, waves=waves)
         if not fast_only:
-            plan.cocotb_frames.update(verilator=least_frames(hardware), icarus=together + 1)
+            plan.cocotb_frames.update({"verilator": least_frames(hardware), "icarus": together + 1})
         sections = run_model(hardware.graph, hardware.accelerator, stimulus.wire, plan, tell)
         runs = {name: {**item, "command": command_line()} for name, item in sections.items()}
         hardware.merge({"cosim": runs})

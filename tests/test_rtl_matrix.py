@@ -40,8 +40,8 @@ endmodule
 """
 
 
-def _check(matrix, x, formats, folder, period, late=0, primitives=False):
-    """Feed a vector every `period` cycles; read `late` cycles after the outputs stand."""
+def _check(matrix, x, formats, folder, period, late=0, form=None):
+    """Feed a vector every `period` cycles; read `late` cycles after the outputs stand. `form` is defined, if any."""
     rows = []
     for vector in x:
         word, position = 0, 0
@@ -63,8 +63,10 @@ def _check(matrix, x, formats, folder, period, late=0, primitives=False):
         start=".start(start)," if serial else "",
     )
     (folder / "bench.v").write_text(bench)
-    extra = ["-DAMC_XILINX", "lut6_2.v"] if primitives else []
-    (folder / "lut6_2.v").write_text(LUT6_2)
+    extra = [f"-D{form}"] if form else []
+    if form == "AMC_XILINX":
+        (folder / "lut6_2.v").write_text(LUT6_2)
+        extra.append("lut6_2.v")
     run(["iverilog", "-g2005", "-o", "sim", *extra, "bench.v", *matrix.files()], folder)
     lines = run(["vvp", "-n", "sim"], folder, timeout_s=120).split()
     width = matrix.widths[0]
@@ -104,12 +106,13 @@ def test_serial(digit, tmp_path):
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("digit", [1, 2, 5])
-def test_serial_in_primitives(digit, tmp_path):
-    """The LUTs that synthesis for Xilinx gets compute the same."""
+@pytest.mark.parametrize("form", ["AMC_XILINX", "AMC_SIMULATION"])
+def test_serial_in_other_forms(digit, form, tmp_path):
+    """The LUTs that synthesis for Xilinx gets, and the statements that Icarus gets, compute the same."""
     graph, x, formats, widths = _case(digit)
     cycles = -(-word_bits(graph) // digit)
     assert any(adder.subtract for adder in graph.adders)
-    _check(SerialMatrix("dut", graph, widths, cycles), x, formats, tmp_path, cycles, primitives=True)
+    _check(SerialMatrix("dut", graph, widths, cycles), x, formats, tmp_path, cycles, form=form)
 
 
 @pytest.mark.cosim

@@ -24,6 +24,9 @@ BENCHES = Path(__file__).parents[2] / "sim"
 #: Bench that the accelerator's proof runs, and its one test.
 MODULE, PROOF = "tb_accelerator", r"\.prove$"
 
+#: Verilator simulates the text that is synthesised; Icarus, which pays for every event, its matrices as statements.
+DEFINES: dict[Simulator, dict[str, int]] = {"verilator": {}, "icarus": {"AMC_SIMULATION": 1}}
+
 #: Files that bench and runner hand each other in the run's folder.
 CASE, MEASURED, GRAPH = "case.npz", "measured.json", "graph"
 
@@ -137,6 +140,7 @@ def _job(accelerator: Accelerator, settings: Run, folder: Path, results: Path, t
         bench_folder=str(settings.benches.resolve()),
         build_folder=str(build),
         results=str(results),
+        defines=DEFINES[settings.simulator],
         tests=settings.tests,
         seed=settings.seed,
         waves=settings.waves,

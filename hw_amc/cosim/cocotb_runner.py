@@ -31,6 +31,8 @@ class Job:
     bench_folder: str
     build_folder: str
     results: str
+    #: Macros.
+    defines: dict[str, int]
     #: Regular expression over test names.
     tests: str | None
     seed: int
@@ -61,6 +63,7 @@ def run(job: Job) -> None:
         hdl_toplevel=job.top,
         build_dir=build,
         build_args=arguments,
+        defines=job.defines,
         timescale=("1ns", "1ps"),
         waves=job.waves,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -64,7 +64,7 @@ def run_model(
     plan: Plan,
     tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Simulate `frames` and compare every logit with golden.
+    """Simulate `frames` and compare every logit with golden; Icarus, the slowest, runs beside Verilator.
 
     Parameters
     ----------
@@ -95,18 +95,20 @@ def run_model(
         raise ConfigError(f"{len(frames)} frames do not fill {manifest.n_channels} channels; give more")
     frames = frames[:whole]
     expected = golden_logits(graph, frames, manifest.input_shift, plan.workers)
-    sections: dict[str, Any] = {}
-    fast = run_fast(graph, accelerator, frames, expected, plan)
-    tell(f"verilator: {fast.frames} frames, {fast.cycles} cycles in {fast.seconds:.1f} s, all equal")
-    sections["verilator"] = _section(accelerator, vars(fast))
-    for simulator, wanted in plan.cocotb_frames.items():
-        count = min(whole, -(-wanted // manifest.n_channels) * manifest.n_channels)
-        measured = _cocotb(accelerator, Case(graph, frames[:count], expected[:count]), simulator, plan)
-        tell(f"{simulator} under cocotb: {count} frames, {measured['cycles']} cycles, all equal")
-        if simulator == "verilator":
+    case = Case(graph, frames, expected)
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(_cocotb, accelerator, case, "icarus", plan) if "icarus" in plan.cocotb_frames else None
+        fast = run_fast(graph, accelerator, frames, expected, plan)
+        tell(f"fast runner: {fast.frames} frames, {fast.cycles} cycles in {fast.seconds:.1f} s, all equal")
+        sections = {"verilator": _section(accelerator, vars(fast))}
+        if "verilator" in plan.cocotb_frames:
+            measured = _cocotb(accelerator, case, "verilator", plan)
             _require_same(measured, fast)
-        else:
-            sections[simulator] = _section(accelerator, measured)
+            tell(f"verilator under cocotb: {measured['frames']} frames, {measured['cycles']} cycles, all equal")
+        if beside is not None:
+            measured = beside.result()
+            sections["icarus"] = _section(accelerator, measured)
+            tell(f"icarus under cocotb: {measured['frames']} frames, {measured['cycles']} cycles, all equal")
     return sections
 
 
@@ -156,9 +158,12 @@ def _run_part(part: tuple[Graph, Accelerator, Any, Any, int, Path | None]) -> tu
 
 
 def _cocotb(accelerator: Accelerator, case: Case, simulator: Simulator, plan: Plan) -> dict[str, Any]:
-    start = time.perf_counter()
+    """Run the plan's number of frames, rounded up to whole rounds of channels."""
+    start, n_channels = time.perf_counter(), accelerator.manifest.n_channels
+    count = -(-plan.cocotb_frames[simulator] // n_channels) * n_channels
+    first = Case(case.graph, case.frames[:count], case.expected[:count])
     settings = bench.Run(simulator, plan.folder / simulator, waves=plan.waves, timeout_s=plan.timeout_s)
-    measured = bench.run(accelerator, case, settings)
+    measured = bench.run(accelerator, first, settings)
     return {**measured, "seconds": time.perf_counter() - start}
 
 

@@ -54,6 +54,13 @@ def instance(
     return "\n".join(lines)
 
 
+def instance_line(module: str, name: str, parameters: Mapping[str, int], ports: Mapping[str, str]) -> str:
+    """Text of an instance on one line, for modules of which there are thousands."""
+    settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
+    wires = ", ".join(f".{key}({value})" for key, value in ports.items())
+    return f"    {module} #({settings}) {name} ({wires});\n"
+
+
 def library(*modules: str) -> dict[str, str]:
     """Hand-written modules of hw_amc/rtl/blocks: file name -> text."""
     folder = resources.files("hw_amc.rtl.blocks")

@@ -8,19 +8,22 @@ there, which costs no LUT. Arithmetic is modulo 2^(digits * digit_bits), which h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from hw_amc.rtl.adders import Adder, AdderGraph, Output
+from hw_amc.rtl.adders import Adder, AdderGraph
 from hw_amc.rtl.blocks.base import Cost
-from hw_amc.rtl.verilog import extended, instance, library, vector
+from hw_amc.rtl.blocks.serial_statements import StatementText
+from hw_amc.rtl.verilog import extended, instance, instance_line, library, vector
 
 _HEADER = """\
 // {name}: y = x * matrix, {inputs} inputs, {outputs} outputs, {adders} adders of {bits} bits, {digits} digits a word.
 // start loads x; y stands from {depth} cycles later until the next word. Generated from the adder graph: x<i> is an
 // input, n<i> an adder, _d<j> its digits j cycles later, _s<k>_<t> shifted left by k bits for a word that begins at t.
 /* verilator lint_off UNUSEDSIGNAL */  // rows and bits that no column needs
+`ifndef AMC_SIMULATION
 module {name} (
     input  clk,
     input  start,
@@ -55,7 +58,7 @@ class SerialMatrix:
         return -(-self.word_bits // self.digit_bits)
 
     @cached_property
-    def _schedule(self) -> tuple[list[int], list[int]]:
+    def schedule(self) -> tuple[list[int], list[int]]:
         """First cycle of each value's word, and of its operands' (0 for inputs)."""
         count = len(self.graph.inputs)
         starts, begins = [1] * count, [0] * count
@@ -68,25 +71,51 @@ class SerialMatrix:
             starts.append(begin + 1)
         return starts, begins
 
-    def _output_digits(self, out: Output) -> int:
-        assert out.node is not None
-        return -(-self.graph.formats[out.node].bits // self.digit_bits)
+    def collected(self) -> dict[int, int]:
+        """Values that are outputs, and how many digits each needs."""
+        nodes = {out.node: None for out in self.graph.outputs if out.node is not None}
+        return {node: -(-self.graph.formats[node].bits // self.digit_bits) for node in nodes}
 
     @cached_property
     def depth(self) -> int:
         """Cycles from `start` to standing outputs."""
-        starts, _ = self._schedule
-        ends = [starts[out.node] + self._output_digits(out) for out in self.graph.outputs if out.node is not None]
-        return max(ends, default=1)
+        starts, _ = self.schedule
+        return max((starts[node] + digits for node, digits in self.collected().items()), default=1)
 
     def instantiate(self, label: str, start: str, x: str, y: str) -> str:
         """Text of the instance."""
         return instance(self.name, label, {}, {"clk": "clk", "start": start, "x": x, "y": y})
 
     def files(self) -> dict[str, str]:
-        """The module and what it instantiates."""
+        """The module, in a second file the form for `AMC_SIMULATION`, and what they instantiate."""
         modules = library("amc_digit_add", "amc_pair_add", "amc_last_add", "amc_serialise", "amc_deserialise")
-        return modules | {f"{self.name}.v": _SerialText(self).emit()}
+        texts = {f"{self.name}.v": _SerialText(self).emit(), f"{self.name}_sim.v": StatementText(self).emit()}
+        return modules | texts
+
+    def serialisers(self) -> list[str]:
+        """Text that makes the digits x<i> of the inputs."""
+        text, position = [], 0
+        for index, fmt in enumerate(self.graph.inputs):
+            text.append(f"    wire {vector(self.digit_bits)} x{index};\n")
+            ports = {"clk": "clk", "load": "start", "x": f"x[{position}+:{fmt.bits}]", "digit": f"x{index}"}
+            parameters = {"WIDTH": fmt.bits, "D": self.digit_bits, "SIGNED": int(fmt.signed)}
+            text.append(instance_line("amc_serialise", f"load{index}", parameters, ports))
+            position += fmt.bits
+        return text
+
+    def columns(self, word: Callable[[int], str]) -> str:
+        """Elements of the concatenation y; `word` names a value's collected word."""
+        columns = []
+        for out, width in zip(self.graph.outputs, self.widths, strict=True):
+            if out.node is None:
+                columns.append(f"{width}'d0")
+                continue
+            name, fmt = word(out.node), self.graph.formats[out.node]
+            if out.shift <= 0:
+                columns.append(extended(name, fmt.bits, fmt.signed, -out.shift, width))
+            else:
+                columns.append(f"{extended(name, fmt.bits, fmt.signed, 0, width - out.shift)}, {out.shift}'d0")
+        return ",\n".join(f"        {column}" for column in reversed(columns))
 
     def cost(self) -> Cost:
         """A LUT a bit of an adder; serialisers, deserialisers, delays."""
@@ -95,9 +124,9 @@ class SerialMatrix:
         graph, d = self.graph, self.digit_bits
         used = {node for adder in graph.adders for node in (adder.a, adder.b)} | {out.node for out in graph.outputs}
         inputs = sum(fmt.bits for node, fmt in enumerate(graph.inputs) if node in used)
-        words = {out.node for out in graph.outputs if out.node is not None}
+        words = self.collected()
         out_bits = sum(graph.formats[node].bits for node in words)
-        starts, _ = self._schedule
+        starts, _ = self.schedule
         held = sum(d * (self.depth - starts[node] - 1) for node in words)
         lut = d * len(graph.adders) + inputs
         ff = (d + 1) * len(graph.adders) + inputs + out_bits + held + text.delay_bits
@@ -110,7 +139,7 @@ class _SerialText:
     def __init__(self, matrix: SerialMatrix) -> None:
         self.matrix = matrix
         self.d = matrix.digit_bits
-        self.starts, self.begins = matrix._schedule
+        self.starts, self.begins = matrix.schedule
         self.delays: dict[int, int] = {}
         self.shifted: dict[str, tuple[int, str]] = {}
         self.windows: set[tuple[int, int]] = set()
@@ -178,7 +207,17 @@ class _SerialText:
             x_range=vector(sum(fmt.bits for fmt in graph.inputs)),
             y_range=vector(sum(matrix.widths)),
         )
-        return "".join([header, self._control(), self._inputs(), self._registers(), *adders, outputs, "endmodule\n"])
+        return "".join(
+            [
+                header,
+                self._control(),
+                *self.matrix.serialisers(),
+                self._registers(),
+                *adders,
+                outputs,
+                "endmodule\n`endif\n",
+            ]
+        )
 
     def _control(self) -> str:
         """Pulses: `at[k]` is high k cycles after start; windows are several of them."""
@@ -194,16 +233,6 @@ class _SerialText:
                 text.append(f"|at[{begin + cycles - 2}:{begin - 1}];\n")
             else:
                 text.append(f"    wire {name} = |at[{cycles - 1}:0];\n")
-        return "".join(text)
-
-    def _inputs(self) -> str:
-        text, position = [], 0
-        for index, fmt in enumerate(self.matrix.graph.inputs):
-            text.append(f"    wire {vector(self.d)} x{index};\n")
-            ports = {"clk": "clk", "load": "start", "x": f"x[{position}+:{fmt.bits}]", "digit": f"x{index}"}
-            parameters = {"WIDTH": fmt.bits, "D": self.d, "SIGNED": int(fmt.signed)}
-            text.append(_line("amc_serialise", f"load{index}", parameters, ports))
-            position += fmt.bits
         return "".join(text)
 
     def _registers(self) -> str:
@@ -232,34 +261,23 @@ class _SerialText:
             "s": self._name(index),
         }
         parameters = {"D": self.d, "SUB": int(adder.subtract)}
-        return _line("amc_digit_add", f"add_{self._name(index)}", parameters, ports)
+        return instance_line("amc_digit_add", f"add_{self._name(index)}", parameters, ports)
 
     def _outputs(self) -> str:
         """Deserialise each output's value once, then the columns in order."""
         matrix, graph = self.matrix, self.matrix.graph
         text: list[str] = []
-        columns, done = [], set[int]()
-        for out, width in zip(graph.outputs, matrix.widths, strict=True):
-            if out.node is None:
-                columns.append(f"{width}'d0")
-                continue
-            digits, fmt = matrix._output_digits(out), graph.formats[out.node]
-            name = f"{self._name(out.node)}_word"
-            if out.node not in done:
-                done.add(out.node)
-                extra = matrix.depth - self.starts[out.node] - digits
-                ports = {"clk": "clk", "take": f"at[{matrix.depth - 1}]", "digit": self._name(out.node)}
-                ports["word"] = f"{name}_all"
-                parameters = {"D": self.d, "DIGITS": digits, "EXTRA": extra}
-                text.append(f"    wire {vector(digits * self.d)} {name}_all;\n")
-                text.append(f"    wire {vector(fmt.bits)} {name} = {name}_all{vector(fmt.bits)};\n")
-                text.append(_line("amc_deserialise", f"take_{self._name(out.node)}", parameters, ports))
-            if out.shift <= 0:
-                columns.append(extended(name, fmt.bits, fmt.signed, -out.shift, width))
-            else:
-                columns.append(f"{extended(name, fmt.bits, fmt.signed, 0, width - out.shift)}, {out.shift}'d0")
-        body = ",\n".join(f"        {column}" for column in reversed(columns))
-        return "".join([*text, "    assign y = {\n", body, "\n    };\n"])
+        for node, digits in matrix.collected().items():
+            fmt, name = graph.formats[node], f"{self._name(node)}_word"
+            extra = matrix.depth - self.starts[node] - digits
+            ports = {"clk": "clk", "take": f"at[{matrix.depth - 1}]", "digit": self._name(node)}
+            ports["word"] = f"{name}_all"
+            parameters = {"D": self.d, "DIGITS": digits, "EXTRA": extra}
+            text.append(f"    wire {vector(digits * self.d)} {name}_all;\n")
+            text.append(f"    wire {vector(fmt.bits)} {name} = {name}_all{vector(fmt.bits)};\n")
+            text.append(instance_line("amc_deserialise", f"take_{self._name(node)}", parameters, ports))
+        columns = matrix.columns(lambda node: f"{self._name(node)}_word")
+        return "".join([*text, "    assign y = {\n", columns, "\n    };\n"])
 
 
 def word_bits(graph: AdderGraph) -> int:
@@ -271,10 +289,3 @@ def legal_cycles(graph: AdderGraph) -> list[int]:
     """R that differ in size, for digits of 1, 2, ... bits; any up to the largest is possible."""
     bits = word_bits(graph)
     return sorted({-(-bits // digit) for digit in range(1, bits + 1)})
-
-
-def _line(module: str, name: str, parameters: dict[str, int], ports: dict[str, str]) -> str:
-    """Return an instance on one line: there are thousands."""
-    settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
-    wires = ", ".join(f".{key}({value})" for key, value in ports.items())
-    return f"    {module} #({settings}) {name} ({wires});\n"
