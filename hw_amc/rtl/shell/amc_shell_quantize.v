@@ -28,11 +28,18 @@ module amc_shell_quantize #(
     reg  signed [31+BITS:0] wide;
     wire signed [31+BITS:0] extended = {{(16+BITS){raw[15]}}, raw};
 
-    wire signed [16+BITS:0] whole   = {wide[31+BITS], wide[31+BITS:16]};
-    wire                    up      = wide[15] && ((|wide[14:0]) || wide[16]);
-    wire signed [16+BITS:0] rounded = whole + {{(16+BITS){1'b0}}, up};
-    // Representable when the bits above the result's sign all equal it.
-    wire                    fits    = (&rounded[16+BITS:BITS-1]) || !(|rounded[16+BITS:BITS-1]);
+    wire signed [16+BITS:0] whole = {wide[31+BITS], wide[31+BITS:16]};
+    wire                    up    = wide[15] && ((|wide[14:0]) || wide[16]);
+    wire        [BITS-1:0]  sum   = whole[BITS-1:0] + {{(BITS-1){1'b0}}, up};
+    // Whether the rounded number fits is found beside the addition, from the number before: it fits when the bits above
+    // the result's sign all equal it; rounding up takes the largest number out, and brings the one below the least in.
+    wire                    ones    = &whole[16+BITS:BITS];
+    wire                    zeros   = !(|whole[16+BITS:BITS]);
+    wire                    inside  = whole[BITS-1] ? ones : zeros;
+    wire                    edges   = !whole[BITS-1] && (&whole[BITS-2:0]);
+    wire                    largest = edges && zeros;
+    wire                    below   = edges && ones;
+    wire                    fits    = up ? (inside && !largest) || below : inside;
     wire                    unused  = &{1'b0, moved[9:6]};
 
     always @(posedge clk) begin
@@ -42,9 +49,9 @@ module amc_shell_quantize #(
         if (load_out) begin
             saturated <= !fits;
             if (fits)
-                out <= rounded[FIELD-1:0];
+                out <= {{(FIELD-BITS+1){sum[BITS-1]}}, sum[BITS-2:0]};
             else
-                out <= {{(FIELD-BITS+1){rounded[16+BITS]}}, {(BITS-1){!rounded[16+BITS]}}};
+                out <= {{(FIELD-BITS+1){whole[16+BITS]}}, {(BITS-1){!whole[16+BITS]}}};
         end
     end
 endmodule
