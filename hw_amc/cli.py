@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from hw_amc import __version__
+from hw_amc import __version__, data_cli
 from hw_amc.command import shown
 from hw_amc.errors import HwAmcError
 
@@ -26,8 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-data_app = typer.Typer(help="Radio frames: make, look into and check RadioML files.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(data_cli.app, name="data")
 
 # A pipe or a log has no width of its own; tables need more than the 80 columns that Rich would take.
 console = Console(width=None if sys.stdout.isatty() else 140)
@@ -49,7 +49,9 @@ Backend = Annotated[
 Cycles = Annotated[
     int | None, typer.Option("-R", "--cycles-per-step", help="Clock cycles a sample; project.toml's by default.", min=1)
 ]
-Data = Annotated[Path | None, typer.Option(help="RadioML 2018.01A HDF5 file; generated frames by default.")]
+Data = Annotated[
+    Path | None, typer.Option(help="File of labelled frames, of any format of `data info`; generated ones by default.")
+]
 
 
 @app.command()
@@ -236,6 +238,24 @@ def bench(
     console.print(found.benchmark)
 
 
+@app.command("sim-overlays")
+def sim_overlays(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    frames: Annotated[int, typer.Option(help="Held-out frames.", min=1)] = 960,
+    rtl: Annotated[bool, typer.Option("--rtl", help="The Verilog behind them (slow), not golden.")] = False,
+) -> None:
+    """Write simulated overlays of every trained model, and frames, for the notebooks."""
+    from hw_amc import hardware as road
+    from hw_amc.board.gallery import write_gallery
+
+    trained = map(road.open_hardware, road.trained_models())
+    gallery = write_gallery(
+        folder, trained, frames, "rtl" if rtl else "golden", lambda line: console.print(f"[green]✓[/] {line}")
+    )
+    for name, value in gallery.variables().items():
+        console.print(f"export {name}={value}", soft_wrap=True)
+
+
 @app.command("sim-device", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def sim_device(context: typer.Context) -> None:
     """Run a PYNQ program on the simulated device: hw-amc sim-device program.py, or -m module, or jupyter lab."""
@@ -305,32 +325,6 @@ def report(model: Model) -> None:
     reports.print_summary(console, reports.load(workspace.build))
 
 
-@data_app.command("make")
-def data_make(
-    path: Annotated[Path, typer.Argument(help="HDF5 file to write, in RadioML 2018.01A's schema.")],
-    recipe: Annotated[str, typer.Option(help="Named recipe.")] = "radioml2018-v1",
-    frames: Annotated[int, typer.Option(help="Frames for each class and SNR.", min=1)] = 100,
-    split: Annotated[int, typer.Option(help="0 training, 1 validation, 2 test.", min=0, max=2)] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.", min=1)] = None,
-) -> None:
-    """Generate frames of all 24 classes from -20 to 30 dB."""
-    from hw_amc.radio import load_recipe, make_dataset
-
-    make_dataset(path, load_recipe(recipe), frames, split=split, workers=workers, progress=True)
-    console.print(f"[green]✓[/] {path}")
-
-
-@data_app.command("info")
-def data_info(path: Annotated[Path, typer.Argument(help="RadioML 2018.01A HDF5 file.")]) -> None:
-    """Print classes, SNRs, counts, power and saturation of a file."""
-    from hw_amc.radio import describe
-
-    table = Table("figure", "value", title=path.name)
-    for key, value in describe(path).items():
-        table.add_row(key, str(value))
-    console.print(table)
-
-
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
@@ -344,12 +338,20 @@ def _name(tool: Tool | None) -> str | None:
     return tool.value if tool else None
 
 
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """Print a warning as one line; where in the code it arose says nothing to a user."""
+    problems.print(f"[bold yellow]warning:[/] {escape(str(message))}", highlight=False, soft_wrap=True)
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; errors that a user can mend become one line and an exit code."""
     # TensorFlow's banners and Keras' notes on file formats say nothing that a user of this flow can act on.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=UserWarning, module="keras")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    warnings.showwarning = _show_warning
     try:
         return app(args=arguments)
     except HwAmcError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,10 @@ from numpy.typing import NDArray
 from hw_amc.config import InputSettings
 from hw_amc.errors import DataError
 from hw_amc.graph import Graph
+from hw_amc.nodes import Quantize
+
+if TYPE_CHECKING:
+    from hw_amc.radio.quality import InputPath
 
 #: Recipe and split that no training has seen.
 RECIPE = "radioml2018-v1"
@@ -42,26 +48,52 @@ def held_out(graph: Graph, settings: InputSettings, count: int, data: Path | Non
     Parameters
     ----------
     graph : Graph
-        Says the frame length.
+        Says the frame length and the classes.
     settings : InputSettings
         Normalisation and wire format.
     count : int
     data : Path, optional
-        A RadioML HDF5 file; generated frames otherwise.
+        A file of labelled frames, of any format that `hw_amc.radio.open_frames` reads; generated frames otherwise.
 
     Raises
     ------
     DataError
-        `count` is not positive, or the frames of the file do not fit the network.
+        `count` is not positive, or the frames of the file do not fit the network or are of no class that it knows.
+
+    Warns
+    -----
+    UserWarning
+        Frames of the file saturate the network's input, are offset, clipped or silent, each with its number; or are of
+        classes that the network does not know, and left out.
     """
     if count < 1:
         raise DataError(f"the number of frames must be 1 or more, not {count}")
-    frames, labels, snrs, source = _generated(graph, count) if data is None else _recorded(data, count)
+    frames, labels, snrs, source = _generated(graph, count) if data is None else _recorded(graph, data, count)
     if frames.shape[1:] != graph.input.shape:
         raise DataError(f"{source}: frames of shape {frames.shape[1:]} do not fit the network's {graph.input.shape}")
     from hw_amc.radio import to_wire
 
+    if data is not None:
+        _warn_of(frames, graph, settings, data)
     return Stimulus(to_wire(frames, settings.wire_frac, settings.normalise), labels, snrs, source)
+
+
+def input_path(graph: Graph, settings: InputSettings) -> InputPath:
+    """Say how float frames reach a network: to the wire, and to the format of the one quantiser behind the input."""
+    from hw_amc.radio.quality import InputPath
+
+    readers = [node for node, sources in graph.walk() if graph.input in sources]
+    fmt = readers[0].fmt if len(readers) == 1 and isinstance(readers[0], Quantize) else None
+    return InputPath(settings.normalise, settings.wire_frac, settings.input_shift, fmt)
+
+
+def _warn_of(frames: NDArray[Any], graph: Graph, settings: InputSettings, data: Path) -> None:
+    from hw_amc.radio.quality import Quality
+
+    quality = Quality(input_path(graph, settings))
+    quality.add(frames)
+    for line in quality.problems():
+        warnings.warn(f"{data.name}: {line}", stacklevel=3)
 
 
 def _generated(graph: Graph, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], str]:
@@ -77,12 +109,30 @@ def _generated(graph: Graph, count: int) -> tuple[NDArray[Any], NDArray[Any], ND
     return frames, labels, snrs, f"{RECIPE}, split {TEST_SPLIT}, seed {SEED}"
 
 
-def _recorded(data: Path, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], str]:
-    from hw_amc.radio import RadioMlFile
+def _recorded(graph: Graph, data: Path, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], str]:
+    from hw_amc.radio import CaptureOptions, open_frames
 
-    with RadioMlFile(data) as file:
-        if len(file) < count:
-            raise DataError(f"{data} holds {len(file)} frames, not {count}; give --frames {len(file)} or fewer")
-        chosen = np.sort(np.random.default_rng(SEED).permutation(len(file))[:count])
+    with open_frames(data, CaptureOptions(frame_len=graph.frame_len)) as file:
+        places = _places(file.classes, graph.classes[0])
+        known = np.flatnonzero(places[file.labels] >= 0)
+        held = {name: int(n) for name, n in zip(file.classes, np.bincount(file.labels, minlength=256), strict=False)}
+        unknown = [name for name, place in zip(file.classes, places, strict=True) if place < 0 and held[name]]
+        if not len(known):
+            wanted, got = ", ".join(graph.classes[0]), ", ".join(unknown) or "nothing"
+            raise DataError(f"{data} holds {got}, of which the network knows none; it knows {wanted}")
+        if unknown:
+            warnings.warn(f"{data.name}: the network does not know {', '.join(unknown)}; left out", stacklevel=4)
+        if len(known) < count:
+            raise DataError(f"{data} holds {len(known)} frames, not {count}; give --frames {len(known)} or fewer")
+        chosen = known[np.sort(np.random.default_rng(SEED).permutation(len(known))[:count])]
         frames, labels, snrs = file.read(chosen)
-    return frames, labels, snrs, data.name
+    return frames, places[labels], snrs, data.name
+
+
+def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """Where a network has each class of a file; -1 where it has none of that name."""
+    from hw_amc.radio.names import standard_name
+
+    known = [standard_name(name) for name in classes]
+    standard = [standard_name(name) for name in names]
+    return np.array([known.index(name) if name in known else -1 for name in standard], np.int64)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
+import subprocess
+import sys
+import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
 from hw_amc.errors import ConfigError, DataError, HwAmcError
+from hw_amc.files import exclusive
 from hw_amc.radio import (
     CLASSES,
     RECIPES,
     RadioMlFile,
     dataset,
-    describe,
-    from_wire,
     generate_frames,
     generate_wire_set,
     make_dataset,
+    open_frames,
     to_wire,
 )
 from hw_amc.radio.parallel import map_blocks
@@ -68,22 +74,139 @@ def test_a_wire_set_is_the_generated_frames_as_words():
     np.testing.assert_array_equal(scaled, to_wire(frames, normalise="rms"))
 
 
-def test_an_interrupted_file_leaves_the_old_one(tmp_path, monkeypatch):
-    path = tmp_path / "set.h5"
+def require_same(one: Path, two: Path) -> None:
+    """Every array and attribute; the bytes between them are HDF5's own."""
+    with h5py.File(one) as a, h5py.File(two) as b:
+        assert dict(a.attrs) == dict(b.attrs)
+        assert set(a) == set(b)
+        for name in a:
+            np.testing.assert_array_equal(a[name][:], b[name][:])
+
+
+class Interrupter:
+    """Stands for `Block.frames` and is interrupted once, at one of its calls."""
+
+    def __init__(self, at: int, monkeypatch):
+        self.made: list[tuple[int, int]] = []
+        self.at = at
+        whole = dataset.Block.frames
+
+        def frames(block):
+            self.made.append((block.label, block.snr_db))
+            if len(self.made) == self.at:
+                raise KeyboardInterrupt
+            return whole(block)
+
+        monkeypatch.setattr(dataset.Block, "frames", frames)
+
+
+def test_an_interrupted_file_leaves_the_old_one_and_goes_on(tmp_path, monkeypatch):
+    path, whole = tmp_path / "set.h5", tmp_path / "whole.h5"
+    make_dataset(whole, SHORT, 3, CLASSES[:3], [0, 10], workers=1)
     path.write_text("old")
-    calls = []
-
-    def fail_later(block):
-        calls.append(block)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return generate_frames(SHORT, [block.label], [block.snr_db], [0])
-
-    monkeypatch.setattr(dataset.Block, "frames", fail_later)
+    interrupter = Interrupter(4, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        make_dataset(path, SHORT, 1, CLASSES[:3], [0], workers=1)
+        make_dataset(path, SHORT, 3, CLASSES[:3], [0, 10], workers=1)
     assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["set.h5"]
+    make_dataset(path, SHORT, 3, CLASSES[:3], [0, 10], workers=1)
+    assert interrupter.made[4:] == [(1, 10), (2, 0), (2, 10)]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["set.h5", "whole.h5"]
+    require_same(path, whole)
+
+
+def test_a_killed_process_loses_seconds_only(tmp_path):
+    """SIGKILL gives no chance to save: what was saved before stands, and the rest is made again."""
+    path, whole = tmp_path / "set.h5", tmp_path / "whole.h5"
+    program = (
+        "import os, sys; from dataclasses import replace; from pathlib import Path\n"
+        "from hw_amc.radio import RECIPES, dataset, make_dataset, storage\n"
+        "storage._SAVE_EVERY_S = 0.0; calls = []; whole = dataset.Block.frames\n"
+        "def frames(block):\n"
+        "    calls.append(block)\n"
+        "    if len(calls) == 4: os.kill(os.getpid(), 9)\n"
+        "    return whole(block)\n"
+        "dataset.Block.frames = frames\n"
+        "recipe = replace(RECIPES['radioml2018-v1'], frame_len=64)\n"
+        "make_dataset(Path(sys.argv[1]), recipe, 3, ['OOK', 'FM'], [0, 10, 20], workers=1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert done.returncode == -9
+    assert not path.exists()
+    assert json.loads((tmp_path / ".set.h5.part" / "progress.json").read_text())["rows"] == 9
+    for target in (path, whole):
+        make_dataset(target, SHORT, 3, ["OOK", "FM"], [0, 10, 20], workers=1)
+    require_same(path, whole)
+
+
+def test_another_set_does_not_go_on_with_an_unfinished_one(tmp_path, monkeypatch):
+    path = tmp_path / "set.h5"
+    Interrupter(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        make_dataset(path, SHORT, 3, CLASSES[:3], [0], workers=1)
+    with pytest.raises(ConfigError, match=r"another unfinished set .*rm -r"):
+        make_dataset(path, SHORT, 4, CLASSES[:3], [0], workers=1)
+    make_dataset(path, SHORT, 3, CLASSES[:3], [0], workers=1)
+    assert len(RadioMlFile(path)) == 9
+
+
+def test_two_makers_of_one_file_keep_apart(tmp_path):
+    with exclusive(tmp_path / ".set.h5.part", "a test"), pytest.raises(ConfigError, match="already running"):
+        make_dataset(tmp_path / "set.h5", SHORT, 1, CLASSES[:1], [0], workers=1)
+
+
+def test_a_full_disk_is_told_before_and_while_writing(tmp_path, monkeypatch):
+    path = tmp_path / "set.h5"
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(HwAmcError, match="GB free"):
+        make_dataset(path, SHORT, 3, CLASSES[:3], [0], workers=1)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(HwAmcError, match="No space left on device; run the same command again"):
+        make_dataset(path, SHORT, 3, CLASSES[:3], [0], workers=1)
+    monkeypatch.undo()
+    make_dataset(path, SHORT, 3, CLASSES[:3], [0], workers=1)
+
+
+def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
+    """Ten times the frames, no more memory, and less of it than the larger set has samples."""
+    monkeypatch.setattr(dataset, "_BLOCK", 32)
+    recipe = replace(RECIPES["awgn-v1"], frame_len=1024)
+    peaks = []
+    for frames in (64, 640):
+        tracemalloc.start()
+        make_dataset(tmp_path / f"{frames}.h5", recipe, frames, ["OOK"], [0], workers=1)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+    assert (tmp_path / "640.h5").stat().st_size > 640 * 8192 > peaks[1]
+
+
+@pytest.mark.parametrize("name", ["radioml2016-v1", "radcom-dynamic-v1"])
+def test_every_recipe_keeps_its_own_classes(tmp_path, name):
+    recipe = RECIPES[name]
+    path = tmp_path / "set.h5"
+    make_dataset(path, recipe, 2, snrs_db=[-4, 18], workers=1)
+    known = recipe.classes
+    cells = np.repeat(np.arange(len(known)), 4)
+    with open_frames(path) as file:
+        assert isinstance(file, RadioMlFile)
+        assert (file.classes, file.signals or None) == (
+            known.heads[0].classes,
+            known.heads[1].classes if len(known.heads) > 1 else None,
+        )
+        frames, labels, snrs = file.read(np.arange(len(file)))
+        np.testing.assert_array_equal(labels, known.labels[cells, 0])
+        if file.signals:
+            np.testing.assert_array_equal(file.signal_labels, known.labels[cells, 1])
+    np.testing.assert_array_equal(snrs, np.tile([-4, -4, 18, 18], len(known)))
+    wanted = generate_frames(recipe, cells, snrs, np.tile([0, 1], 2 * len(known)))
+    np.testing.assert_array_equal(frames, wanted)
 
 
 def test_a_target_that_cannot_be_written(tmp_path):
@@ -108,21 +231,6 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(tmp_path, arg
     with pytest.raises(error, match=message):
         make_dataset(path, SHORT, **{"frames_per_cell": 1, "workers": 1, **arguments})
     assert not list(tmp_path.iterdir())
-
-
-def test_a_description_says_what_is_in_the_file(tmp_path):
-    path = tmp_path / "set.h5"
-    make_dataset(path, SHORT, 5, ["QPSK", "GMSK"], [0, 30], workers=1)
-    with RadioMlFile(path) as file:
-        frames = file.read(np.arange(20))[0]
-    found = describe(path)
-    assert (found["frames"], found["frame_len"], found["frames_examined"]) == (20, 64, 20)
-    assert found["classes"] == {"QPSK": 10, "GMSK": 10}
-    assert (found["snrs_db"], found["frames_per_cell"]) == ([0, 30], (5, 5))
-    assert found["mean_power"] == pytest.approx(float((frames.astype(float) ** 2).sum(2).mean()))
-    assert found["fraction_outside_2"] == np.mean(np.abs(frames) > 2)
-    assert (found["recipe_name"], found["digest"]) == ("radioml2018-v1", SHORT.digest())
-    assert np.abs(from_wire(to_wire(frames))).max() <= 2
 
 
 def test_blocks_come_back_in_order_and_errors_come_through():

@@ -43,7 +43,7 @@ def test_frames_and_both_labels_follow_the_names(tmp_path, quoted):
         assert (file.classes, file.signals) == tuple(head.classes for head in CLASS_SETS["radcom-dynamic"].heads)
         frames, labels, snrs = file.read(np.arange(60))
         pairs = {(file.classes[a], file.signals[b]) for a, b in zip(labels, file.signal_labels, strict=True)}
-        radar = {("pulsed CW", "airborne detection"), ("pulsed CW", "ground mapping")}
+        radar = {("PCW", "Airborne-detection"), ("PCW", "Ground mapping")}
         assert pairs == {("AM-DSB", "AM radio"), ("BPSK", "SATCOM"), *radar}
         for row, key in enumerate(sorted(made)):
             np.testing.assert_array_equal(frames[row], made[key].reshape(2, T).T)

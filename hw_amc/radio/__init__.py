@@ -13,18 +13,20 @@ from hw_amc.radio.wire import WIRE_FRAC, count_saturated, from_wire, to_wire
 
 if TYPE_CHECKING:
     from hw_amc.radio.captures import CaptureOptions
-    from hw_amc.radio.dataset import describe, generate_wire_set, make_dataset
+    from hw_amc.radio.dataset import convert, generate_wire_set, make_dataset
     from hw_amc.radio.frames import FrameFile
     from hw_amc.radio.generate import SPLITS, generate_frames, generate_parts
     from hw_amc.radio.radioml import RadioMlFile
     from hw_amc.radio.readers import open_frames
     from hw_amc.radio.recipes import RECIPES, Recipe, load_recipe
+    from hw_amc.radio.summary import describe
 
 _LAZY = {
     "CaptureOptions": "captures",
     "FrameFile": "frames",
     "open_frames": "readers",
-    "describe": "dataset",
+    "convert": "dataset",
+    "describe": "summary",
     "generate_wire_set": "dataset",
     "make_dataset": "dataset",
     "SPLITS": "generate",
@@ -47,6 +49,7 @@ __all__ = [
     "RadioMlFile",
     "Recipe",
     "check_classes_file",
+    "convert",
     "count_saturated",
     "describe",
     "from_wire",

@@ -42,6 +42,8 @@ class CaptureOptions:
     snr_db: int | None = None
     #: Of raw files whose ending does not tell.
     samples: SampleFormat | None = None
+    #: What to call frames that nobody has labelled, to look at them only; None refuses them.
+    stand_in: str | None = None
 
     def __post_init__(self) -> None:
         if self.frame_len is not None and self.frame_len < 1:
@@ -116,7 +118,7 @@ class CaptureFile(FrameFile):
         return np.stack([self._samples(int(start), T) for start in starts])
 
 
-def require_label(label: str | None, path: Path, where: str) -> str:
+def require_label(options: CaptureOptions, path: Path, where: str) -> str:
     """Label of a recording that carries none of its own.
 
     Raises
@@ -124,6 +126,7 @@ def require_label(label: str | None, path: Path, where: str) -> str:
     DataError
         None was given.
     """
+    label = options.label or options.stand_in
     if not label:
         raise DataError(
             f"{path} has no labels{where}; say what it holds with"
@@ -159,7 +162,7 @@ class PlainFile(CaptureFile):
             pieces, length = samples.shape[0], samples.shape[1]
         else:
             pieces, length = 1, samples.shape[0]
-        label = require_label(options.label, self.path, "")
+        label = require_label(options, self.path, "")
         snr_db = UNKNOWN_SNR_DB if options.snr_db is None else options.snr_db
         whole = Segment(0, length, label, snr_db)
         own = length if samples.ndim == 3 else FRAME_LEN

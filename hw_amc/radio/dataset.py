@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.files import atomic_path
-from hw_amc.radio.classes import CLASSES, SNRS_DB, class_label
+from hw_amc.radio.classes import CLASSES, SNRS_DB
+from hw_amc.radio.frames import UNKNOWN_SNR_DB, FrameFile
 from hw_amc.radio.generate import generate_frames
 from hw_amc.radio.parallel import map_blocks
-from hw_amc.radio.radioml import RadioMlFile
 from hw_amc.radio.recipes import Recipe
+from hw_amc.radio.storage import Contents, write_set
 from hw_amc.radio.wire import Normalisation, to_wire
 
 #: Most frames that a worker makes at a time.
 _BLOCK = 512
 
-#: Frames in a chunk of X: 128 kB at 1,024 samples.
-_CHUNK = 16
-
-#: Most frames that `describe` reads.
-_EXAMINED = 16384
-
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive frames of one class and SNR: a unit of work."""
+    """Consecutive frames of one cell (its class, or combination of classes) and SNR: a unit of work."""
 
     recipe: Recipe
     label: int
@@ -55,7 +48,7 @@ class Block:
 def plan_blocks(
     recipe: Recipe, frames_per_cell: int, labels: Sequence[int], snrs_db: Sequence[int], split: int
 ) -> list[Block]:
-    """Blocks of a set in RadioML's order: modulation, SNR, frame.
+    """Blocks of a set in RadioML's order: cell of the recipe's class set, SNR, frame.
 
     Raises
     ------
@@ -80,19 +73,20 @@ def plan_blocks(
 def generate_wire_set(
     recipe: Recipe,
     frames_per_cell: int,
-    snrs_db: Sequence[int] = SNRS_DB,
+    snrs_db: Sequence[int] | None = None,
     split: int = 0,
     workers: int | None = None,
     normalise: Normalisation = "none",
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.int8]]:
-    """Generate a balanced set of all classes as wire words in memory, in the order modulation, SNR, frame.
+    """Generate a balanced set of all classes as wire words in memory, in the order cell, SNR, frame.
 
     Parameters
     ----------
     recipe : Recipe
     frames_per_cell : int
-        Frames of each class at each SNR.
-    snrs_db : sequence of int
+        Frames of each cell of the recipe's class set (each class, where frames have one label) at each SNR.
+    snrs_db : sequence of int, optional
+        Those of the class set when left out.
     split : int
         0 training, 1 validation, 2 test.
     workers : int or None
@@ -104,6 +98,7 @@ def generate_wire_set(
     -------
     wire : (n, T, 2) int16
     labels : (n,) uint8
+        Cells; `recipe.classes.labels[labels]` gives one label a head.
     snr_db : (n,) int8
 
     Raises
@@ -111,16 +106,15 @@ def generate_wire_set(
     ConfigError
         Nothing is asked for, or `workers` is below 1.
     """
-    blocks = plan_blocks(recipe, frames_per_cell, range(len(CLASSES)), snrs_db, split)
-    counts = [block.count for block in blocks]
-    wire = np.empty((sum(counts), recipe.frame_len, 2), np.int16)
+    chosen = recipe.classes.snrs_db if snrs_db is None else snrs_db
+    blocks = plan_blocks(recipe, frames_per_cell, range(len(recipe.classes)), chosen, split)
+    labels, snrs = _describe_rows(blocks)
+    wire = np.empty((len(labels), recipe.frame_len, 2), np.int16)
     tasks = [(block, normalise) for block in blocks]
     row = 0
     for words in map_blocks(_wire_block, tasks, workers):
         wire[row : row + len(words)] = words
         row += len(words)
-    labels = np.repeat([block.label for block in blocks], counts).astype(np.uint8)
-    snrs = np.repeat([block.snr_db for block in blocks], counts).astype(np.int8)
     return wire, labels, snrs
 
 
@@ -129,12 +123,19 @@ def _wire_block(task: tuple[Block, Normalisation]) -> NDArray[np.int16]:
     return to_wire(block.frames(), normalise=normalise)
 
 
+def _describe_rows(blocks: Sequence[Block]) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+    """Cell and SNR of every frame of some blocks."""
+    counts = [block.count for block in blocks]
+    labels = np.repeat([block.label for block in blocks], counts).astype(np.uint8)
+    return labels, np.repeat([block.snr_db for block in blocks], counts).astype(np.int8)
+
+
 def make_dataset(
     path: Path,
     recipe: Recipe,
     frames_per_cell: int,
-    classes: Sequence[str] = CLASSES,
-    snrs_db: Sequence[int] = SNRS_DB,
+    classes: Sequence[str] | None = None,
+    snrs_db: Sequence[int] | None = None,
     *,
     split: int = 0,
     workers: int | None = None,
@@ -142,18 +143,20 @@ def make_dataset(
 ) -> None:
     """Write a generated set in RadioML 2018.01A's schema, in the order modulation, SNR, frame.
 
-    X (N, T, 2) float32, Y (N, 24) int64 one-hot, Z (N, 1) int64 dB; the attributes hold the recipe, its digest and
-    the split. The file appears when it is complete; memory use does not depend on its size.
+    X (N, T, 2) float32, Y (N, classes) int64 one-hot, Z (N, 1) int64 dB, and S, one-hot as Y, where frames have a
+    second label; the attributes hold the recipe, its digest and the split. The file appears when it is complete;
+    memory use does not depend on its size. The same call goes on with a file that was interrupted.
 
     Parameters
     ----------
     path : Path
     recipe : Recipe
     frames_per_cell : int
-        Frames of each class at each SNR.
-    classes : sequence of str
-        Names from `CLASSES`; Y always has its 24 columns.
-    snrs_db : sequence of int
+        Frames of each cell of the recipe's class set (each class, where frames have one label) at each SNR.
+    classes : sequence of str, optional
+        All when left out. Y always has a column for every class of the set.
+    snrs_db : sequence of int, optional
+        Those of the class set when left out.
     split : int
         0 training, 1 validation, 2 test.
     workers : int or None
@@ -164,89 +167,97 @@ def make_dataset(
     Raises
     ------
     ConfigError
-        Nothing is asked for, something twice, an SNR is out of range or `workers` is below 1.
+        Nothing is asked for, something twice, an SNR is out of range, `workers` is below 1, or another set is
+        unfinished at that path.
     DataError
         A class name is unknown.
     HwAmcError
         The file cannot be written.
     """
-    blocks = plan_blocks(recipe, frames_per_cell, [class_label(name) for name in classes], snrs_db, split)
-    total = sum(block.count for block in blocks)
-    with atomic_path(Path(path)) as temporary, h5py.File(temporary, "w") as file, _bar(progress) as bar:
-        file.attrs.update(
-            generator="hw_amc",
-            recipe=json.dumps(recipe.to_dict()),
-            recipe_name=recipe.name,
-            digest=recipe.digest(),
-            split=split,
-        )
-        X, Y, Z = _create(file, total, recipe.frame_len)
-        task = bar.add_task("generating frames", total=total)
-        row = 0
-        for block, frames in zip(blocks, map_blocks(Block.frames, blocks, workers), strict=True):
-            part = slice(row, row + block.count)
-            X[part] = frames
-            Y[part] = np.tile(np.eye(len(CLASSES), dtype=np.int64)[block.label], (block.count, 1))
-            Z[part] = block.snr_db
-            row = part.stop
-            bar.update(task, completed=row)
+    known = recipe.classes
+    cells = range(len(known)) if classes is None else [cell for name in classes for cell in known.find(name)]
+    chosen = known.snrs_db if snrs_db is None else snrs_db
+    blocks = plan_blocks(recipe, frames_per_cell, cells, chosen, split)
+    labels, snrs = _describe_rows(blocks)
+    columns = [(head.classes, known.labels[labels, place]) for place, head in enumerate(known.heads)]
+    attributes: dict[str, str | int] = {
+        "generator": "hw_amc",
+        "recipe": json.dumps(recipe.to_dict()),
+        "recipe_name": recipe.name,
+        "digest": recipe.digest(),
+        "split": split,
+    }
+    contents = _to_contents(recipe.frame_len, columns, snrs, attributes)
+    ends = np.cumsum([block.count for block in blocks])
+
+    def make(row: int) -> Iterator[NDArray[np.float32]]:
+        return map_blocks(Block.frames, blocks[int(np.searchsorted(ends, row, "right")) :], workers)
+
+    with _bar("generating frames", len(labels), progress) as advance:
+        write_set(Path(path), contents, make, advance)
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """Summarise a RadioML 2018.01A file.
+def convert(source: FrameFile, path: Path, progress: bool = False) -> None:
+    """Write the frames of any file in RadioML 2018.01A's schema, in the order modulation, SNR, frame.
 
-    Power and range come from at most 16,384 frames spread evenly over the file, the rest from all of it.
+    Where the file's classes are RadioML 2018.01A's, so is the schema, to the column; otherwise the attribute `classes`
+    names the columns of Y. A second label goes into S. The same call goes on with a file that was interrupted.
 
-    Returns
-    -------
-    dict
-        frames, frame_len, classes (name -> frames), snrs_db (list), frames_per_cell (fewest, most), frames_examined,
-        mean_power (of I**2 + Q**2), fraction_outside_2 (of the I and Q values, beyond +-2), and recipe_name, digest
-        and split where the file was generated.
+    Parameters
+    ----------
+    source : FrameFile
+    path : Path
+    progress : bool
+        Show a progress bar on stderr.
 
     Raises
     ------
+    ConfigError
+        Another set is unfinished at that path.
     DataError
-        The file is damaged, empty or not of RadioML's schema.
+        The source is damaged, empty, is the target itself, or does not know its SNRs.
+    HwAmcError
+        The file cannot be written.
     """
-    with RadioMlFile(path) as file:
-        if not len(file):
-            raise DataError(f"{path} holds no frames; generate or fetch it again")
-        counts = np.bincount(file.labels, minlength=len(CLASSES))
-        cells = [len(rows) for _, _, rows in file.cells()]
-        examined = np.unique(np.linspace(0, len(file) - 1, min(len(file), _EXAMINED)).astype(np.int64))
-        power = outside = 0.0
-        for frames, _, _ in file.batches(examined, 1024):
-            power += float(np.square(frames, dtype=np.float64).sum())
-            outside += np.count_nonzero(np.abs(frames) > 2)
-        samples = len(examined) * file.frame_len
-        made: dict[str, Any] = {
-            key: file.attributes[key] for key in ("recipe_name", "digest", "split") if key in file.attributes
-        }
-        return {
-            "frames": len(file),
-            "frame_len": file.frame_len,
-            "classes": {name: int(count) for name, count in zip(CLASSES, counts, strict=True) if count},
-            "snrs_db": [int(snr) for snr in np.unique(file.snrs_db)],
-            "frames_per_cell": (min(cells), max(cells)),
-            "frames_examined": len(examined),
-            "mean_power": power / samples,
-            "fraction_outside_2": outside / (2 * samples),
-            **made,
-        }
+    if Path(path).exists() and Path(path).samefile(source.path):
+        raise DataError(f"{path} cannot be converted into itself; give another name")
+    rows = np.concatenate([part for _, _, part in source.cells()] or [np.empty(0, np.int64)])
+    if not len(rows):
+        raise DataError(f"{source.path} holds no frames")
+    if (source.snrs_db == UNKNOWN_SNR_DB).any():
+        raise DataError(f"{source.path} does not say its SNR; give --snr-db, an estimate if need be")
+    columns = [(source.classes, source.labels[rows])]
+    if source.signals:
+        columns.append((source.signals, source.signal_labels[rows]))
+    size = source.path.stat().st_size
+    attributes: dict[str, str | int] = {"converter": "hw_amc", "source": source.path.name, "source_bytes": size}
+    contents = _to_contents(source.frame_len, columns, source.snrs_db[rows], attributes)
+
+    def read(row: int) -> Iterator[NDArray[np.float32]]:
+        return (frames for frames, _, _ in source.batches(rows[row:], _BLOCK))
+
+    with _bar("converting frames", len(rows), progress) as advance:
+        write_set(Path(path), contents, read, advance)
 
 
-def _create(file: h5py.File, total: int, frame_len: int) -> tuple[Any, Any, Any]:
-    """Create X, Y and Z, chunked by frames since that is how they are read."""
-    rows = min(total, _CHUNK)
-    columns = len(CLASSES)
-    return (
-        file.create_dataset("X", (total, frame_len, 2), np.float32, chunks=(rows, frame_len, 2)),
-        file.create_dataset("Y", (total, columns), np.int64, chunks=(min(total, 1024), columns)),
-        file.create_dataset("Z", (total, 1), np.int64, chunks=(min(total, 1024), 1)),
-    )
+def _to_contents(
+    frame_len: int,
+    columns: Sequence[tuple[tuple[str, ...], NDArray[np.uint8]]],
+    snrs_db: NDArray[np.int8],
+    attributes: dict[str, str | int],
+) -> Contents:
+    """Put together what a file holds beside its samples; one or two (classes, labels)."""
+    classes, labels = columns[0]
+    signals, signal_labels = columns[1] if len(columns) > 1 else ((), None)
+    named = {"classes": classes if classes != CLASSES else (), "signals": signals}
+    told = {key: json.dumps(names) for key, names in named.items() if names}
+    return Contents(frame_len, classes, labels, snrs_db, signals, signal_labels, {**attributes, **told})
 
 
-def _bar(shown: bool) -> Progress:
+@contextmanager
+def _bar(task: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Yield a function that takes the rows done and shows them."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not shown)
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
+        shown_task = progress.add_task(task, total=total)
+        yield lambda row: progress.update(shown_task, completed=row)

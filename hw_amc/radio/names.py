@@ -14,32 +14,32 @@ from hw_amc.radio.classes import CLASS_SETS, CLASSES
 
 #: Other spellings, without case and punctuation: RadCom's, and QAM16 for 16QAM.
 _ALIASES = {
-    "pulsed": "pulsed CW",
-    "pulsedcontinuouswave": "pulsed CW",
-    "frequencymodulatedcontinuouswave": "FMCW",
-    "shortrangewireless": "short-range",
-    "airbornedetectionradar": "airborne detection",
-    "airbornerangeradar": "airborne range",
-    "airgroundmtiradar": "air-ground MTI",
-    "groundmappingradar": "ground mapping",
+    "pulsed": "pcw",
+    "pulsedcw": "pcw",
+    "pulsedcontinuouswave": "pcw",
+    "frequencymodulatedcontinuouswave": "fmcw",
+    "shortrangewireless": "shortrange",
+    "airbornedetectionradar": "airbornedetection",
+    "airbornerangeradar": "airbornerange",
+    "airgroundmtiradar": "airgroundmti",
+    "groundmappingradar": "groundmapping",
     **{
-        f"{family.lower()}{order}": name
-        for family in ("QAM", "PSK", "APSK", "ASK")
+        f"{family}{order}": f"{order}{family}"
+        for family in ("qam", "psk", "apsk", "ask")
         for name in CLASSES
-        if (order := name.removesuffix(family)).isdigit()
+        if (order := name.lower().removesuffix(family)).isdigit()
     },
 }
 
 
 def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+    plain = "".join(letter for letter in name.lower() if letter.isalnum())
+    return _ALIASES.get(plain, plain)
 
 
+#: The spelling of the first class set that has a class.
 _KNOWN = {
-    _plain(name): _ALIASES.get(_plain(name), name)
-    for classes in CLASS_SETS.values()
-    for head in classes.heads
-    for name in head.classes
+    _plain(name): name for classes in reversed(CLASS_SETS.values()) for head in classes.heads for name in head.classes
 }
 
 
@@ -48,8 +48,7 @@ def standard_name(name: str) -> str:
 
     A name that no class set has stays as it is.
     """
-    plain = _plain(name)
-    return _KNOWN.get(plain) or _ALIASES.get(plain) or name.strip()
+    return _KNOWN.get(_plain(name), name.strip())
 
 
 def label_columns(columns: Sequence[Sequence[str]], path: Path) -> list[tuple[tuple[str, ...], NDArray[np.uint8]]]:

@@ -46,7 +46,7 @@ def is_radcom_key(name: str) -> bool:
 class RadComFile(Hdf5Frames):
     """A RadCom file, opened for reading: two labels a frame, the modulation and what the signal is for.
 
-    Classes are those of the set of that name (`bpsk` is `BPSK`, `pulsed` is `pulsed CW`); the names of the data sets
+    Classes are those of the set of that name (`bpsk` is `BPSK`, `pulsed` is `PCW`); the names of the data sets
     are read at the first use of a label or a frame. Of an over-the-air file, `snrs_db` is the transmit gain.
 
     Parameters

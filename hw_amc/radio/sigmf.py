@@ -110,7 +110,7 @@ class SigMfFile(CaptureFile):
         if labelled:
             found = [self._segment(item, offset, fallback) for item in labelled]
         else:
-            label = require_label(options.label, self.path, ": no annotation has a core:label")
+            label = require_label(options, self.path, ": no annotation has a core:label")
             found = [Segment(0, self._count, label, fallback)]
         edges = sorted(int(item.get("core:sample_start", 0)) - offset for item in recording.get_captures())
         apart = self._without_overlap(sorted(found, key=lambda segment: (segment.start, -segment.count)))

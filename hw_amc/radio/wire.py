@@ -18,7 +18,10 @@ Normalisation = Literal["none", "rms"]
 #: Default fraction bits of a wire word: 16-bit words then span -2 to just under 2.
 WIRE_FRAC = 14
 
-_LOW, _HIGH = -(1 << 15), (1 << 15) - 1
+#: Bits of I or Q on the wire.
+WIRE_BITS = 16
+
+_LOW, _HIGH = -(1 << (WIRE_BITS - 1)), (1 << (WIRE_BITS - 1)) - 1
 
 
 def to_wire(frames: NDArray[Any], wire_frac: int = WIRE_FRAC, normalise: Normalisation = "none") -> NDArray[np.int16]:
@@ -50,8 +53,20 @@ def to_wire(frames: NDArray[Any], wire_frac: int = WIRE_FRAC, normalise: Normali
 
 def count_saturated(frames: NDArray[Any], wire_frac: int = WIRE_FRAC, normalise: Normalisation = "none") -> int:
     """Count the words (I and Q apart) that `to_wire` saturates; arguments and errors are those of `to_wire`."""
+    return int(np.count_nonzero(saturates(frames, wire_frac, normalise)[0]))
+
+
+def saturates(
+    frames: NDArray[Any], wire_frac: int = WIRE_FRAC, normalise: Normalisation = "none"
+) -> tuple[NDArray[np.bool_], NDArray[np.int16]]:
+    """Tell which words `to_wire` saturates, and give the words; arguments and errors are those of `to_wire`.
+
+    Returns
+    -------
+    saturated, words : (n, T, 2)
+    """
     scaled = _scale(frames, wire_frac, normalise)
-    return int(np.count_nonzero((scaled < _LOW) | (scaled > _HIGH)))
+    return (scaled < _LOW) | (scaled > _HIGH), np.clip(scaled, _LOW, _HIGH).astype(np.int16)
 
 
 def from_wire(words: NDArray[np.int16], wire_frac: int = WIRE_FRAC) -> NDArray[np.float32]:

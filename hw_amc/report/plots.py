@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INK, MUTED, GRID = "#1f2933", "#6b7785", "#dfe4ea"
 BLUE, ORANGE, TEAL, RED = "#2f6db5", "#d9822b", "#2a9d8f", "#c0392b"
 SERIES = (BLUE, ORANGE, TEAL, "#8e6bbf", "#7a8794", RED)
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.edgecolor": MUTED,
@@ -146,7 +146,7 @@ def _figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Fig
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots(1, columns)
 

@@ -1,0 +1,136 @@
+"""What of some frames will hurt: saturation on the way into a network, an offset, clipping, silence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.fixed import FixedFormat, shift_round
+from hw_amc.radio.wire import WIRE_BITS, WIRE_FRAC, Normalisation, saturates
+
+#: Shares from which a figure is warned about: of the values, of the power, of the values.
+SATURATED_LIMIT, OFFSET_LIMIT, CLIPPED_LIMIT = 0.01, 0.01, 0.001
+
+#: Values that must share an end before it counts as clipping: any two frames have a highest and a lowest value.
+_CLIPPED_VALUES = 16
+
+#: How much larger than that of carriers of random phase a common offset must be, in power.
+_COMMON = 4
+
+
+@dataclass(frozen=True)
+class InputPath:
+    """How float frames reach a network: normalised, to wire words, to the network's own input format."""
+
+    normalise: Normalisation = "none"
+    wire_frac: int = WIRE_FRAC
+    input_shift: int = 0
+    #: Of the network; None stops at the wire.
+    fmt: FixedFormat | None = None
+
+    @property
+    def highest(self) -> float:
+        """Bound of the values that pass without saturation."""
+        wire = 2.0 ** (WIRE_BITS - 1 - self.wire_frac)
+        if self.fmt is None:
+            return wire
+        return float(min(wire, self.fmt.max_abs * 2.0 ** (-self.fmt.frac - self.input_shift)))
+
+    def saturates(self, frames: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which values saturate on the way: (n, T, 2); errors are those of `to_wire`."""
+        on_wire, words = saturates(frames, self.wire_frac, self.normalise)
+        if self.fmt is None:
+            return on_wire
+        raw = shift_round(words.astype(np.int64), self.wire_frac - self.input_shift - self.fmt.frac)
+        found: NDArray[np.bool_] = on_wire | (raw < self.fmt.min_raw) | (raw > self.fmt.max_raw)
+        return found
+
+
+@dataclass
+class Quality:
+    """Figures over frames that come a batch at a time."""
+
+    path: InputPath = field(default_factory=InputPath)
+    frames: int = 0
+    values: int = 0
+    power: float = 0.0
+    saturated: int = 0
+    silent: int = 0
+    #: Sums over frames of the mean (I, Q), and of its square.
+    offset: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    offset_power: float = 0.0
+    #: Lowest and highest value so far, and how many values equal them.
+    _ends: dict[int, tuple[float, int]] = field(default_factory=dict)
+
+    def add(self, frames: NDArray[np.float32]) -> None:
+        """Take in frames (n, T, 2)."""
+        wide = frames.astype(np.float64)
+        energy = np.square(wide).sum(axis=(1, 2))
+        means = wide.mean(axis=1)
+        self.frames += len(frames)
+        self.values += frames.size
+        self.power += float(energy.sum())
+        self.silent += int(np.count_nonzero(energy == 0))
+        self.saturated += int(np.count_nonzero(self.path.saturates(frames)))
+        self.offset += means.sum(axis=0)
+        self.offset_power += float(np.square(means).sum())
+        for sign in (-1, 1):
+            self._count_end(sign, frames)
+
+    def _count_end(self, sign: int, frames: NDArray[np.float32]) -> None:
+        end = float((sign * frames).max(initial=-np.inf))
+        count = int(np.count_nonzero(sign * frames == end))
+        known, before = self._ends.get(sign, (-np.inf, 0))
+        if end >= known:
+            self._ends[sign] = (end, count + (before if end == known else 0))
+
+    @property
+    def mean_power(self) -> float:
+        """Mean of I**2 + Q**2."""
+        return 2 * self.power / self.values if self.values else 0.0
+
+    @property
+    def mean_offset(self) -> tuple[float, float]:
+        """Mean of I and of Q."""
+        i, q = self.offset / max(self.frames, 1)
+        return float(i), float(q)
+
+    @property
+    def saturated_share(self) -> float:
+        """Share (0..1) of the I and Q values that saturate on the way into the network."""
+        return self.saturated / max(self.values, 1)
+
+    @property
+    def clipped_share(self) -> float:
+        """Share (0..1) of the I and Q values that sit at the very lowest or highest value of all."""
+        low, high = self._ends.get(-1, (0.0, 0)), self._ends.get(1, (0.0, 0))
+        count = low[1] + high[1]
+        return 0.0 if -low[0] == high[0] or count < _CLIPPED_VALUES else count / self.values
+
+    def problems(self) -> list[str]:
+        """Say what to mend, each in one line with its number; empty when all is well."""
+        found = []
+        if self.silent:
+            found.append(f"{self.silent} of {self.frames} frames hold nothing but zeros; drop them")
+        if self.saturated_share > SATURATED_LIMIT:
+            mend = "" if self.path.normalise == "rms" else ', or train and run with normalise = "rms"'
+            found.append(
+                f"{self.saturated_share:.1%} of the I and Q values saturate: the network's input ends at"
+                f" {self.path.highest:g} and the mean power is {self.mean_power:.3g}; scale the samples{mend}"
+            )
+        i, q = self.mean_offset
+        common = i * i + q * q
+        if common > max(OFFSET_LIMIT * self.mean_power, _COMMON * self.offset_power / max(self.frames, 1) ** 2):
+            found.append(
+                f"a constant offset of ({i:.3g}, {q:.3g}) is {common / self.mean_power:.1%} of the power: the"
+                " receiver's DC, or a carrier at 0 Hz; subtract it unless the network was trained with it"
+            )
+        if self.clipped_share > CLIPPED_LIMIT:
+            found.append(
+                f"{self.clipped_share:.1%} of the I and Q values are the highest or lowest value itself: the receiver"
+                " clipped; record again with less gain"
+            )
+        return found
