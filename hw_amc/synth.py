@@ -1,15 +1,13 @@
 """Synthesis by Yosys (pyosys): real LUT, FF, DSP, BRAM and carry cells, and a logic-only arrival time.
 
 Yosys runs in a process of its own: a large network takes gigabytes, which go back when it ends. No placement and no
-routing: the arrival time counts cells only, and serves to rank. Yosys 0.70 knows no delays of flip-flops, carry cells
-and LUT6_2 for `sta`: the paths that it finds begin at shift registers.
+routing: the arrival time (7 series, `hw_amc.timing`) counts cells only, and serves to rank.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import sys
 from dataclasses import asdict, dataclass
 from functools import reduce
@@ -22,6 +20,7 @@ from hw_amc.config import BoardSettings
 from hw_amc.errors import ToolFailed, ToolMissing
 from hw_amc.project import Project
 from hw_amc.rtl import Core
+from hw_amc.timing import load_longest_path
 
 Family = Literal["xc7", "xcup"]
 
@@ -72,7 +71,7 @@ class Synthesis:
     bram36: float
     #: In CARRY4.
     carry: int
-    #: Latest arrival through cells alone; None where it was not asked for.
+    #: Longest path through cells alone; None for UltraScale+, whose delays are not known.
     arrival_ns: float | None
     cells: dict[str, int]
 
@@ -82,7 +81,6 @@ def run(
     top: str,
     folder: Path,
     family: Family = "xc7",
-    timing: bool = False,
     timeout_s: float | None = None,
 ) -> Synthesis:
     """Synthesise module `top` of `project`, flattened.
@@ -94,11 +92,9 @@ def run(
     top : str
         Module to synthesise; a block's module counts that block alone.
     folder : Path
-        Where sources, script, log and statistics go.
+        Where sources, script, log, statistics, netlist and longest path go.
     family : {"xc7", "xcup"}
         7-series or UltraScale+.
-    timing : bool
-        Map with abc9 and report the latest arrival (slower).
     timeout_s : float, optional
         Seconds after which Yosys is stopped.
 
@@ -115,14 +111,16 @@ def run(
     sources = " ".join(sorted(name for name in project.files if name.endswith(".v")))
     script = [
         f"read_verilog -DAMC_XILINX {sources}",
-        f"synth_xilinx -family {family} -top {top} -flatten{' -abc9' if timing else ''}",
+        f"synth_xilinx -family {family} -top {top} -flatten",
         "tee -o stat.json stat -json",
-        *(["tee -o sta.txt sta"] if timing else []),
+        "write_json netlist.json",
     ]
     (folder / "synth.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
     tools.run([sys.executable, "-c", RUNNER, "synth.ys"], folder, timeout_s=timeout_s, log=folder / "synth.log")
     cells = parse_cells((folder / "stat.json").read_text(encoding="utf-8"), top)
-    arrival = parse_arrival((folder / "sta.txt").read_text(encoding="utf-8")) if timing else None
+    longest = load_longest_path(folder / "netlist.json", top) if family == "xc7" else None
+    if longest is not None:
+        (folder / "longest_path.txt").write_text(longest.describe() + "\n", encoding="utf-8")
     return Synthesis(
         top=top,
         family=family,
@@ -131,7 +129,7 @@ def run(
         dsp=sum(cells.get(cell, 0) for cell in DSPS),
         bram36=sum(BRAM_HALVES.get(cell, 0) * count for cell, count in cells.items()) / 2,
         carry=sum(count * cells.get(cell, 0) for cell, count in CARRIES.items()),
-        arrival_ns=arrival,
+        arrival_ns=round(longest.ns, 3) if longest is not None else None,
         cells=cells,
     )
 
@@ -145,14 +143,6 @@ def parse_cells(text: str, top: str) -> dict[str, int]:
     except (ValueError, KeyError, StopIteration) as error:
         raise ToolFailed(f"Yosys' statistics hold no module {top!r}: {error}") from error
     return {name.lstrip("\\"): int(count) for name, count in cells.items()}
-
-
-def parse_arrival(text: str) -> float:
-    """Latest arrival in ns, from `sta`."""
-    found = re.search(r"Latest arrival time in .* is (\d+)", text)
-    if found is None:
-        raise ToolFailed("Yosys' sta printed no arrival time")
-    return int(found.group(1)) / 1000
 
 
 def section(found: Synthesis, core: Core, board: BoardSettings, command: str) -> dict[str, Any]:

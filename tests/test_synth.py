@@ -20,9 +20,6 @@ def test_statistics_are_parsed():
     assert synth.parse_cells(text, "top") == {"LUT4": 3, "RAM32M": 2, "FDRE": 7}
     with pytest.raises(ToolFailed, match="no module 'other'"):
         synth.parse_cells(text, "other")
-    assert synth.parse_arrival("Latest arrival time in 'top' is 2345:\n") == 2.345
-    with pytest.raises(ToolFailed, match="no arrival"):
-        synth.parse_arrival("nothing")
 
 
 @pytest.mark.slow
@@ -37,6 +34,8 @@ def test_estimate_is_near_the_synthesised(cycles, tmp_path):
     found = synth.run(Project(matrix.files()), "dut", tmp_path)
     cost = matrix.cost()
     assert found.dsp == 0
+    # A register, a LUT or a short carry chain, a register.
+    assert 0.43 < found.arrival_ns < 2.5
     assert 0.85 < found.lut / cost.lut < 1.15
     assert 0.8 < found.ff / cost.ff < 1.25
     if cycles > 1:
