@@ -21,22 +21,29 @@ from hw_amc.graph import Graph, Node, Weights
 #: Wire words: 16 bit, the binary point from project.toml.
 WIRE_BITS = 16
 
+_RECURRENT = ir.Gru | ir.Lstm
 L = TypeVar("L", ir.Conv1d, ir.Dense, ir.Affine)
 
 
-def build_graph(model: Any, name: str, classes: Sequence[str], weights_digest: str = "", wire_frac: int = 14) -> Graph:
-    """Translate a deployed QKeras model, a chain of layers, node by layer under the layer's name.
+def build_graph(
+    model: Any,
+    name: str,
+    classes: Sequence[str] | Sequence[Sequence[str]],
+    weights_digest: str = "",
+    wire_frac: int = 14,
+) -> Graph:
+    """Translate a deployed QKeras model, node by layer under the layer's name.
 
-    A QGRU and the state quantiser behind it become one node, named after the QGRU: QKeras hands out the state
-    before it is quantised.
+    A recurrent layer and the state quantiser behind it become one node, named after the recurrent layer: QKeras hands
+    out the state before it is quantised. Layers may branch and join (Add); every layer is used once.
 
     Parameters
     ----------
     model : keras.Model
-        Its input is (T, 2) in real units.
+        Its input is (T, 2) in real units; each output is a head.
     name : str
         The graph's name.
-    classes : sequence of str
+    classes : sequence of str, or of one such sequence for each head
         Class names in the order of the logits.
     weights_digest : str
         SHA-256 of the file that the model was loaded from.
@@ -52,32 +59,66 @@ def build_graph(model: Any, name: str, classes: Sequence[str], weights_digest: s
     if frame_len is None:
         raise UnsupportedLayer("the model's input needs a fixed number of samples")
     first, *others = model.layers
-    nodes: list[Node] = [ir.Input(first.name, (), (int(frame_len), int(channels)), FixedFormat(WIRE_BITS, wire_frac))]
-    layers = iter(others)
-    for layer in layers:
-        node = _translate(layer, nodes[-1])
-        if isinstance(node, ir.Gru):
-            _require_state_quantizer(node, next(layers, None))
-        if node is not None:
-            nodes.append(node)
-    return Graph(name, tuple(nodes), (nodes[-1].name,), (tuple(classes),), weights_digest)
+    frames = ir.Input(first.name, (), (int(frame_len), int(channels)), FixedFormat(WIRE_BITS, wire_frac))
+    # Layer's name -> the node that has its output; recurrent nodes whose state quantiser has been seen.
+    nodes: dict[str, Node] = {first.name: frames}
+    rounded: set[str] = set()
+    for layer in others:
+        names = _inbound(layer)
+        sources = [nodes[name] for name in names]
+        raw = [node for name, node in zip(names, sources, strict=True) if _is_raw(name, node)]
+        if raw:
+            _require_state_quantizer(raw[0], layer, rounded)
+            rounded.add(raw[0].name)
+            nodes[layer.name] = raw[0]
+        else:
+            nodes[layer.name] = _translate(layer, sources)
+    for output in model.output_names:
+        if _is_raw(output, nodes[output]):
+            _require_state_quantizer(nodes[output], None, rounded)
+    heads = tuple(nodes[output].name for output in model.output_names)
+    words: Sequence[Any] = [classes] if classes and isinstance(classes[0], str) else classes
+    unique = tuple(dict.fromkeys(nodes.values()))
+    return Graph(name, unique, heads, tuple(tuple(head) for head in words), weights_digest)
 
 
 def keras_tensor_of(node: Node, model: Any) -> Any:
-    """Return the Keras tensor that equals `node`: its layer's output, behind the state quantiser for a GRU."""
-    names = [layer.name for layer in model.layers]
-    position = names.index(node.name) + isinstance(node, ir.Gru)
-    return model.layers[position].output
+    """Return the Keras tensor that equals `node`: its layer's output, of a recurrent one behind the state quantiser."""
+    if isinstance(node, _RECURRENT):
+        follower = next(layer for layer in model.layers if node.name in _inbound(layer))
+        return follower.output
+    return model.get_layer(node.name).output
 
 
-def _translate(layer: Any, source: Node) -> Node | None:
+def _is_raw(name: str, node: Node) -> bool:
+    """Whether a layer hands out a recurrent layer's state before it is quantised."""
+    return isinstance(node, _RECURRENT) and name == node.name
+
+
+def _inbound(layer: Any) -> list[str]:
+    """Names of the layers that feed a layer; none for an input."""
+    if len(layer.inbound_nodes) != 1:
+        raise UnsupportedLayer(f"layer {layer.name!r} is used twice; only layers that are used once are exact here")
+    inbound = layer.inbound_nodes[0].inbound_layers
+    return [one.name for one in (inbound if isinstance(inbound, list) else [inbound])]
+
+
+def _translate(layer: Any, sources: list[Node]) -> Node:
     kind = type(layer).__name__
+    if kind in _PASS:
+        return sources[0]
+    if kind == "Add":
+        return _add(layer, sources)
     if kind not in _TRANSLATORS:
-        raise UnsupportedLayer(f"layer {layer.name!r} ({kind}) has no exact form; known: {', '.join(_TRANSLATORS)}")
-    inbound = layer.inbound_nodes
-    if len(inbound) != 1 or not hasattr(inbound[0].inbound_layers, "name"):
-        raise UnsupportedLayer(f"layer {layer.name!r} has several inputs or is used twice; only chains are exact here")
-    return _TRANSLATORS[kind](layer, source)
+        known = ", ".join([*_TRANSLATORS, "Add", *_PASS])
+        raise UnsupportedLayer(f"layer {layer.name!r} ({kind}) has no exact form; known: {known}")
+    return _TRANSLATORS[kind](layer, sources[0])
+
+
+def _add(layer: Any, sources: list[Node]) -> Node:
+    _require(layer, len(sources) == 2, f"it has {len(sources)} inputs; add two at a time")
+    left, right = sources
+    return ir.Add(layer.name, (left.name, right.name), left.shape, ir.sum_format(left.fmt, right.fmt))
 
 
 def _require(layer: Any, condition: bool, reason: str) -> None:
@@ -113,21 +154,29 @@ def _quantize(layer: Any, source: Node) -> Node:
     return ir.Quantize(layer.name, (source.name,), source.shape, fmt)
 
 
-def _gru(layer: Any, source: Node) -> Node:
+def _recurrent_formats(layer: Any) -> tuple[FixedFormat, FixedFormat, FixedFormat, FixedFormat]:
+    """Formats of kernel, recurrent kernel, bias and state; the layer's form must be one that the graph has."""
     cell = layer.cell
-    _require(layer, cell.reset_after, "set reset_after=True: the reset gate applies behind the product")
     _require(layer, layer.return_sequences, "return_sequences must be True")
+    _require(layer, not layer.return_state, "return_state is not supported")
     _require(layer, not (layer.go_backwards or layer.stateful), "go_backwards and stateful are not supported")
     _require(layer, cell.use_bias, "use_bias must be True")
-    state = _format_of(cell.state_quantizer_internal, layer)
-    kernel_fmt, recurrent_fmt, bias_fmt = (
+    kernel, recurrent, bias, state = (
         _format_of(quantizer, layer)
         for quantizer in (
             cell.kernel_quantizer_internal,
             cell.recurrent_quantizer_internal,
             cell.bias_quantizer_internal,
+            cell.state_quantizer_internal,
         )
     )
+    return kernel, recurrent, bias, state
+
+
+def _gru(layer: Any, source: Node) -> Node:
+    cell = layer.cell
+    _require(layer, cell.reset_after, "set reset_after=True: the reset gate applies behind the product")
+    kernel_fmt, recurrent_fmt, bias_fmt, state = _recurrent_formats(layer)
     gate_bits = _hard_bits(cell.recurrent_activation, "quantized_sigmoid", layer)
     candidate_bits = _hard_bits(cell.activation, "quantized_tanh", layer)
     _require(layer, candidate_bits == state.bits, f"quantized_tanh must have the state's {state.bits} bits")
@@ -150,6 +199,28 @@ def _gru(layer: Any, source: Node) -> Node:
     )
 
 
+def _lstm(layer: Any, source: Node) -> Node:
+    cell = layer.cell
+    kernel_fmt, recurrent_fmt, bias_fmt, state = _recurrent_formats(layer)
+    gate_bits = _hard_bits(cell.recurrent_activation, "quantized_sigmoid", layer)
+    candidate_bits = _hard_bits(cell.activation, "quantized_tanh", layer)
+    kernel, recurrent, bias = (np.asarray(w) for w in layer.get_weights())
+    return ir.Lstm(
+        layer.name,
+        (source.name,),
+        (source.shape[0], cell.units),
+        state,
+        _integers(kernel, kernel_fmt),
+        _integers(recurrent, recurrent_fmt),
+        _integers(bias, bias_fmt),
+        kernel_fmt,
+        recurrent_fmt,
+        bias_fmt,
+        FixedFormat(gate_bits, gate_bits, signed=False),
+        FixedFormat(candidate_bits, candidate_bits - 1),
+    )
+
+
 def _hard_bits(activation: Any, kind: str, layer: Any) -> int:
     config = activation.get_config() if hasattr(activation, "get_config") else {}
     name = type(activation).__name__
@@ -159,8 +230,9 @@ def _hard_bits(activation: Any, kind: str, layer: Any) -> int:
     return int(config["bits"])
 
 
-def _require_state_quantizer(node: ir.Gru, layer: Any) -> None:
-    follows = layer is not None and type(layer).__name__ == "QActivation"
+def _require_state_quantizer(node: Node, layer: Any, rounded: set[str]) -> None:
+    """Require that the one layer behind a recurrent one rounds its states."""
+    follows = layer is not None and type(layer).__name__ == "QActivation" and node.name not in rounded
     if not follows or _format_of(layer.quantizer, layer) != node.fmt:
         raise UnsupportedLayer(f"{node.name}: put a QActivation with its state quantiser ({node.fmt}) right behind it")
 
@@ -227,18 +299,21 @@ def _global_avg_pool1d(layer: Any, source: Node) -> Node:
     return ir.GlobalAvgPool1d(layer.name, (source.name,), (channels,), fmt)
 
 
-def _nothing(layer: Any, source: Node) -> None:
-    """Dropout does nothing at inference."""
+def _global_max_pool1d(layer: Any, source: Node) -> Node:
+    return ir.GlobalMaxPool1d(layer.name, (source.name,), source.shape[1:], source.fmt)
 
 
-_TRANSLATORS: dict[str, Callable[[Any, Node], Node | None]] = {
+_TRANSLATORS: dict[str, Callable[[Any, Node], Node]] = {
     "QActivation": _quantize,
     "QGRU": _gru,
+    "QLSTM": _lstm,
     "QConv1D": _conv1d,
     "QDense": _dense,
     "QAffine": _affine,
     "AveragePooling1D": _avg_pool1d,
     "MaxPooling1D": _max_pool1d,
     "GlobalAveragePooling1D": _global_avg_pool1d,
-    "Dropout": _nothing,
+    "GlobalMaxPooling1D": _global_max_pool1d,
 }
+#: Layers that do nothing at inference.
+_PASS = ("Dropout",)

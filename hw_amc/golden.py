@@ -79,6 +79,8 @@ def exact_dtype(node: Node, source: Node) -> np.dtype[Any]:
     """
     if isinstance(node, ir.Gru):
         return _gru_dtype(node, source)
+    if isinstance(node, ir.Lstm):
+        return _lstm_dtype(node, source)
     if isinstance(node, ir.Conv1d | ir.Dense | ir.Affine):
         return _linear_dtype(node, source)
     return _float_dtype(max(node.fmt.max_abs, source.fmt.max_abs))
@@ -200,6 +202,59 @@ def _gru_dtype(node: ir.Gru, source: Node) -> np.dtype[Any]:
     return _float_dtype(max(sums, blend, returns))
 
 
+def _lstm(node: ir.Lstm, source: Node, x: Tensor) -> Tensor:
+    """docs/graph.md, operation `lstm`, as one product a time step: [x 1 h] times one matrix, scaled like the GRU's."""
+    H, T, n = node.units, x.shape[1], len(x)
+    gate, candidate, state = node.gate_fmt, node.candidate_fmt, node.fmt
+    dtype = exact_dtype(node, source)
+    matrix = _lstm_matrix(node, source).astype(dtype)
+    inputs = np.ascontiguousarray(x.swapaxes(0, 1).astype(dtype))
+    operand = np.zeros((n, matrix.shape[0]), dtype)
+    operand[:, -H - 1] = 1
+    output, carry = np.empty((T, n, H), dtype), np.zeros((n, H), dtype)
+    # Powers of two that bring products to the carry's integers and to the hard tanh's.
+    forget, admit = dtype.type(2.0**-gate.frac), dtype.type(2.0 ** (state.frac - candidate.frac - gate.frac))
+    to_tanh, to_state = (
+        dtype.type(2.0 ** (candidate.frac - state.frac)),
+        dtype.type(2.0 ** (state.frac - gate.frac - candidate.frac)),
+    )
+    for t in range(T):
+        operand[:, : -H - 1] = inputs[t]
+        sums = np.rint(operand @ matrix)
+        i, f, c, o = (sums[:, k * H : (k + 1) * H] for k in range(4))
+        for part, fmt in ((i, gate), (f, gate), (c, candidate), (o, gate)):
+            _clip(part, fmt)
+        exact = f * carry * forget + i * c * admit
+        carry = _clip(np.rint(exact), state)
+        output[t] = _clip(np.rint(o * _clip(np.rint(exact * to_tanh), candidate) * to_state), state)
+        operand[:, -H:] = output[t]
+    return output.swapaxes(0, 1)
+
+
+def _lstm_matrix(node: ir.Lstm, source: Node) -> Tensor:
+    """Columns i, f, c, o over rows (x, 1, h), each scaled so that its rounding position is the integer."""
+    H, F, state = node.units, node.acc_frac(source.fmt), node.fmt
+    gate_scale, c_scale = 2.0 ** (node.gate_fmt.frac - F - 1), 2.0 ** (node.candidate_fmt.frac - F)
+    bias = np.ldexp(node.bias, F - node.bias_fmt.frac)
+    # The hard sigmoid is x/2 + 1/2.
+    ones, scales = (
+        np.repeat([1 << F, 1 << F, 0, 1 << F], H),
+        np.repeat([gate_scale, gate_scale, c_scale, gate_scale], H),
+    )
+    kernel = np.ldexp(node.kernel, F - source.fmt.frac - node.kernel_fmt.frac)
+    recurrent = np.ldexp(node.recurrent, F - state.frac - node.recurrent_fmt.frac)
+    matrix: Tensor = np.concatenate([kernel, (bias + ones)[np.newaxis], recurrent]) * scales
+    return matrix
+
+
+def _lstm_dtype(node: ir.Lstm, source: Node) -> np.dtype[Any]:
+    """Float dtype of the recurrent layer: of the gates' sums, and of the carry before it is rounded."""
+    sums = 2 * (node.product_range(source.fmt).max_abs + (1 << node.acc_frac(source.fmt)))
+    one = 1 << node.carry_frac
+    carry = 2 * (one * (node.fmt.max_abs + (1 << node.fmt.frac)) >> node.fmt.frac) + one
+    return _float_dtype(max(sums, carry))
+
+
 def _conv1d(node: ir.Conv1d, source: Node, x: Tensor) -> Tensor:
     dtype = _linear_dtype(node, source)
     width, T = node.kernel.shape[0], x.shape[1]
@@ -302,6 +357,7 @@ def _int_dtype(fmt: FixedFormat) -> np.dtype[Any]:
 _OPERATIONS: dict[type[Node], Callable[..., Tensor]] = {
     ir.Quantize: _quantize,
     ir.Gru: _gru,
+    ir.Lstm: _lstm,
     ir.Conv1d: _conv1d,
     ir.Dense: _dense,
     ir.Affine: _affine,

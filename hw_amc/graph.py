@@ -34,7 +34,6 @@ from hw_amc.nodes import (
     Dense,
     GlobalAvgPool1d,
     GlobalMaxPool1d,
-    Gru,
     Input,
     MaxPool1d,
     Node,
@@ -43,6 +42,7 @@ from hw_amc.nodes import (
     linear_range,
     sum_format,
 )
+from hw_amc.nodes_recurrent import Gru, Lstm
 
 __all__ = [
     "OPS",
@@ -56,6 +56,7 @@ __all__ = [
     "Graph",
     "Gru",
     "Input",
+    "Lstm",
     "MaxPool1d",
     "Node",
     "Quantize",

@@ -67,76 +67,6 @@ class Quantize(Node):
         self.require(self.shape == sources[0].shape, f"shape {self.shape} differs from input {sources[0].shape}")
 
 
-@dataclass(frozen=True, eq=False)
-class Gru(Node):
-    """Gated recurrent unit with hard gates and `reset_after=True`; gates in the order z, r, h (docs/graph.md)."""
-
-    op: ClassVar[str] = "gru"
-
-    #: (n_in, 3H)
-    kernel: Weights
-    #: (H, 3H)
-    recurrent: Weights
-    #: (3H,), added to the input product
-    bias: Weights
-    #: (3H,), added to the recurrent product
-    recurrent_bias: Weights
-    kernel_fmt: FixedFormat
-    recurrent_fmt: FixedFormat
-    bias_fmt: FixedFormat
-    recurrent_bias_fmt: FixedFormat
-    #: Of z and r: unsigned, all bits fraction.
-    gate_fmt: FixedFormat
-    #: Of the candidate c; its fraction equals the state's.
-    candidate_fmt: FixedFormat
-
-    @property
-    def units(self) -> int:
-        """Number of cells H."""
-        return int(self.recurrent.shape[0])
-
-    def acc_frac(self, input_fmt: FixedFormat) -> int:
-        """Fraction bits F common to the input product, the recurrent product and the biases."""
-        return max(
-            input_fmt.frac + self.kernel_fmt.frac,
-            self.fmt.frac + self.recurrent_fmt.frac,
-            self.bias_fmt.frac,
-            self.recurrent_bias_fmt.frac,
-        )
-
-    def product_ranges(self, input_fmt: FixedFormat, gates: slice = slice(None)) -> tuple[FixedFormat, FixedFormat]:
-        """Narrowest formats of m_x = x W + b and m_h = h U + b_r at `acc_frac` bits, from the real weights.
-
-        `gates` picks columns of the 3H; all by default.
-        """
-        frac = self.acc_frac(input_fmt)
-        formats = []
-        for weights, w_fmt, bias, b_fmt, x_fmt in (
-            (self.kernel, self.kernel_fmt, self.bias, self.bias_fmt, input_fmt),
-            (self.recurrent, self.recurrent_fmt, self.recurrent_bias, self.recurrent_bias_fmt, self.fmt),
-        ):
-            scaled_bias = bias[gates].astype(np.int64) << (frac - b_fmt.frac)
-            scaled = weights[:, gates].astype(np.int64) << (frac - w_fmt.frac - x_fmt.frac)
-            low, high = linear_range(scaled, scaled_bias, x_fmt)
-            formats.append(format_for(min(int(low.min()), -1), int(high.max()), frac))
-        return formats[0], formats[1]
-
-    def check(self, sources: list[Node]) -> None:
-        n_in, units = sources[0].shape[-1], self.units
-        self.require(self.shape == (sources[0].shape[0], units), f"shape {self.shape} is not (T, {units})")
-        wanted = {
-            "kernel": (n_in, 3 * units),
-            "recurrent": (units, 3 * units),
-            "bias": (3 * units,),
-            "recurrent_bias": (3 * units,),
-        }
-        _check_arrays(self, wanted)
-        gate = self.gate_fmt
-        self.require(not gate.signed and gate.frac == gate.bits, f"gate format {gate} must be unsigned, all fraction")
-        self.require(self.fmt.signed and self.fmt.frac == self.fmt.bits - 1, f"state format {self.fmt} must be +-1")
-        self.require(self.candidate_fmt == self.fmt, f"candidate {self.candidate_fmt} differs from state {self.fmt}")
-
-
 class _Linear(Node):
     """Shared by nodes that multiply by a constant kernel and add a bias; the output is the exact accumulator."""
 
@@ -189,7 +119,7 @@ class Conv1d(_Linear):
         T, channels = sources[0].shape
         width, _, filters = self.kernel.shape
         self.require(self.shape == (T, filters), f"shape {self.shape} is not {(T, filters)}")
-        _check_arrays(self, {"kernel": (width, channels, filters), "bias": (filters,)})
+        check_arrays(self, {"kernel": (width, channels, filters), "bias": (filters,)})
         self.check_accumulator(sources[0], pad=True)
 
 
@@ -208,7 +138,7 @@ class Dense(_Linear):
     def check(self, sources: list[Node]) -> None:
         channels, units = sources[0].shape[-1], self.kernel.shape[1]
         self.require(self.shape == (*sources[0].shape[:-1], units), f"shape {self.shape} does not end in {units}")
-        _check_arrays(self, {"kernel": (channels, units), "bias": (units,)})
+        check_arrays(self, {"kernel": (channels, units), "bias": (units,)})
         self.check_accumulator(sources[0])
 
 
@@ -230,7 +160,7 @@ class Affine(_Linear):
     def check(self, sources: list[Node]) -> None:
         channels = sources[0].shape[-1]
         self.require(self.shape == sources[0].shape, f"shape {self.shape} differs from input {sources[0].shape}")
-        _check_arrays(self, {"kernel": (channels,), "bias": (channels,)})
+        check_arrays(self, {"kernel": (channels,), "bias": (channels,)})
         self.check_accumulator(sources[0])
 
 
@@ -320,7 +250,8 @@ def linear_range(
     return low, high
 
 
-def _check_arrays(node: Node, wanted: dict[str, tuple[int, ...]]) -> None:
+def check_arrays(node: Node, wanted: dict[str, tuple[int, ...]]) -> None:
+    """Require int32 arrays of these shapes, each within its format."""
     for key, shape in wanted.items():
         array, fmt = getattr(node, key), getattr(node, f"{key}_fmt")
         node.require(array.dtype == np.int32, f"{key} must be int32, not {array.dtype}")

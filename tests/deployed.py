@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tensorflow import keras
 
 from hw_amc import models
 from hw_amc.files import file_digest
 from hw_amc.frontend import build_graph
 from hw_amc.graph import Graph
+from hw_amc.models.affine import qkeras
 
 SMALL = replace(models.find("gru_cnn_c40"), name="small", cells=6, classes=5, frame_len=16)
 
@@ -45,3 +47,56 @@ def wire_frames(count: int, seed: int = 1) -> np.ndarray:
     frames = rng.integers(-(1 << 15), 1 << 15, (count, SMALL.frame_len, 2))
     frames[0], frames[1], frames[2] = 0, (1 << 15) - 1, -(1 << 15)
     return frames.astype(np.int16)
+
+
+def signed(bits: int, integer: int = 0) -> str:
+    """QKeras' name of a signed power-of-two format."""
+    return f"quantized_bits({bits},{integer},0,alpha=1)"
+
+
+def act(name: str, bits: int = 8, integer: int = 0) -> Any:
+    """Rounding onto a signed format."""
+    return qkeras.QActivation(signed(bits, integer), name=name)
+
+
+def relu(name: str, bits: int = 8, integer: int = 0) -> Any:
+    """Rounding onto an unsigned format."""
+    return qkeras.QActivation(f"quantized_relu({bits},{integer})", name=name)
+
+
+def conv1d(name: str, filters: int, taps: int) -> Any:
+    formats = {"kernel_quantizer": signed(6), "bias_quantizer": signed(8, 1)}
+    return qkeras.QConv1D(filters, taps, padding="same", name=name, **formats)
+
+
+def lstm(name: str, units: int, state: tuple[int, int] = (8, 0), bits: int = 8, **changes: Any) -> Any:
+    """A QLSTM in its deployed form; `state` are bits and integer bits of both states."""
+    settings = {
+        **dict.fromkeys(("kernel_quantizer", "recurrent_quantizer", "bias_quantizer"), signed(bits)),
+        "state_quantizer": signed(*state),
+        "activation": f"quantized_tanh({bits})",
+        "recurrent_activation": f"quantized_sigmoid({bits})",
+        "return_sequences": True,
+        "name": name,
+    }
+    return qkeras.QLSTM(units, **{**settings, **changes})
+
+
+def fill(model: Any, kind: str, seed: int = 0) -> Any:
+    """Set every weight array of a model; `kind` is one of FILLS, rounded by the layers' own quantisers."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        layer.set_weights([FILLS[kind](rng, w.shape).astype(np.float32) for w in layer.get_weights()])
+    return model
+
+
+def residual_model(frame_len: int = 16) -> Any:
+    """Two branches that join in other formats, and a global maximum."""
+    inputs = keras.Input((frame_len, 2), name="frames")
+    x = relu("stem_q", 6, 1)(conv1d("stem", 4, 3)(act("input_quant", 8, 1)(inputs)))
+    y = act("body_q", 8, 2)(conv1d("body", 4, 4)(x))
+    x = relu("sum_q", 7, 2)(keras.layers.Add(name="sum")([x, y]))
+    x = keras.layers.GlobalMaxPooling1D(name="most")(keras.layers.Dropout(0.2)(x))
+    formats = {"kernel_quantizer": signed(6), "bias_quantizer": signed(8)}
+    heads = [qkeras.QDense(units, name=f"head{units}", **formats)(x) for units in (3, 2)]
+    return keras.Model(inputs, heads)

@@ -200,3 +200,38 @@ def residual_graph(
     x = then(global_pool("pooled", x, largest=bool(rng.integers(2))))
     then(linear(rng, ir.Dense, "head", x, 3))
     return Graph("residual", tuple(net), ("head",), (("a", "b", "c"),))
+
+
+def random_lstm(
+    rng: np.random.Generator, name: str, source: Node, cells: int, widths: Widths = Widths(), state_frac: int = 7
+) -> ir.Lstm:
+    """An LSTM; its carry may leave +-1 where `state_frac` is smaller than its bits allow."""
+    w = widths
+    weight, bias = FixedFormat(w.weight_bits, w.weight_bits - 1), FixedFormat(w.bias_bits, w.bias_bits - 1)
+    return ir.Lstm(
+        name,
+        (source.name,),
+        (source.shape[0], cells),
+        FixedFormat(w.state_bits, state_frac),
+        random_weights(rng, (source.shape[-1], 4 * cells), weight, 0.3),
+        random_weights(rng, (cells, 4 * cells), weight, 0.3),
+        random_weights(rng, (4 * cells,), bias),
+        weight,
+        weight,
+        bias,
+        FixedFormat(w.gate_bits, w.gate_bits, signed=False),
+        FixedFormat(w.activation_bits, w.activation_bits - 1),
+    )
+
+
+def lstm_graph(
+    rng: np.random.Generator, frame_len: int = 8, cells: int = 4, widths: Widths = Widths(), state_frac: int = 7
+) -> Graph:
+    """An LSTM between the input's quantiser and a mean."""
+    T = frame_len
+    net: list[Node] = [ir.Input("input", (), (T, 2), FixedFormat(16, 14))]
+    net.append(quantize("input_quant", net[0], FixedFormat(widths.input_bits, widths.input_bits - 2)))
+    net.append(random_lstm(rng, "lstm", net[1], cells, widths, state_frac))
+    net.append(global_pool("gap", net[2], largest=False))
+    net.append(linear(rng, ir.Dense, "head", net[3], 3))
+    return Graph("lstm_net", tuple(net), ("head",), (("a", "b", "c"),))

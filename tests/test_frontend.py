@@ -10,7 +10,9 @@ import pytest
 from deployed import FILLS, SMALL
 
 from hw_amc import compare, golden, models
+from hw_amc import graph as ir
 from hw_amc.errors import Mismatch, UnsupportedLayer
+from hw_amc.fixed import FixedFormat
 from hw_amc.frontend import build_graph
 
 CLASSES = [f"class{i}" for i in range(SMALL.classes)]
@@ -35,6 +37,46 @@ def test_keras_equals_golden_in_every_layer(tmp_path: Path, fill: str, formats: 
     keras = compare.KerasReference(model, graph).run(frames, layers)
     compared = compare.require_equal(graph, ("Keras", "golden"), keras, golden.run(graph, frames, layers))
     assert compared == len(frames) * sum(int(np.prod(graph[name].shape)) for name in layers)
+
+
+def _require_equal(model, graph: ir.Graph, frames: np.ndarray) -> None:
+    layers = [node.name for node in graph.nodes[1:]]
+    keras = compare.KerasReference(model, graph).run(frames, layers)
+    compare.require_equal(graph, ("Keras", "golden"), keras, golden.run(graph, frames, layers))
+
+
+@pytest.mark.parametrize("fill", ["random", "alternating", "smallest"])
+def test_branches_and_heads_equal_golden(fill: str) -> None:
+    model = deployed.fill(deployed.residual_model(), fill)
+    graph = build_graph(model, "residual", (["a", "b", "c"], ["d", "e"]))
+    assert graph["sum"].fmt == FixedFormat(9, 5)
+    assert graph.outputs == ("head3", "head2")
+    _require_equal(model, graph, deployed.wire_frames(5))
+
+
+@pytest.mark.parametrize(
+    ("fill", "state", "bits"),
+    [
+        ("random", (8, 0), 8),
+        ("random", (8, 2), 8),
+        ("random", (10, 1), 6),
+        ("alternating", (8, 0), 8),
+        ("largest", (6, 2), 8),
+        ("ties", (4, 0), 8),
+    ],
+)
+def test_lstm_equals_golden_in_every_state(fill: str, state: tuple[int, int], bits: int) -> None:
+    from tensorflow import keras
+
+    inputs = keras.Input((128, 2), name="frames")
+    x = deployed.act("input_quant", 8, 1)(inputs)
+    x = deployed.act("lstm_q", *state)(deployed.lstm("lstm", 7, state, bits)(x))
+    x = keras.layers.GlobalAveragePooling1D(name="gap")(x)
+    model = deployed.fill(keras.Model(inputs, x), fill)
+    graph = build_graph(model, "lstm", [f"class{i}" for i in range(7)])
+    frames = np.random.default_rng(2).integers(-(1 << 15), 1 << 15, (8, 128, 2)).astype(np.int16)
+    frames[0], frames[1] = (1 << 15) - 1, frames[1] >> 6
+    _require_equal(model, graph, frames)
 
 
 def test_keras_runs_in_float64_where_float32_would_round(tmp_path: Path) -> None:
@@ -95,6 +137,15 @@ def _bad_models():
             3, 3, **{"padding": "same", "kernel_quantizer": bits, "bias_quantizer": bits, "name": "conv", **changes}
         )
 
+    def three():
+        inputs = keras.Input((16, 2), name="frames")
+        return keras.Model(inputs, keras.layers.Add(name="sum")([act()(inputs)] * 3))
+
+    def twice():
+        inputs = keras.Input((16, 2), name="frames")
+        x = deployed.lstm("lstm", 3)(inputs)
+        return keras.Model(inputs, keras.layers.Add(name="sum")([act()(x), x]))
+
     return {
         "unknown layer": (lambda: _chain(keras.layers.LSTM(3, name="lstm")), "'lstm' (LSTM) has no exact form"),
         "batch normalisation": (lambda: _chain(keras.layers.BatchNormalization(name="bn")), "'bn' (BatchNorm"),
@@ -111,6 +162,10 @@ def _bad_models():
         "strides": (lambda: _chain(act(), conv(strides=2)), "strides"),
         "dilation": (lambda: _chain(act(), conv(dilation_rate=2)), "dilation"),
         "fused activation": (lambda: _chain(act(), conv(activation="relu")), "QActivation behind it"),
+        "bare lstm": (lambda: _chain(act(), deployed.lstm("lstm", 3)), "right behind it"),
+        "smooth lstm": (lambda: _chain(deployed.lstm("lstm", 3, recurrent_activation="sigmoid"), act()), "hard form"),
+        "three branches": (three, "add two at a time"),
+        "two readers": (twice, "right behind it"),
         "odd mean": (lambda: _chain(act(), keras.layers.AveragePooling1D(4, strides=2)), "strides must equal"),
     }
 
@@ -118,7 +173,7 @@ def _bad_models():
 @pytest.mark.parametrize("case", [
     "unknown layer", "batch normalisation", "smooth sigmoid", "auto scale", "symmetric", "leaky", "reset before",
     "smooth gates", "no state quantiser", "last state only", "float kernel", "valid padding", "strides", "dilation",
-    "fused activation", "odd mean",
+    "fused activation", "bare lstm", "smooth lstm", "three branches", "two readers", "odd mean",
 ])  # fmt: skip
 def test_layers_that_cannot_be_exact_are_refused(case: str) -> None:
     build, message = _bad_models()[case]

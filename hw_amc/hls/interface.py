@@ -41,6 +41,19 @@ class Target:
             terms.require_legal(graph[name], layer.reuse_factor)
 
 
+#: Operations that hw_amc/hls/firmware computes; `layers.LAYERS` says how.
+KERNELS = (
+    ir.Quantize,
+    ir.Gru,
+    ir.Conv1d,
+    ir.Dense,
+    ir.Affine,
+    ir.AvgPool1d,
+    ir.GlobalAvgPool1d,
+    ir.MaxPool1d,
+)
+
+
 @dataclass(frozen=True)
 class Core:
     """The core's two streams: packed samples in the network's input format in, int32 logits out."""
@@ -62,6 +75,11 @@ class Core:
         chain = [(), *((node.name,) for node in graph.nodes[:-1])]
         if follows != chain or len(graph.outputs) != 1:
             raise UnsupportedLayer("the HLS road builds chains of layers with one output; use the RTL road")
+        for node in graph.nodes[1:]:
+            if not isinstance(node, KERNELS):
+                raise UnsupportedLayer(
+                    f"the HLS road has no kernel for {node.op!r} (node {node.name!r}); use the RTL road"
+                )
         source = graph.nodes[1] if isinstance(graph.nodes[1], ir.Quantize) else graph.nodes[0]
         core = cls(source, graph.nodes[-1])
         if source.shape[1] != 2 or source.fmt.bits > 16:

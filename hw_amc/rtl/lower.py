@@ -20,6 +20,7 @@ from hw_amc.rtl.blocks.affine import AffineBlock
 from hw_amc.rtl.blocks.base import Block, Wires
 from hw_amc.rtl.blocks.gru import GruBlock, gru_matrix, gru_widths
 from hw_amc.rtl.blocks.linear import LinearBlock, QuantizeBlock, Requantize, linear_matrix
+from hw_amc.rtl.blocks.lstm import LstmBlock, lstm_matrix
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.pool import PoolBlock
 from hw_amc.rtl.blocks.results import Results, build_results
@@ -131,6 +132,13 @@ def _gru(node: ir.Gru, source: Node, fused: Node, options: Options) -> GruBlock:
     return GruBlock(node, source.fmt, options.matrix(node.name, adders, gru_widths(adders, node.units)))
 
 
+def _lstm(node: ir.Lstm, source: Node, fused: Node, options: Options) -> LstmBlock:
+    inputs = [integers(source.fmt)] * source.shape[-1] + [integers(node.fmt)] * node.units
+    adders = build_graph(lstm_matrix(node, source.fmt), inputs, cache=options.cache)
+    width = signed_width(adders, range(4 * node.units))
+    return LstmBlock(node, source.fmt, options.matrix(node.name, adders, (width,) * (4 * node.units)))
+
+
 def _pool(node: ir.AvgPool1d | ir.MaxPool1d, source: Node, fused: Node, options: Options) -> PoolBlock:
     return PoolBlock(node, source.fmt)
 
@@ -185,6 +193,7 @@ class _Rule:
 
 _RULES: dict[type[Node], _Rule] = {
     ir.Gru: _Rule(_gru),
+    ir.Lstm: _Rule(_lstm),
     ir.Affine: _Rule(_affine, fuses=True),
     ir.Dense: _Rule(_linear, fuses=True),
     ir.Conv1d: _Rule(_linear, fuses=True),

@@ -1,77 +1,30 @@
-"""The C-slow GRU loop: one matrix of input and state, a cell for each unit, contexts interleaved."""
+"""The GRU in a C-slow loop: one matrix of input and state, a cell for each unit, contexts interleaved."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc import graph as ir
 from hw_amc.fixed import FixedFormat, requantize
-from hw_amc.rtl.adders import integer_format
-from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost, memory_cost
-from hw_amc.rtl.blocks.linear import declare
+from hw_amc.rtl.blocks.base import Cost, Tensor, Timing, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
-from hw_amc.rtl.blocks.serial import SerialMatrix, legal_cycles
-from hw_amc.rtl.verilog import instance, library, packed, vector
-
-#: Cycles of a cell: gate sum, gate, product, candidate sum, candidate, difference, product, blend, state.
-CELL_CYCLES = 9
+from hw_amc.rtl.blocks.recurrent import RecurrentBlock, half, sum_bits
 
 
 @dataclass(frozen=True)
-class GruBlock(Block):
+class GruBlock(RecurrentBlock):
     """A GRU layer; the matrix has the columns z, r, candidate of h, candidate of x (gru_matrix)."""
 
     node: ir.Gru
-    source_fmt: FixedFormat
-    matrix: Matrix | SerialMatrix
 
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return self.node.name
-
-    @property
-    def layer(self) -> str:  # type: ignore[override]
-        return self.node.name
-
-    @property
-    def cycles(self) -> int:  # type: ignore[override]
-        return self.matrix.cycles
-
-    @property
-    def legal_cycles(self) -> list[int]:
-        return legal_cycles(self.matrix.graph)
-
-    @property
-    def channels(self) -> int:  # type: ignore[override]
-        return self.node.units
-
-    @property
-    def fmt(self) -> FixedFormat:  # type: ignore[override]
-        return self.node.fmt
-
-    @property
-    def banks(self) -> int:
-        """Cells in hardware: all of them, or shared over the cycles of a step."""
-        return self.channels if isinstance(self.matrix, Matrix) else -(-self.channels // self.matrix.cycles)
-
-    @property
-    def share(self) -> int:
-        """Units that a cell in hardware works off one after the other."""
-        return -(-self.channels // self.banks)
-
-    def latency(self, timing: Timing) -> int:
-        return 1 + self.loop_latency if isinstance(self.matrix, Matrix) else timing.round_cycles
-
-    @property
-    def loop_latency(self) -> int:  # type: ignore[override]
-        """One cycle of the matrix' registers, or of each shared unit, and the cell."""
-        registers = 0 if isinstance(self.matrix, Matrix) else self.share
-        return self.matrix.depth + registers + CELL_CYCLES
+    loop: ClassVar[str] = "amc_gru"
+    gates: ClassVar[dict[str, str]] = {"m_z": "MZ", "m_r": "MZ", "m_h": "MH", "m_x": "MX"}
+    offsets: ClassVar[dict[str, str]] = {"C_Z": "SUM", "C_R": "SUM", "C_H": "HB", "C_X": "XB"}
 
     @cached_property
     def widths(self) -> dict[str, int]:
@@ -80,9 +33,9 @@ class GruBlock(Block):
         m_z, m_h, m_x = self.matrix.widths[0], self.matrix.widths[2 * H], self.matrix.widths[3 * H]
         z_shift, c_shift = frac + 1 - node.gate_fmt.frac, frac + node.gate_fmt.frac - node.fmt.frac
         constants = self.constants
-        total = max(_sum_bits(m_z, constants["C_Z"]), _sum_bits(m_z, constants["C_R"]), z_shift + 2)
-        h_bits = _sum_bits(m_h, constants["C_H"])
-        x_bits = _sum_bits(m_x + node.gate_fmt.bits, constants["C_X"])
+        total = max(sum_bits(m_z, constants["C_Z"]), sum_bits(m_z, constants["C_R"]), z_shift + 2)
+        h_bits = sum_bits(m_h, constants["C_H"])
+        x_bits = sum_bits(m_x + node.gate_fmt.bits, constants["C_X"])
         product = max(h_bits + node.gate_fmt.bits, x_bits) + 1
         return {
             "STATE": node.fmt.bits,
@@ -105,63 +58,13 @@ class GruBlock(Block):
         bias = node.bias.astype(np.int64) << (frac - node.bias_fmt.frac)
         recurrent = node.recurrent_bias.astype(np.int64) << (frac - node.recurrent_bias_fmt.frac)
         z_shift, c_shift = frac + 1 - node.gate_fmt.frac, frac + node.gate_fmt.frac - node.fmt.frac
-        gates = (bias + recurrent)[: 2 * H] + (1 << frac) + _half(z_shift)
+        gates = (bias + recurrent)[: 2 * H] + (1 << frac) + half(z_shift)
         return {
             "C_Z": gates[:H],
             "C_R": gates[H:],
             "C_H": recurrent[2 * H :],
-            "C_X": (bias[2 * H :] << node.gate_fmt.frac) + _half(c_shift),
+            "C_X": (bias[2 * H :] << node.gate_fmt.frac) + half(c_shift),
         }
-
-    def emit(self, source: Wires, timing: Timing) -> str:
-        out, name, widths, H = self.output(), self.name, self.widths, self.node.units
-        shared = isinstance(self.matrix, SerialMatrix)
-        ports = {"clk": "clk", "rst": "rst", "in_flags": source.flags}
-        if not shared:
-            ports |= {"in_data": source.data, "matrix_x": f"{name}_x"}
-        ports["matrix_h"] = f"{name}_h"
-        start = 0
-        for key, width in (("m_z", "MZ"), ("m_r", "MZ"), ("m_h", "MH"), ("m_x", "MX")):
-            ports[key] = f"{name}_m[{start}+:{H * widths[width]}]"
-            start += H * widths[width]
-        ports |= {"out_flags": out.flags, "out_data": out.data}
-        x = source.data if shared else f"{name}_x"
-        return "\n".join(
-            [
-                declare(out, timing),
-                "" if shared else f"    wire {vector(source.width)} {name}_x;",
-                f"    wire {vector(H * self.fmt.bits)} {name}_h;",
-                f"    wire {vector(start)} {name}_m;",
-                self.matrix.instantiate(f"{name}_matrix", f"{source.flags}[0]", f"{{{name}_h, {x}}}", f"{name}_m"),
-                instance(
-                    "amc_gru_shared" if shared else "amc_gru", f"{name}_unit", self._parameters(source, timing), ports
-                ),
-            ]
-        )
-
-    def _parameters(self, source: Wires, timing: Timing) -> dict[str, int | str]:
-        widths = self.widths
-        parameters: dict[str, int | str] = {
-            "CTX": timing.ctx_bits,
-            "CELLS": self.channels,
-            "DEPTH": self.matrix.depth,
-            "PAD": timing.round_cycles - self.loop_latency,
-            **widths,
-        }
-        if isinstance(self.matrix, SerialMatrix):
-            index = max((self.share - 1).bit_length(), 1)
-            parameters |= {"BANKS": self.banks, "SHARE": self.share, "INDEX": index}
-        else:
-            parameters["INPUTS"] = source.width
-        spare = [0] * (self.banks * self.share - self.channels)
-        for key, width in (("C_Z", "SUM"), ("C_R", "SUM"), ("C_H", "HB"), ("C_X", "XB")):
-            parameters[key] = packed([*(int(value) for value in self.constants[key]), *spare], widths[width])
-        return parameters
-
-    def files(self) -> dict[str, str]:
-        loop = "amc_gru" if isinstance(self.matrix, Matrix) else "amc_gru_shared"
-        modules = library(loop, "amc_gru_cell", "amc_round_saturate", "amc_flags", "amc_delay")
-        return modules | self.matrix.files()
 
     def model(self, x: NDArray[Any]) -> Tensor:
         """Follow the cell as it is built: constants folded, blend as 2^g c + z (h - c)."""
@@ -224,16 +127,6 @@ def gru_widths(matrix: Any, units: int) -> tuple[int, ...]:
     return tuple(widths)
 
 
-def _half(shift: int) -> int:
-    return 1 << (shift - 1) if shift > 0 else 0
-
-
-def _sum_bits(bits: int, constants: NDArray[np.int64]) -> int:
-    """Signed bits of a `bits`-bit signed number plus any of the constants."""
-    low, high = -(1 << (bits - 1)) + int(constants.min()), (1 << (bits - 1)) - 1 + int(constants.max())
-    return max(integer_format(min(low, -1), high).bits, bits + 1)
-
-
 def _rounded(total: NDArray[np.int64], shift: int, fmt: FixedFormat) -> NDArray[np.int64]:
     """Round and saturate a sum that has its half LSB already."""
-    return np.asarray(requantize(total - _half(shift), shift + fmt.frac, fmt), np.int64)
+    return np.asarray(requantize(total - half(shift), shift + fmt.frac, fmt), np.int64)
