@@ -35,11 +35,11 @@ module amc_shell_quantize #(
     // the result's sign all equal it; rounding up takes the largest number out, and brings the one below the least in.
     wire                    ones    = &whole[16+BITS:BITS];
     wire                    zeros   = !(|whole[16+BITS:BITS]);
-    wire                    inside  = whole[BITS-1] ? ones : zeros;
+    wire                    held    = whole[BITS-1] ? ones : zeros;
     wire                    edges   = !whole[BITS-1] && (&whole[BITS-2:0]);
     wire                    largest = edges && zeros;
     wire                    below   = edges && ones;
-    wire                    fits    = up ? (inside && !largest) || below : inside;
+    wire                    fits    = up ? (held && !largest) || below : held;
     wire                    unused  = &{1'b0, moved[9:6]};
 
     always @(posedge clk) begin
