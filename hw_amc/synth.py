@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import add
@@ -82,6 +83,7 @@ def run(
     folder: Path,
     family: Family = "xc7",
     timeout_s: float | None = None,
+    options: Sequence[str] = (),
 ) -> Synthesis:
     """Synthesise module `top` of `project`, flattened.
 
@@ -97,6 +99,8 @@ def run(
         7-series or UltraScale+.
     timeout_s : float, optional
         Seconds after which Yosys is stopped.
+    options : sequence of str
+        More options of `synth_xilinx`.
 
     Raises
     ------
@@ -111,7 +115,7 @@ def run(
     sources = " ".join(sorted(name for name in project.files if name.endswith(".v")))
     script = [
         f"read_verilog -DAMC_XILINX {sources}",
-        f"synth_xilinx -family {family} -top {top} -flatten",
+        f"synth_xilinx -family {family} -top {top} -flatten {' '.join(options)}",
         "tee -o stat.json stat -json",
         "write_json netlist.json",
     ]
