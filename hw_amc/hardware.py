@@ -172,7 +172,7 @@ def synthesise(hardware: Hardware) -> dict[str, Any]:
     family: Literal["xc7", "xcup"] = "xc7" if hardware.board.ps == "zynq7" else "xcup"
     with exclusive(workspace.build, f"hw-amc on {workspace.model}"):
         found = synth.run(hardware.accelerator.project, name, workspace.build / "synth" / hardware.board.name, family)
-        section = synth.section(found, hardware.core, hardware.board, command_line())
+        section = synth.section(found, hardware.core, hardware.board, command_line(), hardware.settings.lanes)
         hardware.merge({"synth": {hardware.board.name: section}})
     return section
 

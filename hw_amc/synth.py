@@ -21,6 +21,7 @@ from hw_amc.config import BoardSettings
 from hw_amc.errors import ToolFailed, ToolMissing
 from hw_amc.project import Project
 from hw_amc.rtl import Core
+from hw_amc.rtl.shell import SHELL_COST
 from hw_amc.timing import load_longest_path
 
 Family = Literal["xc7", "xcup"]
@@ -149,21 +150,24 @@ def parse_cells(text: str, top: str) -> dict[str, int]:
     return {name.lstrip("\\"): int(count) for name, count in cells.items()}
 
 
-def section(found: Synthesis, core: Core, board: BoardSettings, command: str) -> dict[str, Any]:
+def section(found: Synthesis, core: Core, board: BoardSettings, command: str, lanes: int = 1) -> dict[str, Any]:
     """Report section `synth.<board>`: what was counted, beside the estimate.
 
     Parameters
     ----------
     found : Synthesis
-        Of the whole core, or of the accelerator around it.
+        Of the accelerator, shell included.
     core : Core
+        Of one lane.
     board : BoardSettings
     command : str
         What the user typed.
+    lanes : int
+        Lanes of the accelerator.
     """
     budget = board.budget.model_dump(exclude_none=True)
     used = {"lut": found.lut, "ff": found.ff, "dsp": found.dsp, "bram36": found.bram36, "carry": found.carry}
-    total = asdict(reduce(add, core.costs.values()))
+    total = asdict(reduce(add, core.costs.values(), SHELL_COST) * lanes)
     estimated = {name: round(total[name]) for name in used}
     figures: dict[str, Any] = {
         **used,
@@ -176,7 +180,7 @@ def section(found: Synthesis, core: Core, board: BoardSettings, command: str) ->
     kinds = {**dict.fromkeys(figures, "measured"), "estimated": "estimated", "error_percent": "estimated"}
     speed = {
         "cycles_per_frame": core.cycles_per_frame,
-        "frames_per_s": board.clock_mhz * 1e6 / core.cycles_per_frame,
+        "frames_per_s": lanes * board.clock_mhz * 1e6 / core.cycles_per_frame,
     }
     kinds |= dict.fromkeys(speed, "estimated")
     facts = {
@@ -184,6 +188,7 @@ def section(found: Synthesis, core: Core, board: BoardSettings, command: str) ->
         "part": board.part,
         "R": core.cycles_per_step,
         "K": core.contexts,
+        "lanes": lanes,
         "mode": core.mode,
         "clock_mhz": board.clock_mhz,
     }

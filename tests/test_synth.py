@@ -13,6 +13,7 @@ from hw_amc.rtl import build_core
 from hw_amc.rtl.adders import build_graph
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix
+from hw_amc.rtl.shell import SHELL_COST
 
 
 def test_statistics_are_parsed():
@@ -50,7 +51,7 @@ def test_section_follows_the_schema(tmp_path):
     found = synth.Synthesis(core.name, "xc7", 2500, 5000, 4, 0.5, 100, 2.3, {})
     section = synth.section(found, core, board, "hw-amc synth m")
     assert section["percent"] == {"lut": 50.0, "ff": 50.0, "dsp": 20.0, "bram36": 5.0, "carry": 10.0}
-    assert section["estimated"]["lut"] == round(sum(cost.lut for cost in core.costs.values()))
+    assert section["estimated"]["lut"] == round(sum(cost.lut for cost in core.costs.values()) + SHELL_COST.lut)
     assert section["frames_per_s"] == 100e6 / core.cycles_per_frame
     report.merge(tmp_path, {"synth": {"b": section}}, graph.digest())
     assert report.load(tmp_path)["synth"]["b"]["lut"] == 2500
