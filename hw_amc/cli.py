@@ -136,8 +136,9 @@ def estimate(
 
 @app.command()
 def rtl(model: Model, board: Board = None, cycles: Cycles = None) -> None:
-    """Write the accelerator's Verilog and manifest, and estimate it at each R."""
+    """Write the accelerator's Verilog and manifest, and estimate it at each R; fail where the part is too small."""
     from hw_amc import hardware as road
+    from hw_amc.rtl import require_fit
 
     hardware = road.open_hardware(model, board, cycles)
     with console.status("adder graphs, Verilog, estimate"):
@@ -145,7 +146,7 @@ def rtl(model: Model, board: Board = None, cycles: Cycles = None) -> None:
         folder = road.write(hardware, rows)
     table = Table(
         "R", "K", "cycles/frame", "frames/s", "LUT", "FF", "DSP", "BRAM36", "CARRY4", "fits",
-        title=f"{model} on {hardware.board.part} at {hardware.board.clock_mhz:g} MHz (assumed), estimated",
+        title=f"{model} on {hardware.board.part} at {hardware.board.clock_mhz:g} MHz (assumed), estimated, shell included",
     )  # fmt: skip
     for row in rows:
         cost = (f"{used:,.0f}" for used in (row.cost.lut, row.cost.ff, row.cost.dsp, row.cost.bram36, row.cost.carry))
@@ -155,6 +156,7 @@ def rtl(model: Model, board: Board = None, cycles: Cycles = None) -> None:
         table.add_row(name, str(row.contexts), *speed, *cost, "yes" if row.fits else "no")
     console.print(table)
     console.print(f"[green]✓[/] {len(hardware.accelerator.project.files)} files in {shown(folder)} (R marked *)")
+    require_fit(rows, hardware.core.cycles_per_step, hardware.board)
 
 
 def _tick(line: str) -> None:

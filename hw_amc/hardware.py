@@ -48,7 +48,7 @@ class Hardware:
         """The network in Verilog."""
         from hw_amc.rtl import build_core
 
-        return build_core(self.graph, self.settings)
+        return build_core(self.graph, self.settings, self.board)
 
     @cached_property
     def accelerator(self) -> Accelerator:
@@ -93,7 +93,7 @@ def open_hardware(model: str, board: str | None = None, cycles_per_step: int | N
     device = workspace.board(None if board == SIMULATED else board)
     rtl = workspace.settings().rtl
     if cycles_per_step is not None:
-        rtl = RtlSettings.model_validate({**rtl.model_dump(), "cycles_per_step": cycles_per_step})
+        rtl = RtlSettings.model_validate({**rtl.model_dump(), "cycles_per_step": cycles_per_step, "layers": {}})
     return Hardware(workspace, device, rtl)
 
 
@@ -159,7 +159,7 @@ def cosimulate(
         plan = Plan(hardware.workspace.build / "cosim", {}, waves=waves)
         if not fast_only:
             plan.cocotb_frames.update({"verilator": least_frames(hardware), "icarus": together + 1})
-        sections = run_model(hardware.graph, hardware.accelerator, stimulus.wire, plan, tell)
+        sections = run_model(hardware.graph, hardware.accelerator.lane, stimulus.wire, plan, tell)
         runs = {name: {**item, "command": command_line()} for name, item in sections.items()}
         hardware.merge({"cosim": runs})
 
