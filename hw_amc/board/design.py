@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hw_amc.config import BoardSettings
+from hw_amc.errors import ConfigError
 from hw_amc.manifest import Manifest
 from hw_amc.registers import TABLE
 from hw_amc.sim_device.design import Design, Register, StreamIp
@@ -25,8 +26,11 @@ def build_design(manifest: Manifest, board: BoardSettings) -> Design:
     Raises
     ------
     ConfigError
-        The board's PLL cannot make the clock (on first use of `Design.divisors`).
+        The accelerator has several lanes; or the board's PLL cannot make the clock (on first use of
+        `Design.divisors`).
     """
+    if manifest.lanes > 1:
+        raise ConfigError(f"an overlay has one DMA, {manifest.name} has {manifest.lanes} lanes; set [rtl] lanes = 1")
     return Design(
         name=manifest.name,
         part=board.part,

@@ -5,7 +5,7 @@ The shell is hand-written Verilog in hw_amc/rtl/shell; this module gives it its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -17,6 +17,7 @@ from hw_amc.graph import Graph, Quantize
 from hw_amc.manifest import Head, Manifest
 from hw_amc.project import Project
 from hw_amc.rtl.blocks.base import Cost
+from hw_amc.rtl.lanes import emit_lanes, lane_module
 from hw_amc.rtl.register_file import MODULE as REGISTER_FILE
 from hw_amc.rtl.register_file import emit_verilog
 
@@ -65,6 +66,13 @@ class Accelerator:
     project: Project
     manifest: Manifest
 
+    @property
+    def lane(self) -> Accelerator:
+        """One lane by itself, streams and registers as of an accelerator with one; this one where it has no more."""
+        if self.manifest.lanes == 1:
+            return self
+        return replace(self, manifest=replace(self.manifest, name=lane_module(self.manifest.name), lanes=1))
+
 
 def build_accelerator(
     graph: Graph,
@@ -89,7 +97,8 @@ def build_accelerator(
     Returns
     -------
     Accelerator
-        Project with `<name>.v`, the shell, the register file, the core's files and manifest.json.
+        Project with `<name>.v`, the shell, the register file, the core's files and manifest.json; for several lanes
+        also `<name>_lane.v`.
 
     Raises
     ------
@@ -102,7 +111,12 @@ def build_accelerator(
     manifest = _manifest(graph, core, settings, board, road)
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.v"))}
     files[f"{REGISTER_FILE}.v"] = emit_verilog()
-    files[f"{graph.name}.v"] = emit_top(manifest)
+    if manifest.lanes == 1:
+        files[f"{graph.name}.v"] = emit_top(manifest)
+    else:
+        name = lane_module(graph.name)
+        files[f"{name}.v"] = emit_top(manifest, name)
+        files |= emit_lanes(graph.name, manifest.lanes, _bus_ports())
     twice = sorted(files.keys() & core.project.files.keys())
     if twice:
         raise ConfigError(f"the core's file {twice[0]} has the name of a file of the shell; rename the model")
@@ -170,7 +184,7 @@ def _manifest(
         mode=core.mode,
         contexts=core.contexts,
         n_channels=core.n_channels,
-        lanes=1,
+        lanes=settings.rtl.lanes if road == "rtl" else 1,
         cycles_per_frame=None if core.cycles_per_frame is None else max(core.cycles_per_frame, words),
         latency_cycles=None if core.latency_cycles is None else core.latency_cycles + INPUT_CYCLES + 2 * words - 1,
         board=board.name,
@@ -179,14 +193,21 @@ def _manifest(
     )
 
 
-def emit_top(manifest: Manifest) -> str:
-    """Return the Verilog of the top module, `manifest.name`: ports named for Vivado's IP packager."""
+def emit_top(manifest: Manifest, name: str | None = None) -> str:
+    """Return the Verilog of the top module, `manifest.name` or `name`: ports named for Vivado's IP packager."""
     field_bits = -(-manifest.input_bits // 8) * 8
     parameters = ",\n".join(f"        .{key}({value})" for key, value in _parameters(manifest, field_bits).items())
     bus = _bus_ports()
     ports = ",\n".join(f"    {direction:<6} wire {width:<7}{name}" for direction, width, name in bus)
     pins = ",\n".join(f"        .{name}({name})" for _, _, name in bus)
-    return _TOP.format(name=manifest.name, word_top=2 * field_bits - 1, parameters=parameters, ports=ports, pins=pins)
+    return _TOP.format(
+        name=name or manifest.name,
+        core=f"{manifest.name}_core",
+        word_top=2 * field_bits - 1,
+        parameters=parameters,
+        ports=ports,
+        pins=pins,
+    )
 
 
 def _parameters(manifest: Manifest, field_bits: int) -> dict[str, str]:
@@ -267,7 +288,7 @@ module {name} (
         .core_m_tdata(core_m_tdata), .core_m_tvalid(core_m_tvalid), .core_m_tready(core_m_tready)
     );
 
-    {name}_core core (
+    {core} core (
         .clk(aclk), .rst(core_rst),
         .s_tdata(core_s_tdata), .s_tvalid(core_s_tvalid), .s_tready(core_s_tready),
         .m_tdata(core_m_tdata), .m_tvalid(core_m_tvalid), .m_tready(core_m_tready)
