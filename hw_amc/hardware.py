@@ -16,7 +16,7 @@ from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.files import exclusive
 from hw_amc.graph import Graph
 from hw_amc.stimulus import Stimulus, held_out
-from hw_amc.workspace import Workspace
+from hw_amc.workspace import Workspace, find_root
 
 if TYPE_CHECKING:
     from hw_amc.rtl import Core, Row
@@ -95,6 +95,12 @@ def open_hardware(model: str, board: str | None = None, cycles_per_step: int | N
     if cycles_per_step is not None:
         rtl = RtlSettings.model_validate({**rtl.model_dump(), "cycles_per_step": cycles_per_step, "layers": {}})
     return Hardware(workspace, device, rtl)
+
+
+def trained_models() -> list[str]:
+    """Names of the models that have weights and a graph, in alphabetical order."""
+    folders = sorted(path.parent for path in find_root().glob("hls_projects/*/graph.json"))
+    return [folder.name for folder in folders if (folder / "weights.h5").is_file()]
 
 
 def write(hardware: Hardware, rows: list[Row]) -> Path:

@@ -126,6 +126,25 @@ def test_rtl_survives_broken_frames(rtl_overlay: Path, fault: str) -> None:
     np.testing.assert_array_equal(answer.labels, wanted[0])
 
 
+@pytest.mark.slow
+def test_rtl_soak_of_100000_frames(rtl_overlay: Path) -> None:
+    """Every logit of 100,000 frames through driver, PYNQ and the Verilog; no buffer is left behind, no frame lost."""
+    block = frames_of(1000)
+    wanted = bench.golden.classify(GRAPH, block)[1]
+    with AmcOverlay(rtl_overlay) as amc:
+        memory = amc.device.memory
+        blocks, used, answered = memory.blocks, memory.used, 0
+        for part in amc.stream(block for _ in range(100)):
+            places = (answered + np.arange(len(part.logits))) % 1000
+            np.testing.assert_array_equal(part.logits, wanted[places])
+            answered += len(part.logits)
+        counters = amc.counters()
+        assert (memory.blocks, memory.used) == (blocks, used)
+    assert answered == counters["frames_in"] == counters["frames_out"] == 100_000
+    assert counters["framing_errors"] == 0
+    assert memory.blocks == 0
+
+
 @pytest.mark.cosim
 def test_behavioural_model_speaks_the_rtls_protocol(rtl_overlay: Path, tmp_path: Path) -> None:
     """Identity, constants and counters of the Python model are those of the Verilog."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,10 @@ from networks import random_frames
 pytest.importorskip("pynq")
 pytest.importorskip("nbmake")
 
-from hw_amc import golden
+from hw_amc import golden, sim_device
 from hw_amc.board.archive import save_frames
+from hw_amc.config import tomllib
+from hw_amc.driver import AmcOverlay
 from hw_amc.stimulus import Stimulus
 
 NOTEBOOKS = sorted((BOARDS / "notebooks").glob("*.ipynb"))
@@ -43,6 +47,40 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with two trained models, and one without weights."""
+    root = tmp_path / "checkout"
+    for seed, name in ((1, "one"), (2, "two"), (3, "untrained")):
+        folder = root / "hls_projects" / name
+        folder.mkdir(parents=True)
+        if name != "untrained":
+            (folder / "weights.h5").write_bytes(b"of the test")
+        replace(small_graph(seed), weights_digest=hashlib.sha256(b"of the test").hexdigest()).save(folder)
+    (root / "boards").symlink_to(BOARDS)
+    monkeypatch.setenv("HW_AMC_ROOT", str(root))
+    return root
+
+
+def test_gallery_of_trained_models(checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`hw-amc sim-overlays`: what the notebooks read, and the variables that say so."""
+    from hw_amc import cli
+
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["sim-overlays", str(tmp_path / "sim"), "--frames", "30"])
+    told = dict(line[7:].split("=") for line in capsys.readouterr().out.splitlines() if line.startswith("export "))
+    assert sorted(path.name for path in Path(told["HW_AMC_OVERLAYS"]).iterdir()) == ["one", "two"]
+    frames = np.load(told["HW_AMC_FRAMES"])
+    answers = []
+    for name in ("HW_AMC_OVERLAY", "HW_AMC_CHANNELS"):
+        with AmcOverlay(told[name], device=sim_device.enable()) as amc:
+            answers.append((amc.manifest.n_channels, amc.classify(frames["wire"]).logits))
+    (one, alone), (several, side_by_side) = answers
+    assert one == 1 < several
+    np.testing.assert_array_equal(alone, golden.classify(GRAPH, frames["wire"])[1])
+    np.testing.assert_array_equal(side_by_side, alone)
+
+
 def test_there_are_three() -> None:
     assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03"]
 
@@ -60,27 +98,39 @@ def test_notebook_is_stripped_and_knows_no_simulator(path: Path) -> None:
         assert "/home" not in text
 
 
+def test_pynq_delivers_them(tmp_path: Path) -> None:
+    """`pynq get-notebooks hw-amc`: the entry point's package holds the notebooks, and PYNQ copies them."""
+    from pynqutils.setup_utils import ExtensionsManager, deliver_notebooks
+
+    entries = tomllib.loads((BOARDS.parent / "pyproject.toml").read_text())["project"]["entry-points"]
+    module = entries["pynq.notebooks"]["hw-amc"]
+    source = ExtensionsManager.extension_path(module)
+    deliver_notebooks(None, source, str(tmp_path), "hw-amc", folder=True, overlays_res_lookup=False)
+    assert sorted(path.name for path in (tmp_path / "hw-amc").iterdir()) == [path.name for path in NOTEBOOKS]
+
+
+def run_notebook(path: Path, environment: dict[str, str], folder: Path) -> None:
+    args = ["-q", "-p", "no:cacheprovider", "--nbmake", str(path), "--rootdir", str(folder)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *args],
+        cwd=folder,
+        env={**os.environ, **environment, "MPLBACKEND": "Agg"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "1 passed" in done.stdout
+
+
 @pytest.mark.cosim
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--nbmake",
-            str(path),
-            "--rootdir",
-            str(tmp_path),
-        ],
-        cwd=tmp_path,
-        env={**os.environ, **environment, "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    assert "1 passed" in done.stdout
+    run_notebook(path, environment, tmp_path)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+def test_notebook_runs_with_nothing_to_compare(path: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    golden_overlay(tmp_path / "overlays" / "alone", GRAPH)
+    alone = {**environment, "HW_AMC_OVERLAYS": str(tmp_path / "overlays")}
+    del alone["HW_AMC_OVERLAY"]
+    run_notebook(path, alone, tmp_path)

@@ -431,6 +431,20 @@ def test_vivado_that_breaks_off_leaves_no_figures(tmp_path: Path, fake_vivado: P
     assert "synth" not in report.load(small.workspace.build)
 
 
+def test_command_without_vivado_still_writes_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hw_amc import cli
+
+    small = open_small(tmp_path)
+    monkeypatch.setattr(hardware, "open_hardware", lambda *options: small)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["overlay", GRAPH.name])
+    assert "left out: vivado is not on PATH, so no bitstream was built" in capsys.readouterr().out
+    assert (small.workspace.build / "overlay" / "pynq-z2" / "build.tcl").is_file()
+
+
 def test_overlay_of_exported_hls_verilog(tmp_path: Path) -> None:
     """The HLS road's core goes through the same overlay: its own Verilog behind the adapter, in the same shell."""
     from test_shell import HLS, write_hls

@@ -91,8 +91,9 @@ def write_sim_overlay(
     design = build_design(manifest, board)
     if kind == "rtl":
         accelerator.project.write(folder / RTL_FOLDER)
-        # By name: files of an earlier build may lie in the same folder.
-        sources = sorted(name for name in accelerator.project.files if name != "manifest.json")
+        # By name: files of an earlier build may lie in the same folder. All of them, as in `make cosim`, so that both
+        # use one compiled library.
+        sources = sorted(accelerator.project.files)
         arguments = {"top": manifest.name, "sources": sources}
         entry = {"factory": "hw_amc.board.simulate:load_verilated", "arguments": arguments}
     else:
