@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hw_amc.radio.limit import kept_limit
 from hw_amc.report import plots, published
 from hw_amc.report.document import (
     Cell,
@@ -37,6 +38,11 @@ from hw_amc.report.tables import (
 )
 
 SHA256_CHARACTERS = 64
+
+_BOUND_TEXT = (
+    "Dashed: the average-likelihood classifier (Wei and Mendel 2000) for the linear modulations, estimated by "
+    "simulation; it knows timing, pulse and level, not the carrier phase. Other classes count as always right."
+)
 
 
 def build_document(report: Report, title: str, accuracy: Report | None = None) -> Document:
@@ -121,10 +127,12 @@ def _accuracy(report: Report, accuracy: Report | None) -> Chapter | None:
     name = model.get("name", "")
     others = published.BY_SNR if published.applies(name) else None
     classes = tuple((accuracy or {}).get("classes", ()))
-    svg = plots.accuracy(values, len(classes), others, "published, real data")
+    bound = _bound((accuracy or model).get("eval_set"), classes)
+    svg = plots.accuracy(values, len(classes), others, "published, real data", bound)
     best = max(values, key=lambda snr: values[snr])
     alt = f"Accuracy from {percent(values[min(values)])} at {min(values)} dB to {percent(values[best])} at {best} dB"
     caption = f"Top-1 accuracy, {kind}." + (f" Published: {published.SOURCE}." if others else "")
+    caption += f" {_BOUND_TEXT}" if bound else ""
     parts: list[Any] = [_eval_text(accuracy or model), Picture("accuracy", svg, alt, caption)]
     confusion = {int(snr): np.asarray(matrix, float) for snr, matrix in (accuracy or {}).get("confusion", {}).items()}
     if confusion:
@@ -141,6 +149,13 @@ def _accuracy(report: Report, accuracy: Report | None) -> Chapter | None:
             _published_table(),
         ]
     return Chapter("Accuracy", tuple(parts))
+
+
+def _bound(eval_set: Any, classes: Sequence[str]) -> dict[int, float] | None:
+    """Give what no classifier passes on the evaluation set, by SNR; none where its recipe is not one of noise only."""
+    recipe = eval_set.get("recipe") if isinstance(eval_set, dict) else None
+    limit = kept_limit(recipe) if isinstance(recipe, str) else None
+    return limit.bound(classes) if limit is not None and set(limit.classes) <= set(classes) else None
 
 
 def _told(value: Any) -> str:

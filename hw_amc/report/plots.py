@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 INK, MUTED, GRID = "#1f2933", "#6b7785", "#dfe4ea"
 BLUE, ORANGE, TEAL, RED = "#2f6db5", "#d9822b", "#2a9d8f", "#c0392b"
 SERIES = (BLUE, ORANGE, TEAL, "#8e6bbf", "#7a8794", RED)
+_BOUND = "no classifier is better (average likelihood)"
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
@@ -40,9 +41,16 @@ STYLE: dict[str, Any] = {
 
 
 def accuracy(
-    by_snr: dict[int, float], classes: int, published: dict[int, float] | None = None, source: str = ""
+    by_snr: dict[int, float],
+    classes: int,
+    published: dict[int, float] | None = None,
+    source: str = "",
+    bound: dict[int, float] | None = None,
 ) -> str:
-    """Accuracy against SNR and the chance of `classes`; `published` points of another data set stand apart."""
+    """Accuracy against SNR, the chance of `classes`, and the `bound` that no classifier passes on the same frames.
+
+    `published` points of another data set stand apart.
+    """
     with _figure(8.2, 3.7) as (figure, axes):
         snrs = sorted(by_snr)
         axes.axvspan(10, max(snrs[-1], 10), color=BLUE, alpha=0.06, lw=0)
@@ -50,6 +58,10 @@ def accuracy(
         if classes:
             axes.axhline(100 / classes, color=MUTED, lw=1, ls=(0, (2, 3)))
             axes.text(snrs[-1], 100 / classes + 1.2, "chance", color=MUTED, fontsize=8.5, ha="right")
+        if bound:
+            axes.plot(
+                sorted(bound), [100 * bound[snr] for snr in sorted(bound)], "--", color=TEAL, lw=1.6, label=_BOUND
+            )
         if published:
             points = sorted(published)
             values = [100 * published[snr] for snr in points]
