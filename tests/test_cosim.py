@@ -6,16 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from behavioural_core import mean_core
+from behavioural_core import mean_core, mean_graph
+from networks import gru_cnn_graph
 from shell_farm import BOARD, Member, member, mutant
 
-from hw_amc.config import ProjectSettings
+from hw_amc.config import ProjectSettings, RtlSettings
 from hw_amc.cosim.bench import Case, Run, require_passed, run
 from hw_amc.cosim.model import Plan, run_fast, run_model
 from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
 from hw_amc.errors import ConfigError, Mismatch, ToolFailed, ToolMissing
 from hw_amc.project import Project
 from hw_amc.report.schema import check_section
+from hw_amc.rtl import build_core
+from hw_amc.rtl.hls_core import load_hls_core
 from hw_amc.rtl.shell import Accelerator, build_accelerator
 from hw_amc.stream import Results
 
@@ -214,3 +217,64 @@ def _tied(case):
     item = Member(graph, build_accelerator(graph, mean_core(graph), ProjectSettings(), BOARD))
     frames = np.zeros_like(case.frames)
     return item, Case(graph, frames, golden_logits(graph, frames))
+
+
+#: A shift, a rounding, a digit's delay: text of the core's Verilog, and what stands there instead.
+CORE_MUTATIONS = {
+    "shift": (".SHIFT(Z_SHIFT)", ".SHIFT(Z_SHIFT - 1)"),
+    "rounding": ("x[SHIFT] & (|x[SHIFT-1:0])", "x[SHIFT] & (&x[SHIFT-1:0])"),
+    "delay": ("n_d1[0] <= n[0]", "n_d1[0] <= n[1]"),
+}
+#: The ports that HLS gives a core.
+EXPORT = """
+module hw_amc_core (
+    input ap_clk, input ap_rst_n, input [15:0] samples_TDATA, input samples_TVALID, output samples_TREADY,
+    output [31:0] logits_TDATA, output logits_TVALID, input logits_TREADY
+);
+    inner_core core (
+        .clk(ap_clk), .rst(!ap_rst_n), .s_tdata(samples_TDATA), .s_tvalid(samples_TVALID), .s_tready(samples_TREADY),
+        .m_tdata(logits_TDATA), .m_tvalid(logits_TVALID), .m_tready(logits_TREADY)
+    );
+endmodule
+"""
+
+
+@pytest.mark.cosim
+def test_the_bench_finds_a_mutation_of_the_network(tmp_path):
+    """One weight, one shift, one rounding, one delay of the RTL core: each fails, the core itself passes."""
+    rng = np.random.default_rng(6)
+    graph = gru_cnn_graph(rng)
+    accelerator = build_accelerator(graph, build_core(graph, RtlSettings(cycles_per_step=6)), ProjectSettings(), BOARD)
+    frames = (rng.integers(-32768, 32768, (3, graph.frame_len, 2)) // 2).astype(np.int16)
+    case = Case(graph, frames, golden_logits(graph, frames))
+    run(accelerator, case, Run("icarus", tmp_path / "right"))
+    gru = graph["gru"]
+    kernel = gru.kernel.copy()
+    kernel[tuple(np.argwhere(kernel)[0])] ^= 1
+    other = graph.replace_node(replace(gru, kernel=kernel))
+    changed = build_accelerator(other, build_core(other, RtlSettings(cycles_per_step=6)), ProjectSettings(), BOARD)
+    with pytest.raises(Mismatch, match="prove"):
+        run(changed, case, Run("icarus", tmp_path / "weight"))
+    for name, (old, new) in CORE_MUTATIONS.items():
+        files = {file: text.replace(old, new) for file, text in accelerator.project.files.items()}
+        assert files != accelerator.project.files, name
+        with pytest.raises(Mismatch, match="prove"):
+            run(Accelerator(Project(files), accelerator.manifest), case, Run("icarus", tmp_path / name))
+
+
+@pytest.mark.cosim
+def test_verilog_that_hls_exported_runs_in_the_same_bench(tmp_path):
+    """A core behind the ports of HLS: its cycles are measured, not predicted."""
+    graph = mean_graph(np.random.default_rng(5), name="net", frame_len=8, heads=(4,))
+    inner = mean_core(replace(graph, name="inner")).project.files["inner_core.v"]
+    folder = tmp_path / "verilog"
+    folder.mkdir()
+    (folder / "hw_amc_core.v").write_text(EXPORT)
+    (folder / "inner_core.v").write_text(inner)
+    accelerator = build_accelerator(graph, load_hls_core(tmp_path, graph), ProjectSettings(), BOARD, "hls")
+    frames = np.random.default_rng(1).integers(-32768, 32768, (6, 8, 2)).astype(np.int16)
+    sections = run_model(graph, accelerator, frames, Plan(tmp_path, cocotb_frames={"icarus": 3}))
+    for section in sections.values():
+        assert section["source"] == "hls"
+        assert section["cycles_per_frame"] == 11
+        assert "predicted_cycles_per_frame" not in section
