@@ -10,6 +10,7 @@ import pytest
 from hw_amc.errors import DataError
 from hw_amc.radio import CLASSES, SNRS_DB, check_classes_file
 from hw_amc.radio.classes import CLASS_SETS, class_label
+from hw_amc.radio.names import standard_name
 
 
 def test_the_order_is_that_of_the_columns_of_y():
@@ -96,3 +97,12 @@ def test_cells_are_found_by_the_class_of_any_head():
     assert radcom.find("PCW / Ground mapping") == (10,)
     with pytest.raises(DataError, match=r"no modulation or signal is called 'LoRa'.*BPSK.*SATCOM"):
         radcom.find("LoRa")
+
+
+@pytest.mark.parametrize("name", CLASS_SETS)
+def test_classes_have_the_names_that_readers_give_them(name):
+    """So that a network trained on generated frames can be judged on a published file."""
+    for head in CLASS_SETS[name].heads:
+        assert tuple(standard_name(each) for each in head.classes) == head.classes
+        if name != "radioml2018":
+            assert tuple(sorted(head.classes, key=str.lower)) == head.classes
