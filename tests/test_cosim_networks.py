@@ -1,4 +1,4 @@
-"""Random small networks through the RTL road, shell included, against golden: many in one build."""
+"""Random small networks and settings through the RTL road, shell included, against golden: many in one build."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 from networks import Widths, gru_cnn_graph, random_frames
 from shell_farm import BOARD
 
-from hw_amc.config import ProjectSettings, RtlSettings
+from hw_amc.config import LayerRtl, ProjectSettings, RtlSettings
 from hw_amc.cosim.farm import TOP, build_farm
 from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
 from hw_amc.cosim.verilated import FastSim
 from hw_amc.rtl import build_core
+from hw_amc.rtl.schedule import build_plan, legal_cycles
 from hw_amc.rtl.shell import build_accelerator
 from hw_amc.stream import unpack_results
 
@@ -37,12 +38,26 @@ def draw(rng, index):
         sparsity=float(rng.choice([0.0, 0.5, 0.9])),
         widths=widths,
     )
-    rtl = RtlSettings(
-        cycles_per_step=int(rng.choice([1, 1, 2, 3, 5, 8])),
-        contexts=int(rng.choice([0, 0, 1])),
-        mode="channels" if rng.random() < 0.3 else "frames",
-    )
-    return replace(graph, name=f"net{index}"), ProjectSettings(rtl=rtl)
+    return replace(graph, name=f"net{index}"), ProjectSettings(rtl=draw_settings(rng, graph))
+
+
+def draw_settings(rng, graph):
+    """R of all layers and of some, K, mode and channels: any that are possible."""
+    chain = build_plan(graph, RtlSettings()).chain
+    cycles = min(int(rng.choice([1, 1, 2, 3, 5, 8])), legal_cycles(chain)[-1])
+    layers = {}
+    if rng.random() < 0.5:
+        for block in chain.blocks:
+            if block.layer and rng.random() < 0.5:
+                # At several cycles an affine layer shares multipliers between its channels.
+                most = block.channels if block.layer == "gru_affine" else block.legal_cycles[-1]
+                layers[block.layer] = LayerRtl(cycles_per_step=int(rng.integers(1, most + 1)))
+    mode = "channels" if rng.random() < 0.3 else "frames"
+    rtl = RtlSettings(cycles_per_step=cycles, layers=layers, mode=mode)
+    most = build_plan(graph, rtl).timing.contexts
+    contexts = int(rng.choice([0, 0, 1, rng.integers(1, most + 1)]))
+    n_channels = int(rng.integers(0, (contexts or most) + 1)) if mode == "channels" else 0
+    return rtl.model_copy(update={"contexts": contexts, "n_channels": n_channels})
 
 
 def prove(seed, count):
@@ -56,7 +71,8 @@ def prove(seed, count):
 
 def check(sim, index, graph, manifest, rng):
     sim.select(index)
-    n = manifest.n_channels * -(-(3 * manifest.contexts + 2) // manifest.n_channels)
+    together = manifest.round_results
+    n = manifest.n_channels * -(-(3 * together + 2) // manifest.n_channels)
     frames = random_frames(rng, graph, n)
     expected = golden_logits(graph, frames)
     for idle in PATTERNS:
@@ -66,7 +82,10 @@ def check(sim, index, graph, manifest, rng):
             require_equal(graph, expected, unpack_results(capture.words, manifest.classes), f"{graph.name} {manifest}")
             if idle is None and stall is None:
                 ends = capture.cycles[manifest.result_words - 1 :: manifest.result_words]
-                assert cycles_between_results(list(ends), manifest.round_results) == manifest.cycles_per_frame, manifest
+                seen = cycles_between_results(list(ends), together)
+                # Two frames of each context are under way; shorter ones than the pipeline wait for their results.
+                short = manifest.latency_cycles > 2 * together * manifest.cycles_per_frame
+                assert seen == manifest.cycles_per_frame or (short and seen > manifest.cycles_per_frame), manifest
 
 
 @pytest.mark.cosim
@@ -76,6 +95,6 @@ def test_random_networks():
 
 @pytest.mark.slow
 @pytest.mark.cosim
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.parametrize("seed", range(2, 22))
 def test_hundreds_of_random_networks(seed):
-    prove(seed=seed, count=25)
+    prove(seed=seed, count=12)

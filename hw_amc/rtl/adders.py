@@ -145,7 +145,7 @@ def build_graph(
     """
     weights = np.ascontiguousarray(matrix, np.int64)
     if weights.size and np.abs(weights).max() >= MAX_WEIGHT:
-        raise ConfigError(f"a weight of {np.abs(weights).max()} is wider than 24 bits; use narrower formats")
+        raise ConfigError(f"a weight of {np.abs(weights).max()} is wider than 24 bits")
     return _build(weights.tobytes(), weights.shape, tuple(inputs), extra_depth, cache)
 
 

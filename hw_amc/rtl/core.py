@@ -9,7 +9,7 @@ from typing import Literal
 from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.graph import Graph
 from hw_amc.project import Project
-from hw_amc.rtl.blocks.base import Cost, Wires
+from hw_amc.rtl.blocks.base import Cost, Wires, naming
 from hw_amc.rtl.schedule import Plan, build_plan
 from hw_amc.rtl.verilog import vector
 
@@ -157,7 +157,9 @@ def _emit(name: str, plan: Plan) -> str:
         ),
         entry.emit(source, timing),
     ]
-    text += [step.block.emit(step.source, step.timing) for step in plan.steps]
+    for step in plan.steps:
+        with naming(step.block.name):
+            text.append(step.block.emit(step.source, step.timing))
     source = plan.route.wires
     if plan.results_timing.ctx_bits < timing.ctx_bits:
         used, most = plan.results_timing.ctx_bits, timing.ctx_bits

@@ -17,7 +17,7 @@ from hw_amc.graph import Graph, Node
 from hw_amc.rtl.adders import AdderGraph, build_graph
 from hw_amc.rtl.blocks.add import build_add
 from hw_amc.rtl.blocks.affine import AffineBlock
-from hw_amc.rtl.blocks.base import Block, Wires
+from hw_amc.rtl.blocks.base import Block, Wires, naming
 from hw_amc.rtl.blocks.gru import GruBlock, gru_matrix, gru_widths
 from hw_amc.rtl.blocks.linear import LinearBlock, QuantizeBlock, Requantize, linear_matrix
 from hw_amc.rtl.blocks.lstm import LstmBlock, lstm_matrix
@@ -123,7 +123,8 @@ def _layer(graph: Graph, node: Node, fused: Node, feeds: list[Route], options: O
     rule = _RULES.get(type(node))
     if rule is None:
         raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) has no hardware")
-    return Layer(rule.build(node, graph.sources(node)[0], fused, options), feeds[0])
+    with naming(node.name):
+        return Layer(rule.build(node, graph.sources(node)[0], fused, options), feeds[0])
 
 
 def _gru(node: ir.Gru, source: Node, fused: Node, options: Options) -> GruBlock:

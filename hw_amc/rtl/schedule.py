@@ -12,7 +12,7 @@ from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
 from hw_amc.rtl.blocks.add import AddBlock
 from hw_amc.rtl.blocks.affine import AffineBlock
-from hw_amc.rtl.blocks.base import Block, Cost, Timing, Wires
+from hw_amc.rtl.blocks.base import Block, Cost, Timing, Wires, naming
 from hw_amc.rtl.blocks.entry import Entry
 from hw_amc.rtl.blocks.retime import RetimeBlock
 from hw_amc.rtl.blocks.route import Route
@@ -76,7 +76,9 @@ class Plan:
     def costs(self) -> dict[str, Cost]:
         """Estimated resources by block."""
         costs = {"entry": self.entry.cost(self.timing)}
-        costs |= {step.block.name: step.block.cost(step.timing) for step in self.steps}
+        for step in self.steps:
+            with naming(step.block.name):
+                costs[step.block.name] = step.block.cost(step.timing)
         return costs | {"results": self.chain.results.cost(self.results_timing)}
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_amc.errors import ConfigError
 from hw_amc.fixed import FixedFormat
 
 Tensor = NDArray[np.int64]
@@ -96,6 +99,15 @@ class Wires:
     def width(self) -> int:
         """Bits of `data`."""
         return self.channels * self.fmt.bits
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Say which layer it is whose formats are too wide."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"rtl: layer {name!r}: {error}; use narrower formats") from error
 
 
 class Block(ABC):
