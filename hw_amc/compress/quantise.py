@@ -17,6 +17,9 @@ Weights = dict[str, list[Floats]]
 #: Share of the activations of a layer that its format may clip.
 CLIPPED = 1e-4
 
+#: Largest scale of the head after `equalise`: 8 bits have no more than 7 left of the point, and training moves it.
+LARGEST_SCALE = 64.0
+
 
 def _norm(layer: Any) -> tuple[Floats, Floats]:
     """Scale and bias per channel that a batch normalisation applies with its moving statistics."""
@@ -67,11 +70,15 @@ def activation_tops(model: Any, frames: Floats) -> dict[str, float]:
 def equalise(weights: Weights, tops: dict[str, float]) -> None:
     """Scale convolutions by powers of two, in place, so that their kernels fill -1..1.
 
-    A ReLU passes a positive factor on, so the next layer takes it back: the function stays the same.
+    A ReLU passes a positive factor on, so the next layer takes it back: the function stays the same. The second
+    convolution stays larger where the head's scale would not fit its bits.
     """
     for name, following, index in (("conv1", "conv2", 0), ("conv2", "head", 0)):
         largest = float(np.max(np.abs(weights[name][0])))
         factor = np.float32(2.0 ** -np.ceil(np.log2(largest)))
+        if following == "head":
+            scale = float(np.max(np.abs(weights["head"][0])))
+            factor = max(factor, np.float32(2.0 ** np.ceil(np.log2(scale / LARGEST_SCALE))))
         weights[name] = [w * factor for w in weights[name]]
         weights[following][index] = weights[following][index] / factor
         tops[f"{name}_relu"] *= float(factor)
