@@ -9,8 +9,7 @@ import pytest
 from scipy import special, stats
 
 from hw_amc.errors import ConfigError
-from hw_amc.radio import RECIPES, channel, fading, generate_parts
-from hw_amc.radio.classes import class_label
+from hw_amc.radio import CLASSES, RECIPES, channel, fading, generate_parts
 from hw_amc.radio.propagation import Fortune, Moving
 from hw_amc.radio.recipes import Dynamic
 
@@ -75,7 +74,7 @@ def test_rician_gains_have_their_k_factor_and_unit_power():
 def test_offsets_have_the_recipes_deviation():
     """A carrier is turned by the carrier offset alone: measure it from AM's carrier."""
     recipe = replace(STILL, carrier_sigma=1e-3, am_index=(0.01, 0.01))
-    signal, _ = generate_parts(recipe, [class_label("AM-DSB-WC")] * 300, [30] * 300, range(300))
+    signal, _ = generate_parts(recipe, [CLASSES.index("AM-DSB-WC")] * 300, [30] * 300, range(300))
     turns = np.unwrap(np.angle(signal), axis=1)
     offset = (turns[:, -1] - turns[:, 0]) / (2 * np.pi * 1023)
     assert offset.std() == pytest.approx(1e-3, rel=0.15)

@@ -9,7 +9,7 @@ import pytest
 
 from hw_amc.errors import DataError
 from hw_amc.radio import CLASSES, SNRS_DB, check_classes_file
-from hw_amc.radio.classes import CLASS_SETS, class_label
+from hw_amc.radio.classes import CLASS_SETS
 from hw_amc.radio.names import standard_name
 
 
@@ -18,12 +18,12 @@ def test_the_order_is_that_of_the_columns_of_y():
     AM-SSB-WC AM-SSB-SC AM-DSB-WC AM-DSB-SC FM GMSK OQPSK"""
     assert tuple(order.split()) == CLASSES
     assert (SNRS_DB[0], SNRS_DB[-1], len(SNRS_DB)) == (-20, 30, 26)
-    assert [class_label(name) for name in CLASSES] == list(range(24))
+    assert [CLASS_SETS["radioml2018"].find(name) for name in CLASSES] == [(k,) for k in range(24)]
 
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(DataError, match=r"'8FSK'.*OOK, 4ASK"):
-        class_label("8FSK")
+        CLASS_SETS["radioml2018"].find("8FSK")
 
 
 @pytest.mark.parametrize("form", ["lines", "python"])

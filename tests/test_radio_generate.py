@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from hw_amc.errors import DataError
-from hw_amc.radio import RECIPES, Recipe, generate_frames, generate_parts, load_recipe
-from hw_amc.radio.classes import class_label
+from hw_amc.radio import CLASSES, RECIPES, Recipe, generate_frames, generate_parts, load_recipe
 from hw_amc.radio.propagation import build_channel
 from hw_amc.radio.waveforms import rrc_pulse
 
@@ -21,7 +20,7 @@ STILL = replace(RECIPES["awgn-v1"], name="still")
 
 
 def cell(recipe: Recipe, name: str, snr_db: int, count: int, split: int = 0) -> np.ndarray:
-    label = class_label(name)
+    label = CLASSES.index(name)
     frames = generate_frames(recipe, [label] * count, [snr_db] * count, range(count), split)
     return frames[..., 0] + 1j * frames[..., 1]
 
@@ -77,7 +76,7 @@ def test_the_snr_of_pulses_is_that_while_they_are_on(name):
 def test_the_measured_es_n0_is_the_snr_times_the_samples_a_symbol():
     """Through each frame's own matched filter, signal and noise apart: O'Shea's Es/N0, over 100,000 symbols."""
     recipe, count, snr_db = replace(STILL, rolloff=(0.25, 0.25)), 900, 2
-    label = class_label("QPSK")
+    label = CLASSES.index("QPSK")
     signal, noise = generate_parts(recipe, [label] * count, [snr_db] * count, range(count))
     first = build_channel(recipe).extent.first
     energy = density = 0.0

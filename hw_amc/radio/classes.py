@@ -136,17 +136,6 @@ CLASS_SETS: dict[str, ClassSet] = {
 }
 
 
-def class_label(name: str) -> int:
-    """Index of a class in `CLASSES`.
-
-    Raises
-    ------
-    DataError
-        No class has that name.
-    """
-    return CLASS_SETS["radioml2018"].find(name)[0]
-
-
 def load_class_names(path: Path) -> tuple[str, ...]:
     """Read the names in a `classes.txt`: one a line, or a Python list of strings.
 
