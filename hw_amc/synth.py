@@ -177,7 +177,8 @@ def section(found: Synthesis, core: Core, board: BoardSettings, command: str, la
     }
     if found.arrival_ns is not None:
         figures["arrival_ns"] = found.arrival_ns
-    kinds = {**dict.fromkeys(figures, "measured"), "estimated": "estimated", "error_percent": "estimated"}
+    derived = ("estimated", "error_percent", "arrival_ns")
+    kinds = {name: "estimated" if name in derived else "measured" for name in figures}
     speed = {
         "cycles_per_frame": core.cycles_per_frame,
         "frames_per_s": lanes * board.clock_mhz * 1e6 / core.cycles_per_frame,
