@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/bench_generator.py
 
-On one core the rate is by processor time, which other jobs on the machine disturb less than the clock on the wall; over
-several processes it is by the clock, workers already started.
+Rates are by processor time, which other jobs on the machine disturb less than the clock on the wall; that of several
+processes at once, workers already started, also by the clock.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ def rate_alone(recipe: Recipe, per_cell: int, rounds: int) -> list[float]:
     return sorted(frames / processor for _, _, processor, frames in done)
 
 
-def rate_together(recipe: Recipe, per_cell: int, workers: int) -> float:
-    """Rate of several processes by the clock, from the first block's beginning to the last one's end."""
+def rate_together(recipe: Recipe, per_cell: int, workers: int) -> tuple[float, float]:
+    """Rates of several processes: by processor time, and by the clock from first beginning to last end."""
     tasks = [(recipe, per_cell, number * 100_000) for number in range(4 * workers)]
     done = list(map_blocks(make, tasks, workers))
-    return sum(row[3] for row in done) / (max(row[1] for row in done) - min(row[0] for row in done))
+    frames, processor = sum(row[3] for row in done), sum(row[2] for row in done)
+    return workers * frames / processor, frames / (max(row[1] for row in done) - min(row[0] for row in done))
 
 
 def main() -> None:
@@ -56,10 +57,10 @@ def main() -> None:
     recipes["radioml2018 classes, radioml2016 channel"] = replace(RADIOML2018, dynamic=RADIOML2016.dynamic)
     for name, recipe in recipes.items():
         slowest, *_, best = rate_alone(recipe, options.frames, max(2, options.rounds))
-        together = rate_together(recipe, options.frames, options.workers)
-        alone = f"{best:,.0f} frames/s of processor time (slowest round {slowest:,.0f})"
-        several = f"{together:,.0f} frames/s in {options.workers} processes at a load of {os.getloadavg()[0]:.1f}"
-        print(f"{name}: {recipe.frame_len} samples, {alone}; {several}")
+        together, clock = rate_together(recipe, options.frames, options.workers)
+        alone = f"{best:,.0f} frames/s on one core (slowest round {slowest:,.0f})"
+        several = f"{together:,.0f} in {options.workers} processes ({clock:,.0f} by the clock"
+        print(f"{name}: {recipe.frame_len} samples, {alone}, {several} at a load of {os.getloadavg()[0]:.1f})")
 
 
 if __name__ == "__main__":
