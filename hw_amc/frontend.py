@@ -22,7 +22,7 @@ from hw_amc.graph import Graph, Node, Weights
 WIRE_BITS = 16
 
 _RECURRENT = ir.Gru | ir.Lstm
-L = TypeVar("L", ir.Conv1d, ir.Dense, ir.Affine)
+L = TypeVar("L", ir.Conv1d, ir.Conv2d, ir.Dense, ir.Affine)
 
 
 def build_graph(
@@ -84,10 +84,15 @@ def build_graph(
 
 def keras_tensor_of(node: Node, model: Any) -> Any:
     """Return the Keras tensor that equals `node`: its layer's output, of a recurrent one behind the state quantiser."""
+    layer = model.get_layer(node.name)
     if isinstance(node, _RECURRENT):
-        follower = next(layer for layer in model.layers if node.name in _inbound(layer))
-        return follower.output
-    return model.get_layer(node.name).output
+        layer = next(other for other in model.layers if node.name in _inbound(other))
+    if tuple(layer.output.shape[1:]) == node.shape:
+        return layer.output
+    # An image of height 1, or of one pixel.
+    from tensorflow import keras
+
+    return keras.layers.Reshape(node.shape)(layer.output)
 
 
 def _is_raw(name: str, node: Node) -> bool:
@@ -246,6 +251,33 @@ def _conv1d(layer: Any, source: Node) -> Node:
     return _linear(ir.Conv1d, layer, source, shape, (layer.kernel_quantizer_internal, layer.bias_quantizer_internal))
 
 
+def _conv2d(layer: Any, source: Node) -> Node:
+    _require(layer, layer.padding in ("same", "valid"), f"padding {layer.padding!r} has no exact form")
+    _require(layer, layer.strides == (1, 1) and layer.dilation_rate == (1, 1), "strides and dilation must be 1")
+    _require(layer, layer.groups == 1, "groups must be 1")
+    _require(layer, _is_linear(layer), "put its activation into a QActivation behind it")
+    quantizers = (layer.kernel_quantizer_internal, layer.bias_quantizer_internal)
+    shape = _shape(layer)
+    if len(source.shape) == 3:
+        return _linear(ir.Conv2d, layer, source, shape, quantizers, same=layer.padding == "same")
+    _require(layer, layer.kernel_size[0] == 1, "an image of height 1 needs a kernel of height 1")
+    _require(layer, layer.padding == "same", "padding must be 'same' over time")
+    return _linear(ir.Conv1d, layer, source, shape, quantizers)
+
+
+def _shape(layer: Any) -> tuple[int, ...]:
+    """Shape of a layer's output without batch: an image of height 1 is a tensor over time, of one pixel a vector."""
+    shape = tuple(int(size) for size in layer.output_shape[1:])
+    if len(shape) == 3 and shape[0] == 1:
+        return shape[2:] if shape[1] == 1 else shape[1:]
+    return shape
+
+
+def _reshape(layer: Any, source: Node) -> Node:
+    shape = _shape(layer)
+    return source if shape == source.shape else ir.Reshape(layer.name, (source.name,), shape, source.fmt)
+
+
 def _dense(layer: Any, source: Node) -> Node:
     _require(layer, _is_linear(layer), "put its activation into a QActivation behind it")
     shape = (*source.shape[:-1], layer.units)
@@ -260,46 +292,67 @@ def _is_linear(layer: Any) -> bool:
     return layer.activation is None or getattr(layer.activation, "__name__", "") == "linear"
 
 
-def _linear(kind: type[L], layer: Any, source: Node, shape: tuple[int, ...], quantizers: tuple[Any, Any]) -> L:
+def _linear(
+    kind: type[L], layer: Any, source: Node, shape: tuple[int, ...], quantizers: tuple[Any, Any], **settings: bool
+) -> L:
     """Build a node whose output is the exact accumulator, as narrow as the real weights allow."""
     weights = layer.get_weights()
     _require(layer, len(weights) == 2, "use_bias must be True")
     kernel_fmt, bias_fmt = (_format_of(quantizer, layer) for quantizer in quantizers)
     kernel, bias = _integers(weights[0], kernel_fmt), _integers(weights[1], bias_fmt)
+    if kind is ir.Conv1d:
+        kernel = kernel.reshape(-1, *kernel.shape[-2:])
     wide = FixedFormat(MAX_BITS, source.fmt.frac + kernel_fmt.frac)
     _require(layer, bias_fmt.frac <= wide.frac, f"its bias may have {wide.frac} fraction bits, not {bias_fmt.frac}")
-    node = kind(layer.name, (source.name,), tuple(map(int, shape)), wide, kernel, bias, kernel_fmt, bias_fmt)
-    low, high = node.acc_range(source.fmt, pad=kind is ir.Conv1d)
+    size = tuple(map(int, shape))
+    node = kind(layer.name, (source.name,), size, wide, kernel, bias, kernel_fmt, bias_fmt, **settings)
+    low, high = node.acc_range(source.fmt, pad=kind is ir.Conv1d or settings.get("same", False))
     return replace(node, fmt=format_for(min(low, -1), high, wide.frac))
 
 
-def _avg_pool1d(layer: Any, source: Node) -> Node:
+def _mean_format(source: Node, count: int) -> FixedFormat:
+    shift = count.bit_length() - 1
+    return FixedFormat(source.fmt.bits + shift, source.fmt.frac + shift, source.fmt.signed)
+
+
+def _avg_pool(layer: Any, source: Node) -> Node:
     pool = _pool_size(layer)
-    shift = pool.bit_length() - 1
-    fmt = FixedFormat(source.fmt.bits + shift, source.fmt.frac + shift, source.fmt.signed)
+    fmt = _mean_format(source, pool)
+    if len(_shape(layer)) == 1:
+        return ir.GlobalAvgPool1d(layer.name, (source.name,), source.shape[1:], fmt)
     return ir.AvgPool1d(layer.name, (source.name,), (source.shape[0] // pool, source.shape[1]), fmt, pool)
 
 
-def _max_pool1d(layer: Any, source: Node) -> Node:
-    pool = _pool_size(layer)
-    shape = (source.shape[0] // pool, source.shape[1])
-    return ir.MaxPool1d(layer.name, (source.name,), shape, source.fmt, pool)
+def _max_pool(layer: Any, source: Node) -> Node:
+    if len(source.shape) == 3:
+        _require(layer, layer.padding == "valid", "padding must be 'valid'")
+        (rows, columns), (down, right) = layer.pool_size, layer.strides
+        return ir.MaxPool2d(layer.name, (source.name,), _shape(layer), source.fmt, (rows, columns), (down, right))
+    pool_size = _pool_size(layer)
+    if len(_shape(layer)) == 1:
+        return ir.GlobalMaxPool1d(layer.name, (source.name,), source.shape[1:], source.fmt)
+    shape = (source.shape[0] // pool_size, source.shape[1])
+    return ir.MaxPool1d(layer.name, (source.name,), shape, source.fmt, pool_size)
 
 
 def _pool_size(layer: Any) -> int:
-    pool = int(np.ravel(layer.pool_size)[0])
-    _require(layer, tuple(np.ravel(layer.strides)) == (pool,), "strides must equal pool_size")
+    """Samples of a window over time; on an image of height 1 the columns'."""
+    _require(layer, len(layer.output_shape) == 3 or layer.output_shape[1] == 1, "a mean over an image is not supported")
+    rows = np.ravel(layer.pool_size)[:-1]
+    pool = int(np.ravel(layer.pool_size)[-1])
+    _require(layer, all(rows == 1), "an image of height 1 needs windows of height 1")
+    _require(layer, int(np.ravel(layer.strides)[-1]) == pool, "strides must equal pool_size")
     return pool
 
 
-def _global_avg_pool1d(layer: Any, source: Node) -> Node:
+def _global_avg_pool(layer: Any, source: Node) -> Node:
+    _require(layer, len(source.shape) == 2, "a mean over an image is not supported")
     T, channels = source.shape
-    shift = T.bit_length() - 1
-    fmt = FixedFormat(source.fmt.bits + shift, source.fmt.frac + shift, source.fmt.signed)
-    return ir.GlobalAvgPool1d(layer.name, (source.name,), (channels,), fmt)
+    return ir.GlobalAvgPool1d(layer.name, (source.name,), (channels,), _mean_format(source, T))
 
 
-def _global_max_pool1d(layer: Any, source: Node) -> Node:
+def _global_max_pool(layer: Any, source: Node) -> Node:
+    _require(layer, len(source.shape) == 2, "a maximum over an image is not supported")
     return ir.GlobalMaxPool1d(layer.name, (source.name,), source.shape[1:], source.fmt)
 
 
@@ -308,12 +361,19 @@ _TRANSLATORS: dict[str, Callable[[Any, Node], Node]] = {
     "QGRU": _gru,
     "QLSTM": _lstm,
     "QConv1D": _conv1d,
+    "QConv2D": _conv2d,
     "QDense": _dense,
     "QAffine": _affine,
-    "AveragePooling1D": _avg_pool1d,
-    "MaxPooling1D": _max_pool1d,
-    "GlobalAveragePooling1D": _global_avg_pool1d,
-    "GlobalMaxPooling1D": _global_max_pool1d,
+    "AveragePooling1D": _avg_pool,
+    "AveragePooling2D": _avg_pool,
+    "MaxPooling1D": _max_pool,
+    "MaxPooling2D": _max_pool,
+    "GlobalAveragePooling1D": _global_avg_pool,
+    "GlobalAveragePooling2D": _global_avg_pool,
+    "GlobalMaxPooling1D": _global_max_pool,
+    "GlobalMaxPooling2D": _global_max_pool,
+    "Reshape": _reshape,
+    "Flatten": _reshape,
 }
 #: Layers that do nothing at inference.
-_PASS = ("Dropout",)
+_PASS = ("Dropout", "SpatialDropout1D", "SpatialDropout2D")

@@ -13,17 +13,16 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from hw_amc import graph as ir
 from hw_amc.errors import DataError, UnsupportedLayer
+from hw_amc.exact import Tensor, clip, float_dtype
 from hw_amc.fixed import FixedFormat
+from hw_amc.golden_recurrent import gru, gru_dtype, lstm, lstm_dtype
 from hw_amc.graph import Graph, Node
 
 #: Frames in one pass: large enough for BLAS, small enough that a layer's tensor stays near the cache.
 CHUNK = 64
-
-Tensor = NDArray[Any]
 
 
 def run(graph: Graph, frames: Tensor, keep: Iterable[str] | None = None, workers: int = 1) -> dict[str, Tensor]:
@@ -78,12 +77,12 @@ def exact_dtype(node: Node, source: Node) -> np.dtype[Any]:
         Not even float64 is exact.
     """
     if isinstance(node, ir.Gru):
-        return _gru_dtype(node, source)
+        return gru_dtype(node, source)
     if isinstance(node, ir.Lstm):
-        return _lstm_dtype(node, source)
-    if isinstance(node, ir.Conv1d | ir.Dense | ir.Affine):
+        return lstm_dtype(node, source)
+    if isinstance(node, ir.Conv1d | ir.Conv2d | ir.Dense | ir.Affine):
         return _linear_dtype(node, source)
-    return _float_dtype(max(node.fmt.max_abs, source.fmt.max_abs))
+    return float_dtype(max(node.fmt.max_abs, source.fmt.max_abs))
 
 
 def _check_frames(graph: Graph, frames: Tensor) -> None:
@@ -124,135 +123,7 @@ def _execute(node: Node, sources: list[Node], tensors: list[Tensor]) -> Tensor:
 
 
 def _quantize(node: ir.Quantize, source: Node, x: Tensor) -> Tensor:
-    return _requantize(x.astype(_float_dtype(source.fmt.max_abs)), source.fmt.frac - node.fmt.frac, node.fmt)
-
-
-def _gru(node: ir.Gru, source: Node, x: Tensor) -> Tensor:
-    """docs/graph.md, operation `gru`, as one product a time step: [x 1 h] times one matrix.
-
-    The matrix has the columns z + r (the sum of both products), the candidate's input part, and its recurrent part.
-    Each column is scaled by the power of two that makes its rounding position the integer, which is exact in
-    floating point. The clips ahead of a rounding are left out: the one behind it saturates the same sums.
-    """
-    H, T, n = node.units, x.shape[1], len(x)
-    gate, state = node.gate_fmt, node.fmt
-    dtype = exact_dtype(node, source)
-    matrix = _gru_matrix(node, source).astype(dtype)
-    blend = dtype.type(2.0**-gate.frac)
-    inputs = np.ascontiguousarray(x.swapaxes(0, 1).astype(dtype))
-    operand = np.zeros((n, matrix.shape[0]), dtype)
-    operand[:, -H - 1] = 1
-    output = np.empty((T, n, H), dtype)
-    sums, mixed = np.empty((n, 4 * H), dtype), np.empty((n, H), dtype)
-    gates, c, recurrent = sums[:, : 2 * H], sums[:, 2 * H : 3 * H], sums[:, 3 * H :]
-    z, r, h = gates[:, :H], gates[:, H:], np.zeros((n, H), dtype)
-    for t in range(T):
-        operand[:, : -H - 1] = inputs[t]
-        operand[:, -H:] = h
-        np.matmul(operand, matrix, out=sums)
-        np.rint(gates, out=gates)
-        _clip(gates, gate)
-        np.multiply(r, recurrent, out=mixed)
-        mixed += c
-        np.rint(mixed, out=mixed)
-        _clip(mixed, state)
-        # z h + (2**g - z) c = 2**g c + z (h - c): one product less. A mean of two states needs no clip.
-        h = output[t]
-        np.subtract(operand[:, -H:], mixed, out=h)
-        h *= z
-        h *= blend
-        h += mixed
-        np.rint(h, out=h)
-    return output.swapaxes(0, 1)
-
-
-def _gru_matrix(node: ir.Gru, source: Node) -> Tensor:
-    """Columns (z r, c of the input, c of the state) over rows (x, 1, h), scaled; exact in float64."""
-    H, F, gate, state = node.units, node.acc_frac(source.fmt), node.gate_fmt, node.fmt
-    kernel = np.ldexp(node.kernel, F - source.fmt.frac - node.kernel_fmt.frac)
-    recurrent = np.ldexp(node.recurrent, F - state.frac - node.recurrent_fmt.frac)
-    bias = np.ldexp(node.bias, F - node.bias_fmt.frac)
-    recurrent_bias = np.ldexp(node.recurrent_bias, F - node.recurrent_bias_fmt.frac)
-    matrix = np.zeros((len(kernel) + 1 + H, 4 * H))
-    from_input, from_one, from_state = matrix[: len(kernel)], matrix[len(kernel)], matrix[len(kernel) + 1 :]
-    gates, c, c_recurrent = slice(0, 2 * H), slice(2 * H, 3 * H), slice(3 * H, 4 * H)
-    from_input[:, : 3 * H] = kernel
-    from_state[:, gates], from_state[:, c_recurrent] = recurrent[:, : 2 * H], recurrent[:, 2 * H :]
-    # The hard sigmoid is x/2 + 1/2.
-    from_one[gates] = bias[: 2 * H] + recurrent_bias[: 2 * H] + (1 << F)
-    from_one[c], from_one[c_recurrent] = bias[2 * H :], recurrent_bias[2 * H :]
-    matrix[:, gates] *= 2.0 ** (gate.frac - F - 1)
-    matrix[:, c] *= 2.0 ** (state.frac - F)
-    matrix[:, c_recurrent] *= 2.0 ** (state.frac - F - gate.frac)
-    return matrix
-
-
-def _gru_dtype(node: ir.Gru, source: Node) -> np.dtype[Any]:
-    """Float dtype of the recurrent layer.
-
-    The candidate's sum m_x 2**g + r m_h saturates at 2**(F+g). Beyond 2**24 float32 rounds r m_h, but the clip then
-    decides as long as m_x 2**g cannot bring the sum back: a bound on the candidate's m_x alone.
-    """
-    F, gate = node.acc_frac(source.fmt), node.gate_fmt
-    m_x, m_h = node.product_ranges(source.fmt)
-    sums = 2 * (m_x.max_abs + m_h.max_abs + (1 << F))
-    blend = 4 * node.fmt.max_abs << gate.frac
-    m_x_candidate, _ = node.product_ranges(source.fmt, slice(2 * node.units, None))
-    returns = (m_x_candidate.max_abs << gate.frac) + (1 << (F + gate.frac))
-    return _float_dtype(max(sums, blend, returns))
-
-
-def _lstm(node: ir.Lstm, source: Node, x: Tensor) -> Tensor:
-    """docs/graph.md, operation `lstm`, as one product a time step: [x 1 h] times one matrix, scaled like the GRU's."""
-    H, T, n = node.units, x.shape[1], len(x)
-    gate, candidate, state = node.gate_fmt, node.candidate_fmt, node.fmt
-    dtype = exact_dtype(node, source)
-    matrix = _lstm_matrix(node, source).astype(dtype)
-    inputs = np.ascontiguousarray(x.swapaxes(0, 1).astype(dtype))
-    operand = np.zeros((n, matrix.shape[0]), dtype)
-    operand[:, -H - 1] = 1
-    output, carry = np.empty((T, n, H), dtype), np.zeros((n, H), dtype)
-    # Powers of two that bring products to the carry's integers and to the hard tanh's.
-    forget, admit = dtype.type(2.0**-gate.frac), dtype.type(2.0 ** (state.frac - candidate.frac - gate.frac))
-    to_tanh, to_state = (
-        dtype.type(2.0 ** (candidate.frac - state.frac)),
-        dtype.type(2.0 ** (state.frac - gate.frac - candidate.frac)),
-    )
-    for t in range(T):
-        operand[:, : -H - 1] = inputs[t]
-        sums = np.rint(operand @ matrix)
-        i, f, c, o = (sums[:, k * H : (k + 1) * H] for k in range(4))
-        for part, fmt in ((i, gate), (f, gate), (c, candidate), (o, gate)):
-            _clip(part, fmt)
-        exact = f * carry * forget + i * c * admit
-        carry = _clip(np.rint(exact), state)
-        output[t] = _clip(np.rint(o * _clip(np.rint(exact * to_tanh), candidate) * to_state), state)
-        operand[:, -H:] = output[t]
-    return output.swapaxes(0, 1)
-
-
-def _lstm_matrix(node: ir.Lstm, source: Node) -> Tensor:
-    """Columns i, f, c, o over rows (x, 1, h), each scaled so that its rounding position is the integer."""
-    H, F, state = node.units, node.acc_frac(source.fmt), node.fmt
-    gate_scale, c_scale = 2.0 ** (node.gate_fmt.frac - F - 1), 2.0 ** (node.candidate_fmt.frac - F)
-    bias = np.ldexp(node.bias, F - node.bias_fmt.frac)
-    # The hard sigmoid is x/2 + 1/2.
-    ones, scales = (
-        np.repeat([1 << F, 1 << F, 0, 1 << F], H),
-        np.repeat([gate_scale, gate_scale, c_scale, gate_scale], H),
-    )
-    kernel = np.ldexp(node.kernel, F - source.fmt.frac - node.kernel_fmt.frac)
-    recurrent = np.ldexp(node.recurrent, F - state.frac - node.recurrent_fmt.frac)
-    matrix: Tensor = np.concatenate([kernel, (bias + ones)[np.newaxis], recurrent]) * scales
-    return matrix
-
-
-def _lstm_dtype(node: ir.Lstm, source: Node) -> np.dtype[Any]:
-    """Float dtype of the recurrent layer: of the gates' sums, and of the carry before it is rounded."""
-    sums = 2 * (node.product_range(source.fmt).max_abs + (1 << node.acc_frac(source.fmt)))
-    one = 1 << node.carry_frac
-    carry = 2 * (one * (node.fmt.max_abs + (1 << node.fmt.frac)) >> node.fmt.frac) + one
-    return _float_dtype(max(sums, carry))
+    return _requantize(x.astype(float_dtype(source.fmt.max_abs)), source.fmt.frac - node.fmt.frac, node.fmt)
 
 
 def _conv1d(node: ir.Conv1d, source: Node, x: Tensor) -> Tensor:
@@ -264,6 +135,18 @@ def _conv1d(node: ir.Conv1d, source: Node, x: Tensor) -> Tensor:
     acc: Tensor = padded[:, :T] @ kernel[0]
     for k in range(1, width):
         acc += padded[:, k : k + T] @ kernel[k]
+    acc += node.scaled_bias(source.fmt).astype(dtype)
+    return acc
+
+
+def _conv2d(node: ir.Conv2d, source: Node, x: Tensor) -> Tensor:
+    dtype = _linear_dtype(node, source)
+    height, width = node.shape[:2]
+    padded = np.pad(x.astype(dtype, copy=False), ((0, 0), *node.padding, (0, 0)))
+    kernel = node.kernel.astype(dtype)
+    acc = np.zeros((len(x), *node.shape), dtype)
+    for row, column in np.ndindex(kernel.shape[:2]):
+        acc += padded[:, row : row + height, column : column + width] @ kernel[row, column]
     acc += node.scaled_bias(source.fmt).astype(dtype)
     return acc
 
@@ -283,7 +166,7 @@ def _affine(node: ir.Affine, source: Node, x: Tensor) -> Tensor:
 
 
 def _avg_pool1d(node: ir.AvgPool1d, source: Node, x: Tensor) -> Tensor:
-    sums: Tensor = _windows(x, node.pool).astype(_float_dtype(node.fmt.max_abs), copy=False).sum(axis=2)
+    sums: Tensor = _windows(x, node.pool).astype(float_dtype(node.fmt.max_abs), copy=False).sum(axis=2)
     return sums
 
 
@@ -293,7 +176,7 @@ def _max_pool1d(node: ir.MaxPool1d, source: Node, x: Tensor) -> Tensor:
 
 
 def _global_avg_pool1d(node: ir.GlobalAvgPool1d, source: Node, x: Tensor) -> Tensor:
-    sums: Tensor = x.astype(_float_dtype(node.fmt.max_abs), copy=False).sum(axis=1)
+    sums: Tensor = x.astype(float_dtype(node.fmt.max_abs), copy=False).sum(axis=1)
     return sums
 
 
@@ -302,8 +185,22 @@ def _global_max_pool1d(node: ir.GlobalMaxPool1d, source: Node, x: Tensor) -> Ten
     return largest
 
 
+def _max_pool2d(node: ir.MaxPool2d, source: Node, x: Tensor) -> Tensor:
+    (down, right), (height, width) = node.stride, node.shape[:2]
+    windows = [
+        x[:, row : row + down * (height - 1) + 1 : down, column : column + right * (width - 1) + 1 : right]
+        for row, column in np.ndindex(*node.pool)
+    ]
+    largest: Tensor = np.max(windows, axis=0)
+    return largest
+
+
+def _reshape(node: ir.Reshape, source: Node, x: Tensor) -> Tensor:
+    return x.reshape(len(x), *node.shape)
+
+
 def _add(node: ir.Add, sources: list[Node], tensors: list[Tensor]) -> Tensor:
-    dtype = _float_dtype(node.fmt.max_abs)
+    dtype = float_dtype(node.fmt.max_abs)
     left, right = (
         tensor.astype(dtype) * dtype.type(2.0 ** (node.fmt.frac - source.fmt.frac))
         for source, tensor in zip(sources, tensors, strict=True)
@@ -322,32 +219,13 @@ def _requantize(x: Tensor, shift: int, fmt: FixedFormat) -> Tensor:
     if shift:
         x *= x.dtype.type(2.0**-shift)
         np.rint(x, out=x)
-    return _clip(x, fmt)
-
-
-def _clip(x: Tensor, fmt: FixedFormat) -> Tensor:
-    """Saturate in place; numpy's maximum and minimum are vectorised, its clip is not."""
-    np.maximum(x, x.dtype.type(fmt.min_raw), out=x)
-    return np.minimum(x, x.dtype.type(fmt.max_raw), out=x)
-
-
-def _scaled(weights: Tensor, shift: int, dtype: DTypeLike) -> Tensor:
-    return (weights.astype(np.int64) << shift).astype(dtype)
+    return clip(x, fmt)
 
 
 def _linear_dtype(node: Any, source: Node) -> np.dtype[Any]:
     """Dtype in which every partial sum is exact: bounded by the L1 norm, not by the result's range."""
     weights = np.abs(node.matrix().astype(np.int64)).sum(axis=0)
-    return _float_dtype(int((weights * source.fmt.max_abs + np.abs(node.scaled_bias(source.fmt))).max()))
-
-
-def _float_dtype(bound: int) -> np.dtype[Any]:
-    """Narrowest float that holds every integer up to `bound`."""
-    if bound < 1 << 24:
-        return np.dtype(np.float32)
-    if bound < 1 << 53:
-        return np.dtype(np.float64)
-    raise UnsupportedLayer(f"an accumulator of magnitude {bound} exceeds 53 bits; use narrower formats")
+    return float_dtype(int((weights * source.fmt.max_abs + np.abs(node.scaled_bias(source.fmt))).max()))
 
 
 def _int_dtype(fmt: FixedFormat) -> np.dtype[Any]:
@@ -356,13 +234,16 @@ def _int_dtype(fmt: FixedFormat) -> np.dtype[Any]:
 
 _OPERATIONS: dict[type[Node], Callable[..., Tensor]] = {
     ir.Quantize: _quantize,
-    ir.Gru: _gru,
-    ir.Lstm: _lstm,
+    ir.Gru: gru,
+    ir.Lstm: lstm,
     ir.Conv1d: _conv1d,
+    ir.Conv2d: _conv2d,
     ir.Dense: _dense,
     ir.Affine: _affine,
     ir.AvgPool1d: _avg_pool1d,
     ir.MaxPool1d: _max_pool1d,
     ir.GlobalAvgPool1d: _global_avg_pool1d,
     ir.GlobalMaxPool1d: _global_max_pool1d,
+    ir.MaxPool2d: _max_pool2d,
+    ir.Reshape: _reshape,
 }

@@ -42,6 +42,7 @@ from hw_amc.nodes import (
     linear_range,
     sum_format,
 )
+from hw_amc.nodes_image import Conv2d, MaxPool2d, Reshape
 from hw_amc.nodes_recurrent import Gru, Lstm
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Affine",
     "AvgPool1d",
     "Conv1d",
+    "Conv2d",
     "Dense",
     "GlobalAvgPool1d",
     "GlobalMaxPool1d",
@@ -58,8 +60,10 @@ __all__ = [
     "Input",
     "Lstm",
     "MaxPool1d",
+    "MaxPool2d",
     "Node",
     "Quantize",
+    "Reshape",
     "Weights",
     "linear_range",
     "sum_format",

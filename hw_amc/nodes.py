@@ -67,7 +67,7 @@ class Quantize(Node):
         self.require(self.shape == sources[0].shape, f"shape {self.shape} differs from input {sources[0].shape}")
 
 
-class _Linear(Node):
+class Linear(Node):
     """Shared by nodes that multiply by a constant kernel and add a bias; the output is the exact accumulator."""
 
     kernel: Weights
@@ -104,7 +104,7 @@ class _Linear(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Conv1d(_Linear):
+class Conv1d(Linear):
     """Convolution over time, stride 1, zero padding `same`: y[t] = sum_k x[t + k - (K-1)//2] kernel[k] + bias."""
 
     op: ClassVar[str] = "conv1d"
@@ -124,7 +124,7 @@ class Conv1d(_Linear):
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(_Linear):
+class Dense(Linear):
     """Fully connected layer on the last axis: y = x kernel + bias."""
 
     op: ClassVar[str] = "dense"
@@ -143,7 +143,7 @@ class Dense(_Linear):
 
 
 @dataclass(frozen=True, eq=False)
-class Affine(_Linear):
+class Affine(Linear):
     """Per-channel scale and bias, what is left of a batch normalisation: y[c] = x[c] kernel[c] + bias[c]."""
 
     op: ClassVar[str] = "affine"

@@ -100,3 +100,40 @@ def residual_model(frame_len: int = 16) -> Any:
     formats = {"kernel_quantizer": signed(6), "bias_quantizer": signed(8)}
     heads = [qkeras.QDense(units, name=f"head{units}", **formats)(x) for units in (3, 2)]
     return keras.Model(inputs, heads)
+
+
+def conv2d(name: str, filters: int, size: tuple[int, int], padding: str = "same") -> Any:
+    formats = {"kernel_quantizer": signed(6), "bias_quantizer": signed(8, 1)}
+    return qkeras.QConv2D(filters, size, padding=padding, name=name, **formats)
+
+
+def dense(name: str, units: int) -> Any:
+    return qkeras.QDense(units, kernel_quantizer=signed(6), bias_quantizer=signed(8), name=name)
+
+
+def hakimi_model(frame_len: int = 64, filters: tuple[int, ...] = (4, 3, 4), taps: tuple[int, ...] = (8, 4, 2)) -> Any:
+    """Hakimi's form: images of height 1, wide and even kernels, a maximum after each but the last, a mean."""
+    inputs = keras.Input((frame_len, 2), name="frames")
+    x = keras.layers.Reshape((1, frame_len, 2), name="image")(act("input_quant", 8, 1)(inputs))
+    for index, (count, width) in enumerate(zip(filters, taps, strict=True)):
+        x = relu(f"relu{index}", 8, 1)(conv2d(f"conv{index}", count, (1, width))(x))
+        if index < len(filters) - 1:
+            x = keras.layers.MaxPooling2D((1, 2), name=f"pool{index}")(x)
+            x = keras.layers.SpatialDropout2D(0.1)(x)
+    x = keras.layers.AveragePooling2D((1, x.shape[2]), name="mean")(x)
+    return keras.Model(inputs, dense("head", 5)(keras.layers.Flatten(name="flat")(x)))
+
+
+def mtl_model() -> Any:
+    """The multi-task learner's form, smaller: 32 samples as 8x8x1, a shared trunk, two heads."""
+    inputs = keras.Input((32, 2), name="frames")
+    x = keras.layers.Reshape((8, 8, 1), name="image")(act("input_quant", 8, 1)(inputs))
+    x = relu("trunk_relu", 8, 1)(conv2d("trunk", 4, (3, 3), "valid")(x))
+    x = keras.layers.MaxPooling2D((2, 2), strides=1, name="trunk_pool")(x)
+    heads = []
+    for task, classes in (("modulation", 3), ("signal", 4)):
+        y = relu(f"{task}_relu", 6, 2)(conv2d(f"{task}_conv", 2, (3, 3), "valid")(x))
+        y = keras.layers.Flatten(name=f"{task}_flat")(y)
+        y = relu(f"{task}_dense_relu", 8, 3)(dense(f"{task}_dense", 6)(y))
+        heads.append(dense(task, classes)(y))
+    return keras.Model(inputs, heads)

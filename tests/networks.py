@@ -235,3 +235,73 @@ def lstm_graph(
     net.append(global_pool("gap", net[2], largest=False))
     net.append(linear(rng, ir.Dense, "head", net[3], 3))
     return Graph("lstm_net", tuple(net), ("head",), (("a", "b", "c"),))
+
+
+def hakimi_graph(
+    rng: np.random.Generator,
+    frame_len: int = 32,
+    filters: tuple[int, ...] = (3, 4, 3),
+    taps: tuple[int, ...] = (8, 4, 2),
+) -> Graph:
+    """Wide and even kernels, a maximum after each but the last, a mean, a dense layer."""
+    net: list[Node] = [ir.Input("input", (), (frame_len, 2), FixedFormat(16, 14))]
+    net.append(quantize("input_quant", net[0], FixedFormat(7, 5)))
+    for index, (count, width) in enumerate(zip(filters, taps, strict=True)):
+        net.append(linear(rng, ir.Conv1d, f"conv{index}", net[-1], count, width))
+        net.append(quantize(f"relu{index}", net[-1], FixedFormat(6, 4, signed=False)))
+        if index < len(filters) - 1:
+            net.append(max_pool(f"pool{index}", net[-1]))
+    net.append(global_pool("mean", net[-1], largest=False))
+    net.append(linear(rng, ir.Dense, "head", net[-1], 5))
+    return Graph("hakimi", tuple(net), ("head",), (tuple("abcde"),))
+
+
+def conv2d(rng: np.random.Generator, name: str, source: Node, filters: int, size: tuple[int, int], same: bool = False):
+    """A convolution over an image, its output the exact accumulator."""
+    height, width, depth = source.shape
+    weight, bias_fmt = FixedFormat(5, 4), FixedFormat(8, source.fmt.frac)
+    kernel, bias = random_weights(rng, (*size, depth, filters), weight, 0.3), random_weights(rng, (filters,), bias_fmt)
+    shape = (height, width, filters) if same else (height - size[0] + 1, width - size[1] + 1, filters)
+    wide = FixedFormat(48, source.fmt.frac + weight.frac)
+    node = ir.Conv2d(name, (source.name,), shape, wide, kernel, bias, weight, bias_fmt, same)
+    return _with_exact_format(node, source, pad=same)
+
+
+def max_pool2d(name: str, source: Node, pool: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> ir.MaxPool2d:
+    sizes = zip(source.shape[:2], pool, stride, strict=True)
+    shape = (*((size - window) // step + 1 for size, window, step in sizes), source.shape[2])
+    return ir.MaxPool2d(name, (source.name,), shape, source.fmt, pool, stride)
+
+
+def reshape(name: str, source: Node, shape: tuple[int, ...]) -> ir.Reshape:
+    return ir.Reshape(name, (source.name,), shape, source.fmt)
+
+
+def mtl_graph(
+    rng: np.random.Generator,
+    image: tuple[int, int, int] = (8, 8, 1),
+    size: tuple[int, int] = (3, 3),
+    units: tuple[int, int] = (5, 4),
+    signed: bool = False,
+) -> Graph:
+    """The multi-task learner's form: a trunk over an image, two heads of a convolution and two dense layers."""
+    T = int(np.prod(image)) // 2
+    net: list[Node] = [ir.Input("input", (), (T, 2), FixedFormat(16, 14))]
+
+    def then(node):
+        net.append(node)
+        return node
+
+    x = then(reshape("image", then(quantize("input_quant", net[0], FixedFormat(7, 5))), image))
+    x = then(quantize("trunk_relu", then(conv2d(rng, "trunk", x, 3, size)), FixedFormat(6, 4, signed)))
+    x = then(max_pool2d("trunk_pool", x, (2, 2)))
+    outputs = []
+    for index, count in enumerate(units):
+        y = then(conv2d(rng, f"conv{index}", x, 2, (3, 2)))
+        y = then(quantize(f"conv{index}_q", y, FixedFormat(5 + index, 2, signed)))
+        y = then(reshape(f"flat{index}", y, (int(np.prod(y.shape)),)))
+        y = then(linear(rng, ir.Dense, f"hidden{index}", y, count))
+        y = then(quantize(f"hidden{index}_q", y, FixedFormat(6 + index, 2, False)))
+        outputs.append(then(linear(rng, ir.Dense, f"head{index}", y, 3 + index)))
+    names = tuple(node.name for node in outputs)
+    return Graph("mtl", tuple(net), names, (("a", "b", "c"), ("d", "e", "f", "g")))

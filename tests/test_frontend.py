@@ -14,6 +14,7 @@ from hw_amc import graph as ir
 from hw_amc.errors import Mismatch, UnsupportedLayer
 from hw_amc.fixed import FixedFormat
 from hw_amc.frontend import build_graph
+from hw_amc.graph import Graph
 
 CLASSES = [f"class{i}" for i in range(SMALL.classes)]
 FOUR_BITS = {
@@ -52,6 +53,41 @@ def test_branches_and_heads_equal_golden(fill: str) -> None:
     assert graph["sum"].fmt == FixedFormat(9, 5)
     assert graph.outputs == ("head3", "head2")
     _require_equal(model, graph, deployed.wire_frames(5))
+
+
+@pytest.mark.parametrize("fill", ["random", "ties"])
+def test_images_of_height_one_are_tensors_over_time(fill: str) -> None:
+    model = deployed.fill(deployed.hakimi_model(), fill)
+    graph = build_graph(model, "hakimi", [f"class{i}" for i in range(5)])
+    assert [node.op for node in graph.nodes[2:5]] == ["conv1d", "quantize", "max_pool1d"]
+    assert graph["conv0"].arrays()["kernel"].shape == (8, 2, 4)
+    assert graph["mean"].op == "global_avg_pool1d"
+    _require_equal(model, graph, np.random.default_rng(1).integers(-(1 << 15), 1 << 15, (4, 64, 2)).astype(np.int16))
+
+
+@pytest.mark.parametrize("fill", ["random", "alternating"])
+def test_images_equal_golden(fill: str, tmp_path: Path) -> None:
+    model = deployed.fill(deployed.mtl_model(), fill)
+    graph = build_graph(model, "mtl", (["a", "b", "c"], ["d", "e", "f", "g"]))
+    graph.save(tmp_path)
+    assert Graph.load(tmp_path).digest() == graph.digest()
+    frames = np.random.default_rng(1).integers(-(1 << 15), 1 << 15, (4, 32, 2)).astype(np.int16)
+    _require_equal(model, graph, frames)
+
+
+def test_padded_images_equal_golden() -> None:
+    from tensorflow import keras
+
+    inputs = keras.Input((16, 2), name="frames")
+    x = keras.layers.Reshape((4, 4, 2), name="image")(deployed.act("input_quant", 8, 1)(inputs))
+    x = deployed.conv2d("even", 3, (2, 4))(x)
+    x = keras.layers.MaxPooling2D((3, 2), strides=(1, 2), name="pool")(deployed.act("even_q", 8, 3)(x))
+    model = deployed.fill(
+        keras.Model(inputs, deployed.dense("head", 2)(keras.layers.Flatten(name="flat")(x))), "random"
+    )
+    graph = build_graph(model, "padded", ["a", "b"])
+    assert [node.shape for node in graph.nodes[2:]] == [(4, 4, 2), (4, 4, 3), (4, 4, 3), (2, 2, 3), (12,), (2,)]
+    _require_equal(model, graph, np.random.default_rng(1).integers(-(1 << 15), 1 << 15, (3, 16, 2)).astype(np.int16))
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,48 +13,26 @@ from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.fixed import FixedFormat, format_for
 from hw_amc.graph import Graph, Node
-from hw_amc.rtl.adders import AdderGraph, build_graph
+from hw_amc.rtl.adders import build_graph
 from hw_amc.rtl.blocks.add import build_add
 from hw_amc.rtl.blocks.affine import AffineBlock
 from hw_amc.rtl.blocks.base import Block, Wires, naming
+from hw_amc.rtl.blocks.dense import Dense
 from hw_amc.rtl.blocks.gru import GruBlock, gru_matrix, gru_widths
+from hw_amc.rtl.blocks.image import Layout, image_layout
 from hw_amc.rtl.blocks.linear import LinearBlock, QuantizeBlock, Requantize, linear_matrix
 from hw_amc.rtl.blocks.lstm import LstmBlock, lstm_matrix
-from hw_amc.rtl.blocks.matrix import Matrix, signed_width
+from hw_amc.rtl.blocks.matrix import signed_width
 from hw_amc.rtl.blocks.pool import PoolBlock
 from hw_amc.rtl.blocks.results import Results, build_results
 from hw_amc.rtl.blocks.route import Route
-from hw_amc.rtl.blocks.serial import SerialMatrix
-from hw_amc.rtl.clock import Cut
+from hw_amc.rtl.images import dense_tail, image_block, layout_behind, tail_of
+from hw_amc.rtl.options import Options
 from hw_amc.rtl.walk import walk
 
+__all__ = ["Chain", "Layer", "Options", "integers", "lower"]
+
 _Linear = ir.Dense | ir.Affine | ir.Conv1d
-
-
-@dataclass(frozen=True)
-class Options:
-    """How blocks are built."""
-
-    #: Prefix of generated modules.
-    prefix: str
-    #: R of the layers that `layers` does not name.
-    cycles: int = 1
-    #: R of single layers.
-    layers: Mapping[str, int] = field(default_factory=dict)
-    #: Adder levels between registers in parallel matrices.
-    cut: Cut = field(default_factory=Cut)
-    cache: Path | None = None
-
-    def cycles_of(self, name: str) -> int:
-        """R: cycles of a step of the layer of this node."""
-        return self.layers.get(name, self.cycles)
-
-    def matrix(self, name: str, graph: AdderGraph, widths: tuple[int, ...]) -> Matrix | SerialMatrix:
-        """Return the module that multiplies within the cycles of the layer."""
-        module, cycles = f"{self.prefix}_{name}_matrix", self.cycles_of(name)
-        if cycles == 1:
-            return Matrix(module, graph, widths, self.cut.levels(graph))
-        return SerialMatrix(module, graph, widths, cycles)
 
 
 @dataclass(frozen=True)
@@ -77,7 +54,7 @@ class Chain:
     layers: tuple[Layer, ...]
     #: The way to the results.
     route: Route
-    results: Results
+    results: Results | Dense
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -99,21 +76,50 @@ def lower(graph: Graph, options: Options) -> Chain:
     entry = graph.nodes[1] if len(graph.nodes) > 1 else graph.input
     if not isinstance(entry, ir.Quantize) or graph.input.shape[1:] != (2,):
         raise UnsupportedLayer(f"rtl: {graph.name!r} must begin with frames of I and Q and their quantiser")
+    return _walk(graph, entry, options)
+
+
+def _walk(graph: Graph, entry: ir.Quantize, options: Options) -> Chain:
+    """Make blocks of the nodes behind the entry, up to the results."""
     routes = {entry.name: Route(Wires("entry_flags", "entry_data", 2, entry.fmt))}
+    layouts = dict[str, Layout]()
     layers = list[Layer]()
-    for node, fused in walk(graph, lambda node: type(node) in _RULES and _RULES[type(node)].fuses):
+    tail = tail_of(graph)
+    for node, fused in walk(graph, lambda node: isinstance(node, ir.Conv2d) or _fuses(node)):
+        if node.name in tail:
+            continue
+        source = graph.sources(node)[0]
         for name in node.inputs:
             if name not in routes or name in graph.outputs:
                 raise UnsupportedLayer(f"rtl: node {node.name!r} ({node.op}) cannot follow {name!r}")
         feeds = [routes[name] for name in node.inputs]
         if isinstance(node, ir.GlobalAvgPool1d):
             return Chain(entry, tuple(layers), feeds[0], build_results(graph, node))
-        layer = _layer(graph, node, fused, feeds, options)
+        if isinstance(node, ir.Reshape) and source is entry and len(node.shape) == 3:
+            layouts[node.name], routes[node.name] = image_layout(node, *source.shape), feeds[0]
+            continue
+        if node.inputs[0] in layouts:
+            layout = layouts[node.inputs[0]]
+            with naming(node.name):
+                layer = Layer(image_block(node, source, fused, layout, options), feeds[0])
+            layouts[fused.name] = layout_behind(node, layout)
+        else:
+            layer = _layer(graph, node, fused, feeds, options)
         layers.append(layer)
         routes[fused.name] = layer.route.then(layer.block)
         if isinstance(node, ir.GlobalMaxPool1d):
             return Chain(entry, tuple(layers), routes[node.name], build_results(graph, node))
-    raise UnsupportedLayer(f"rtl: {graph.name!r} has no global pool in front of its outputs")
+    if not tail:
+        raise UnsupportedLayer(
+            f"rtl: {graph.name!r} has no global pool in front of its outputs, nor dense layers on a frame"
+        )
+    join, dense = dense_tail(graph, routes, layouts, options)
+    layers.append(Layer(join, join.feeds[0]))
+    return Chain(entry, tuple(layers), join.feeds[0].then(join), dense)
+
+
+def _fuses(node: Node) -> bool:
+    return type(node) in _RULES and _RULES[type(node)].fuses
 
 
 def _layer(graph: Graph, node: Node, fused: Node, feeds: list[Route], options: Options) -> Layer:
@@ -170,6 +176,10 @@ def _affine(node: ir.Affine, source: Node, fused: Node, options: Options) -> Blo
 def _linear(node: _Linear, source: Node, fused: Node, options: Options) -> LinearBlock:
     channels = node.shape[-1]
     taps = node.kernel.shape[0] if isinstance(node, ir.Conv1d) else 1
+    if taps > 1 and taps // 2 >= node.shape[0]:
+        raise UnsupportedLayer(
+            f"rtl: node {node.name!r} waits for {taps // 2} samples; the frame has {node.shape[0]} there"
+        )
     adders = build_graph(linear_matrix(node), [integers(source.fmt)] * source.shape[-1], cache=options.cache)
     bits = signed_width(adders, range(channels * taps))
     frac = node.acc_frac(source.fmt)

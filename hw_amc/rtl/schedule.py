@@ -14,6 +14,7 @@ from hw_amc.rtl.blocks.add import AddBlock
 from hw_amc.rtl.blocks.affine import AffineBlock
 from hw_amc.rtl.blocks.base import Block, Cost, Timing, Wires, naming
 from hw_amc.rtl.blocks.entry import Entry
+from hw_amc.rtl.blocks.join import JoinBlock
 from hw_amc.rtl.blocks.retime import RetimeBlock
 from hw_amc.rtl.blocks.route import Route
 from hw_amc.rtl.clock import choose_cut
@@ -149,7 +150,9 @@ def _all_pass(chain: Chain, index: int) -> bool:
     before = {layer.block.name for layer in chain.layers[:index]} | {""}
     routes = [chain.route]
     for layer in chain.layers[index + 1 :]:
-        routes += [layer.block.early, layer.block.late] if isinstance(layer.block, AddBlock) else [layer.route]
+        block = layer.block
+        routes += [block.early, block.late] if isinstance(block, AddBlock) else [layer.route]
+        routes += block.feeds if isinstance(block, JoinBlock) else ()
     return not any(route.last in before for route in routes)
 
 
@@ -162,6 +165,8 @@ def _retime(chain: Chain, timing: Timing) -> tuple[tuple[Step, ...], Route]:
         block, route = layer.block, routes[layer.route.last]
         if isinstance(block, AddBlock):
             block = replace(block, early=routes[block.early.last], late=route)
+        elif isinstance(block, JoinBlock):
+            block = replace(block, feeds=tuple(routes[feed.last] for feed in block.feeds))
         steps.append(Step(block, timing, slowness, route.wires))
         routes[block.name] = route.then(block)
         needed = max((later.cycles for later in chain.blocks[index + 1 :]), default=1)

@@ -1,0 +1,114 @@
+"""The compact CNNs in Verilog against golden."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from networks import hakimi_graph, mtl_graph, random_frames
+from rtl_bench import check
+
+from hw_amc import golden
+from hw_amc.config import LayerRtl, RtlSettings
+from hw_amc.cosim.simulators import lint
+from hw_amc.errors import UnsupportedLayer
+from hw_amc.rtl import build_core
+from hw_amc.rtl.blocks.join import JoinBlock
+from hw_amc.rtl.lower import Options, lower
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("adders")
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize(
+    ("frame_len", "taps", "settings"),
+    [
+        (32, (8, 4, 2), RtlSettings()),
+        (64, (8, 8, 8), RtlSettings(cycles_per_step=2)),
+        (
+            32,
+            (4, 2, 2),
+            RtlSettings(layers={"conv1": LayerRtl(cycles_per_step=2), "conv2": LayerRtl(cycles_per_step=4)}),
+        ),
+    ],
+)
+def test_images_of_height_one(frame_len, taps, settings, cache, tmp_path):
+    graph = hakimi_graph(np.random.default_rng(frame_len), frame_len, taps=taps)
+    core, run = check(graph, settings, tmp_path, frames=5, cache=cache)
+    results = run.word_cycles[:: core.words_per_result]
+    assert results[0] - run.frame_cycles[0] == core.latency_cycles
+    check(graph, settings, tmp_path, frames=4, cache=cache, busy=0.6, ready=0.3)
+
+
+def test_kernels_that_reach_over_the_frame_are_refused(cache):
+    with pytest.raises(UnsupportedLayer, match="'conv2' waits for 4 samples; the frame has 4 there"):
+        build_core(hakimi_graph(np.random.default_rng(0), 16, taps=(2, 2, 8)), RtlSettings(), cache=cache)
+
+
+#: Image, kernel of the trunk, hidden units, signed activations.
+IMAGES = [
+    ((8, 8, 1), (3, 3), (5, 4), False),
+    ((7, 6, 2), (2, 3), (3, 7), True),
+    ((5, 12, 1), (1, 2), (4, 1), False),
+]
+
+
+@pytest.mark.parametrize("case", IMAGES)
+def test_blocks_model_images(case, cache):
+    """Every pixel of every block's model is golden's, and so are the logits of the program."""
+    graph = mtl_graph(np.random.default_rng(1), *case)
+    chain = lower(graph, Options("t", cache=cache))
+    frames = random_frames(np.random.default_rng(3), graph, 2)
+    tensors = golden.run(graph, frames, keep=[node.name for node in graph.nodes])
+    for index in range(len(frames)):
+        streams = {"": tensors[chain.entry.name][index]}
+        for layer in chain.layers:
+            block = layer.block
+            if isinstance(block, JoinBlock):
+                x = np.concatenate([streams[feed.last] for feed in block.feeds], axis=1)
+            else:
+                x = streams[layer.route.last]
+            streams[block.name] = block.model(x)
+        logits = np.concatenate([tensors[name][index] for name in graph.outputs])
+        np.testing.assert_array_equal(chain.results.model(streams[chain.route.last]), logits)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize(
+    ("case", "settings", "traffic"),
+    [
+        (IMAGES[0], RtlSettings(), {}),
+        (IMAGES[0], RtlSettings(cycles_per_step=4), {"busy": 0.5, "ready": 0.3}),
+        (IMAGES[1], RtlSettings(cycles_per_step=2), {}),
+        (IMAGES[1], RtlSettings(), {"busy": 0.8, "reset_at": 97}),
+        (IMAGES[2], RtlSettings(mode="channels", cycles_per_step=3), {}),
+    ],
+)
+def test_images_equal_golden(case, settings, traffic, cache, tmp_path):
+    graph = mtl_graph(np.random.default_rng(2), *case)
+    core, run = check(graph, settings, tmp_path, frames=5, cache=cache, **traffic)
+    if traffic:
+        return
+    results = run.word_cycles[:: core.words_per_result]
+    assert results[0] - run.frame_cycles[0] == core.latency_cycles
+    if settings.mode == "frames":
+        assert results[4] - results[2] == 2 * core.cycles_per_frame
+    else:  # the frame is too short to hide the program
+        assert results[4] - results[2] >= 2 * core.cycles_per_frame
+
+
+@pytest.mark.cosim
+def test_lint_is_clean(cache, tmp_path):
+    for index, case in enumerate(IMAGES):
+        core = build_core(mtl_graph(np.random.default_rng(1), *case), RtlSettings(mode="channels"), cache=cache)
+        core.project.write(tmp_path / str(index))
+        lint(tmp_path / str(index), core.name, sorted(core.project.files))
+
+
+def test_more_cycles_take_fewer_multipliers(cache):
+    graph = mtl_graph(np.random.default_rng(1))
+    lanes = [build_core(graph, RtlSettings(cycles_per_step=R), cache=cache).costs["results"].dsp for R in (1, 2, 8)]
+    assert lanes == sorted(lanes, reverse=True)
+    assert lanes[0] > lanes[-1]
