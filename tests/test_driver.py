@@ -173,6 +173,10 @@ def test_threshold_rejects_small_margins(amc: AmcOverlay) -> None:
     np.testing.assert_array_equal(same, logits)
     np.testing.assert_array_equal(rejected, np.where(margins < threshold, UNKNOWN, labels))
     assert 0 < np.count_nonzero(rejected == UNKNOWN) < 40
+    names = amc.names(rejected)
+    assert set(names) == {"unknown", *(amc.classes[label] for label in rejected[rejected != UNKNOWN])}
+    assert [name == "unknown" for name in names] == (rejected == UNKNOWN).tolist()
+    assert amc.names(labels[0]) == [amc.classes[labels[0]]]
 
 
 @pytest.mark.parametrize("board", ["zcu104", "rfsoc4x2"])

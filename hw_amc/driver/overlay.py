@@ -179,6 +179,10 @@ class AmcOverlay:
         """Class names of the first head, by label."""
         return self.manifest.heads[0].classes
 
+    def names(self, labels: NDArray[np.int64]) -> list[str]:
+        """Names of labels; that of `UNKNOWN`, which as an index would be the last class, is "unknown"."""
+        return ["unknown" if label == UNKNOWN else self.classes[label] for label in np.atleast_1d(labels)]
+
     def classify(self, frames: Frames | Iterable[Frames], threshold: float | None = None) -> Classified:
         """Classify one frame, many, or all that an iterable gives.
 

@@ -111,7 +111,7 @@ class Files(remote_device_pb2_grpc.RemoteDeviceServicer):  # type: ignore[misc]
         """Send a file in pieces."""
         content = self._board.files.get(request.file_path)
         if content is None:
-            context.abort(grpc.StatusCode.NOT_FOUND, f"no file {request.file_path}")
+            _abort(context, grpc.StatusCode.NOT_FOUND, f"no file {request.file_path}")
         for start in range(0, len(content), CHUNK):
             yield remote_device_pb2.ReadFileResponse(data=content[start : start + CHUNK])
 
@@ -122,7 +122,7 @@ class Files(remote_device_pb2_grpc.RemoteDeviceServicer):  # type: ignore[misc]
             try:
                 self._board.write(requests[0].file_path, b"".join(request.data for request in requests))
             except HwAmcError as error:
-                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+                _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         return remote_device_pb2.WriteFileResponse()
 
     def set_bitstream_attrs(self, request: Any, context: Any) -> Any:
@@ -152,7 +152,7 @@ class Registers(mmio_pb2_grpc.MmioServicer):  # type: ignore[misc]
         except SimulationHang:
             data = self._device.system.peek(address).to_bytes(4, "little")
         except SimulationGone as error:
-            _abort(context, error)
+            _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
         except BusFault as error:
             return mmio_pb2.ReadResponse(status=False, msg=str(error))
         if request.length == 8 and request.word_order == "big":
@@ -165,7 +165,7 @@ class Registers(mmio_pb2_grpc.MmioServicer):  # type: ignore[misc]
         try:
             self._device.write_registers(self._bases[request.mmio_id] + request.offset, request.data)
         except SimulationGone as error:
-            _abort(context, error)
+            _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
         except BusFault as error:
             return mmio_pb2.WriteResponse(status=False, msg=str(error))
         return mmio_pb2.WriteResponse(status=True)
@@ -186,7 +186,7 @@ class Buffers(buffer_pb2_grpc.RemoteBufferServicer):  # type: ignore[misc]
             self._buffers[name] = self._device.allocate((request.size,), "u1")
         except MemoryError as error:
             # The client does not look at a message here.
-            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+            _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         return buffer_pb2.AllocateResponse(buffer_id=name)
 
     def write(self, request_iterator: Iterator[Any], context: Any) -> Any:
@@ -232,7 +232,7 @@ class Buffers(buffer_pb2_grpc.RemoteBufferServicer):  # type: ignore[misc]
     def _of(self, request: Any, context: Any) -> Any:
         buffer = self._buffers.get(request.buffer_id)
         if buffer is None:
-            context.abort(grpc.StatusCode.NOT_FOUND, f"no buffer {request.buffer_id}; was it freed?")
+            _abort(context, grpc.StatusCode.NOT_FOUND, f"no buffer {request.buffer_id}; was it freed?")
         return buffer
 
 
@@ -271,10 +271,10 @@ def main(args: Sequence[str]) -> None:
     server.wait_for_termination()
 
 
-def _abort(context: Any, error: Exception) -> NoReturn:
-    """Answer as a board that is gone."""
-    context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
-    raise AssertionError("abort raises")
+def _abort(context: Any, code: Any, message: str) -> NoReturn:
+    """End a call with an error; `abort` raises."""
+    context.abort(code, message)
+    raise AssertionError(message)
 
 
 if __name__ == "__main__":
