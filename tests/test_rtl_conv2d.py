@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from networks import hakimi_graph, mtl_graph, random_frames
+from networks import conv2d, hakimi_graph, linear, max_pool2d, mtl_graph, random_frames, reshape
 from rtl_bench import check
 
 from hw_amc import golden
+from hw_amc import graph as ir
 from hw_amc.config import LayerRtl, RtlSettings
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import UnsupportedLayer
@@ -112,3 +113,22 @@ def test_more_cycles_take_fewer_multipliers(cache):
     lanes = [build_core(graph, RtlSettings(cycles_per_step=R), cache=cache).costs["results"].dsp for R in (1, 2, 8)]
     assert lanes == sorted(lanes, reverse=True)
     assert lanes[0] > lanes[-1]
+
+
+def test_what_has_no_hardware_on_images_is_refused_by_name(cache):
+    graph = mtl_graph(np.random.default_rng(1))
+    image = graph["image"]
+    padded = conv2d(np.random.default_rng(1), "padded", image, 2, (3, 3), same=True)
+    strided = max_pool2d("strided", image, (2, 2), (2, 2))
+    for node in (padded, strided):
+        flat = reshape("flat", node, (int(np.prod(node.shape)),))
+        head = linear(np.random.default_rng(1), ir.Dense, "head", flat, 2)
+        other = ir.Graph("other", (*graph.nodes[:3], node, flat, head), ("head",), (("a", "b"),))
+        golden.run(other, random_frames(np.random.default_rng(1), other, 1))
+        with pytest.raises(UnsupportedLayer, match=rf"\(node '{node.name}'\) has no hardware on images"):
+            build_core(other, RtlSettings(), cache=cache)
+
+
+def test_rows_must_be_whole_samples(cache):
+    with pytest.raises(UnsupportedLayer, match="rows of 'image'"):
+        build_core(mtl_graph(np.random.default_rng(1), (8, 7, 1), (1, 1)), RtlSettings(), cache=cache)
