@@ -73,7 +73,7 @@ def test_a_small_part_is_refused_with_what_fits(rows_and_graph):
     board = _board(lut=between)
     tight = estimate(graph, RtlSettings(), board, cache=cache)
     with pytest.raises(
-        ConfigError, match=r"xc7test is too small at cycles_per_step = 1: lut [\d,]+ of [\d,]+ \(1\d\d %\).*that fit: 2"
+        ConfigError, match=r"xc7test is too small at cycles_per_step = 1: lut [\d,]+ of [\d,]+ \(1\d\d\.\d %\).*that fit: 2"
     ):
         require_fit(tight, 1, board)
     with pytest.raises(ConfigError, match="larger part"):

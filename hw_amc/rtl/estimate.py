@@ -77,7 +77,7 @@ def require_fit(rows: list[Row], cycles: int, board: BoardSettings) -> None:
         return
     used, budget = asdict(row.cost), board.budget.model_dump()
     over = ", ".join(
-        f"{name} {used[name]:,.0f} of {budget[name]:,} ({share:.0f} %)"
+        f"{name} {used[name]:,.0f} of {budget[name]:,} ({share:.1f} %)"
         for name, share in row.percent.items()
         if share > 100 * FULL
     )
