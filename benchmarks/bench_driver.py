@@ -33,9 +33,9 @@ class CacheClock:
 
     def _timed(self, function: Any) -> Any:
         def call(*args: Any) -> None:
-            begin = time.perf_counter()
+            begin = time.thread_time()
             function(*args)
-            self.seconds += time.perf_counter() - begin
+            self.seconds += time.thread_time() - begin
 
         return call
 
@@ -53,10 +53,10 @@ def measure(path: Path) -> None:
             amc.classify(buffer)
             for _ in range(ROUNDS):
                 accesses, transfers = device.system.accesses, dict(device.system.transfers)
-                before, begin = device.simulation_s + cache.seconds, time.perf_counter()
+                before, begin = device.simulation_s + cache.seconds, time.thread_time()
                 copied = cache.seconds
                 amc.classify(buffer)
-                host.append(time.perf_counter() - begin - (device.simulation_s + cache.seconds - before))
+                host.append(time.thread_time() - begin - (device.simulation_s + cache.seconds - before))
                 copies.append(cache.seconds - copied)
             accesses = device.system.accesses - accesses
             moved = sum(device.system.transfers[name] - transfers[name] for name in transfers)

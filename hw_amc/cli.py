@@ -237,7 +237,8 @@ def bench(
     console.print("a large network takes Verilator some minutes the first time, and about a second for each frame")
     stimulus = hardware.take(frames, data)
     found = road.bench_simulated(hardware, stimulus, _tick)
-    console.print(found.benchmark)
+    # As text: Rich would print a dataclass field by field.
+    console.print(str(found.benchmark), highlight=False)
 
 
 @app.command("sim-overlays")

@@ -17,6 +17,7 @@ from hw_amc.board.behavioural import GoldenAccelerator
 from hw_amc.board.simulate import load_verilated, write_sim_overlay
 from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
 from hw_amc.errors import ConfigError, Mismatch
+from hw_amc.stimulus import Stimulus
 
 GRAPH = small_graph()
 
@@ -39,6 +40,30 @@ def test_bench_reports_the_schema(tmp_path: Path) -> None:
     wanted = {"wall_frames_per_s", "cycles_per_frame", "device_frames_per_s", "wall_latency_us", "device_latency_us"}
     assert wanted <= section.keys()
     assert set(section["device_latency_us"]) == {"p50", "p90", "p99"}
+
+
+def test_command_prints_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`hw-amc bench` says what it does and prints throughput and latency for people."""
+    from hw_amc import cli, hardware
+
+    class Small:
+        @staticmethod
+        def take(count: int, data: Path | None) -> Stimulus:
+            return Stimulus(frames_of(count), np.zeros(count, np.int64), np.zeros(count, np.int64), "random")
+
+    overlay = golden_overlay(tmp_path, GRAPH)
+    monkeypatch.setattr(hardware, "open_hardware", lambda *options: Small)
+    monkeypatch.setattr(
+        hardware, "bench_simulated", lambda hardware, stimulus, tell: bench.run_bench(overlay, GRAPH, stimulus.wire)
+    )
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["bench", "small", "--frames", "12"])
+    told = capsys.readouterr().out
+    assert "12 frames in batches of 256 (simulated: wall time is the simulation's)" in told
+    assert "device: latency p50, p90, p99" in told
+    assert "Benchmark(" not in told
 
 
 def test_bench_refuses_another_network_and_nothing(tmp_path: Path) -> None:

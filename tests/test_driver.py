@@ -280,7 +280,9 @@ def test_driver_time_excludes_the_simulation(amc: AmcOverlay, monkeypatch: pytes
     step = amc.device.system._step
 
     def slow(cycles: int) -> int:
-        time.sleep(0.01)
+        end = time.thread_time() + 0.01
+        while time.thread_time() < end:
+            pass
         return step(cycles)
 
     monkeypatch.setattr(amc.device.system, "_step", slow)

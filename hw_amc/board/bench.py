@@ -26,7 +26,7 @@ class Bench:
     def to_section(self, device: str, command: str) -> dict[str, Any]:
         """Return `{"bench": {device: ...}}` for report.json; a simulation's wall figures carry a note."""
         figures = {**self.benchmark.to_section(self.mismatches), "frames": self.frames}
-        kinds = {key: "measured" for key in figures if key != "batch"}
+        kinds = {key: "measured" for key in figures if key not in ("batch", "clock_mhz")}
         told: dict[str, Any] = {"command": command}
         if self.benchmark.simulated:
             # Cycles are seen; a time on a device that is not here assumes its clock.
