@@ -174,11 +174,30 @@ def make_dataset(
     HwAmcError
         The file cannot be written.
     """
+    blocks = _plan_set(recipe, frames_per_cell, classes, snrs_db, split)
+    contents = _describe_set(recipe, blocks, split)
+    ends = np.cumsum([block.count for block in blocks])
+
+    def make(row: int) -> Iterator[NDArray[np.float32]]:
+        return map_blocks(Block.frames, blocks[int(np.searchsorted(ends, row, "right")) :], workers)
+
+    with _bar("generating frames", len(contents.labels), progress) as advance:
+        write_set(Path(path), contents, make, advance)
+
+
+def _plan_set(
+    recipe: Recipe, frames_per_cell: int, classes: Sequence[str] | None, snrs_db: Sequence[int] | None, split: int
+) -> list[Block]:
+    """Blocks of the classes and SNRs asked for; None takes all of the recipe's class set."""
     known = recipe.classes
     cells = range(len(known)) if classes is None else [cell for name in classes for cell in known.find(name)]
-    chosen = known.snrs_db if snrs_db is None else snrs_db
-    blocks = plan_blocks(recipe, frames_per_cell, cells, chosen, split)
+    return plan_blocks(recipe, frames_per_cell, cells, known.snrs_db if snrs_db is None else snrs_db, split)
+
+
+def _describe_set(recipe: Recipe, blocks: Sequence[Block], split: int) -> Contents:
+    """Everything of a generated file but its samples."""
     labels, snrs = _describe_rows(blocks)
+    known = recipe.classes
     columns = [(head.classes, known.labels[labels, place]) for place, head in enumerate(known.heads)]
     attributes: dict[str, str | int] = {
         "generator": "hw_amc",
@@ -187,14 +206,7 @@ def make_dataset(
         "digest": recipe.digest(),
         "split": split,
     }
-    contents = _to_contents(recipe.frame_len, columns, snrs, attributes)
-    ends = np.cumsum([block.count for block in blocks])
-
-    def make(row: int) -> Iterator[NDArray[np.float32]]:
-        return map_blocks(Block.frames, blocks[int(np.searchsorted(ends, row, "right")) :], workers)
-
-    with _bar("generating frames", len(labels), progress) as advance:
-        write_set(Path(path), contents, make, advance)
+    return _to_contents(recipe.frame_len, columns, snrs, attributes)
 
 
 def convert(source: FrameFile, path: Path, progress: bool = False) -> None:

@@ -102,7 +102,7 @@ def _draw(axes: Sequence[Any], frame: NDArray[np.float64], rate_hz: float | None
     axes[0].plot(time, frame[:, 0], color=BLUE, lw=1, label="I")
     axes[0].plot(time, frame[:, 1], color=ORANGE, lw=1, label="Q")
     axes[0].set(xlabel=f"time, {unit}", xlim=(time[0], time[-1]))
-    axes[0].legend(loc="upper right", ncols=2)
+    axes[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
     reach = 1.05 * max(float(np.abs(frame).max()), 1e-9)
     axes[1].plot(frame[:, 0], frame[:, 1], ".", color=BLUE, ms=3, alpha=0.6)
     axes[1].set(xlabel="I", ylabel="Q", xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
