@@ -1,0 +1,86 @@
+"""Random small networks of every layer in the fast runner, shell included, against golden: many in one build."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import Widths, hakimi_graph, lstm_graph, mtl_graph, random_frames, residual_graph
+from shell_farm import BOARD
+
+from hw_amc.config import ProjectSettings, RtlSettings
+from hw_amc.cosim.farm import TOP, build_farm
+from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
+from hw_amc.cosim.verilated import FastSim
+from hw_amc.rtl import build_core
+from hw_amc.rtl.shell import build_accelerator
+from hw_amc.stream import unpack_results
+
+PATTERNS = (None, (1, 0, 0), np.random.default_rng(3).integers(0, 2, 4093))
+
+
+def draw_branches(rng):
+    return residual_graph(rng, 16, int(rng.integers(1, 4)), tuple(int(taps) for taps in rng.integers(1, 6, 3)))
+
+
+def draw_lstm(rng):
+    bits = int(rng.integers(4, 10))
+    widths = Widths(*(int(width) for width in rng.integers(4, 9, 2)), bits, *(int(n) for n in rng.integers(3, 10, 2)))
+    return lstm_graph(rng, int(2 ** rng.integers(3, 6)), int(rng.integers(1, 6)), widths, int(rng.integers(2, bits)))
+
+
+def draw_cnn(rng):
+    taps = tuple(int(width) for width in rng.integers(1, 9, 3))
+    return hakimi_graph(rng, 64, tuple(int(count) for count in rng.integers(1, 5, 3)), taps)
+
+
+def draw_image(rng):
+    image = ((8, 8, 1), (6, 9, 2), (7, 12, 1))[rng.integers(3)]
+    size, units = tuple(int(n) for n in rng.integers(1, 4, 2)), tuple(int(n) for n in rng.integers(1, 7, 2))
+    return mtl_graph(rng, image, size, units, signed=bool(rng.integers(2)))
+
+
+DRAWS = (draw_branches, draw_lstm, draw_cnn, draw_image)
+
+
+def prove(seed, count):
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for index in range(count):
+        graph = replace(DRAWS[index % len(DRAWS)](rng), name=f"net{index}")
+        rtl = RtlSettings(cycles_per_step=int(rng.choice([1, 1, 2, 3])), mode=str(rng.choice(["frames", "channels"])))
+        drawn.append((graph, ProjectSettings(rtl=rtl)))
+    made = [build_accelerator(graph, build_core(graph, s.rtl), s, BOARD) for graph, s in drawn]
+    with FastSim(build_farm(made), TOP, farm=True) as sim:
+        for index, ((graph, _), accelerator) in enumerate(zip(drawn, made, strict=True)):
+            sim.select(index)
+            check(sim, graph, accelerator.manifest, rng)
+
+
+def check(sim, graph, manifest, rng):
+    frames = random_frames(rng, graph, manifest.n_channels * -(-(3 * manifest.contexts + 2) // manifest.n_channels))
+    expected = golden_logits(graph, frames)
+    for idle, stall in ((None, None), *zip(PATTERNS, PATTERNS[::-1], strict=True)):
+        sim.reset()
+        capture = sim.stream(frames, idle, stall)
+        require_equal(graph, expected, unpack_results(capture.words, manifest.classes), f"{graph.name} {manifest}")
+        if idle is None and stall is None:
+            ends = list(capture.cycles[manifest.result_words - 1 :: manifest.result_words])
+            cycles = cycles_between_results(ends, manifest.contexts)
+            # Two frames at most are under way without a loop, and these are short.
+            assert cycles == manifest.cycles_per_frame or (
+                manifest.contexts == 1 and cycles > manifest.cycles_per_frame
+            )
+
+
+@pytest.mark.cosim
+def test_random_networks_of_every_layer():
+    prove(seed=5, count=4)
+
+
+@pytest.mark.slow
+@pytest.mark.cosim
+@pytest.mark.parametrize("seed", range(6, 12))
+def test_many_random_networks_of_every_layer(seed):
+    prove(seed=seed, count=24)
