@@ -244,14 +244,15 @@ def bench(
 @app.command("sim-overlays")
 def sim_overlays(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    models: Annotated[list[str] | None, typer.Argument(help="Models; all trained ones by default.")] = None,
     frames: Annotated[int, typer.Option(help="Held-out frames.", min=1)] = 960,
     rtl: Annotated[bool, typer.Option("--rtl", help="The Verilog behind them (slow), not golden.")] = False,
 ) -> None:
-    """Write simulated overlays of every trained model, and frames, for the notebooks."""
+    """Write simulated overlays of the trained models, and frames, for the notebooks; minutes for each model, once."""
     from hw_amc import hardware as road
     from hw_amc.board.gallery import write_gallery
 
-    trained = map(road.open_hardware, road.trained_models())
+    trained = map(road.open_hardware, models or road.trained_models())
     gallery = write_gallery(
         folder, trained, frames, "rtl" if rtl else "golden", lambda line: console.print(f"[green]✓[/] {line}")
     )

@@ -79,6 +79,9 @@ def test_gallery_of_trained_models(checkout: Path, tmp_path: Path, capsys: pytes
     assert one == 1 < several
     np.testing.assert_array_equal(alone, golden.classify(GRAPH, frames["wire"])[1])
     np.testing.assert_array_equal(side_by_side, alone)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["sim-overlays", str(tmp_path / "some"), "two", "--frames", "1"])
+    assert [path.name for path in (tmp_path / "some" / "overlays").iterdir()] == ["two"]
 
 
 def test_there_are_three() -> None:
