@@ -146,7 +146,7 @@ def rtl(model: Model, board: Board = None, cycles: Cycles = None) -> None:
         folder = road.write(hardware, rows)
     table = Table(
         "R", "K", "cycles/frame", "frames/s", "LUT", "FF", "DSP", "BRAM36", "CARRY4", "fits",
-        title=f"{model} on {hardware.board.part} at {hardware.board.clock_mhz:g} MHz (assumed), estimated, shell included",
+        title=f"{model} on {hardware.board.part} at {hardware.board.clock_mhz:g} MHz (assumed); estimated, with shell",
     )  # fmt: skip
     for row in rows:
         cost = (f"{used:,.0f}" for used in (row.cost.lut, row.cost.ff, row.cost.dsp, row.cost.bram36, row.cost.carry))

@@ -72,9 +72,8 @@ def test_a_small_part_is_refused_with_what_fits(rows_and_graph):
     between = int((rows[0].cost.lut + rows[1].cost.lut) / 2)
     board = _board(lut=between)
     tight = estimate(graph, RtlSettings(), board, cache=cache)
-    with pytest.raises(
-        ConfigError, match=r"xc7test is too small at cycles_per_step = 1: lut [\d,]+ of [\d,]+ \(1\d\d\.\d %\).*that fit: 2"
-    ):
+    too_small = r"xc7test is too small at cycles_per_step = 1: lut [\d,]+ of [\d,]+ \(1\d\d\.\d %\).*that fit: 2"
+    with pytest.raises(ConfigError, match=too_small):
         require_fit(tight, 1, board)
     with pytest.raises(ConfigError, match="larger part"):
         require_fit(estimate(graph, RtlSettings(), _board(dsp=0, bram36=0, lut=1), cache=cache), 1, _board(lut=1))
