@@ -110,6 +110,7 @@ class Budget(_Settings):
     dsp: int
     bram36: int
     uram: int | None = None
+    #: CARRY4 of 7 series, CARRY8 of UltraScale+.
     carry: int | None = None
 
 
@@ -156,6 +157,14 @@ class BoardSettings(_Settings):
     address: AddressMap = AddressMap()
     #: Where the figures come from.
     sources: list[str] = []
+
+    @property
+    def resources(self) -> dict[str, int]:
+        """What the part offers, carry cells in CARRY4: a CARRY8 is two."""
+        found: dict[str, int] = self.budget.model_dump(exclude_none=True)
+        if "carry" in found and self.ps == "zynqmp":
+            found["carry"] *= 2
+        return found
 
     @model_validator(mode="after")
     def _addresses_are_reachable(self) -> BoardSettings:

@@ -165,7 +165,7 @@ def section(found: Synthesis, core: Core, board: BoardSettings, command: str, la
     lanes : int
         Lanes of the accelerator.
     """
-    budget = board.budget.model_dump(exclude_none=True)
+    budget = board.resources
     used = {"lut": found.lut, "ff": found.ff, "dsp": found.dsp, "bram36": found.bram36, "carry": found.carry}
     total = asdict(reduce(add, core.costs.values(), SHELL_COST) * lanes)
     estimated = {name: round(total[name]) for name in used}

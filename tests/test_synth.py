@@ -53,5 +53,8 @@ def test_section_follows_the_schema(tmp_path):
     assert section["percent"] == {"lut": 50.0, "ff": 50.0, "dsp": 20.0, "bram36": 5.0, "carry": 10.0}
     assert section["estimated"]["lut"] == round(sum(cost.lut for cost in core.costs.values()) + SHELL_COST.lut)
     assert section["frames_per_s"] == 100e6 / core.cycles_per_frame
+    # A CARRY8 of UltraScale+ holds two CARRY4.
+    larger = board.model_copy(update={"ps": "zynqmp"})
+    assert synth.section(found, core, larger, "hw-amc synth m")["percent"]["carry"] == 5.0
     report.merge(tmp_path, {"synth": {"b": section}}, graph.digest())
     assert report.load(tmp_path)["synth"]["b"]["lut"] == 2500

@@ -75,7 +75,7 @@ def require_fit(rows: list[Row], cycles: int, board: BoardSettings) -> None:
     row = next(row for row in rows if row.cycles_per_step == cycles)
     if row.fits:
         return
-    used, budget = asdict(row.cost), board.budget.model_dump()
+    used, budget = asdict(row.cost), board.resources
     over = ", ".join(
         f"{name} {used[name]:,.0f} of {budget[name]:,} ({share:.1f} %)"
         for name, share in row.percent.items()
@@ -97,7 +97,7 @@ def _uniform(graph: Graph, settings: RtlSettings, cycles: int, board: BoardSetti
 
 def _row(plan: Plan, settings: RtlSettings, board: BoardSettings) -> Row:
     cost = reduce(add, plan.costs().values(), SHELL_COST) * settings.lanes
-    budget = board.budget.model_dump(exclude_none=True)
+    budget = board.resources
     return Row(
         cycles_per_step=plan.cycles_per_step,
         contexts=plan.timing.contexts,
