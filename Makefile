@@ -39,7 +39,7 @@ rtl: $(VENV)/.all  ## Verilog of MODEL, and its estimate at each R
 	@$(BIN)/hw-amc rtl $(MODEL) $(HARDWARE)
 
 cosim: $(VENV)/.all  ## simulate the Verilog in Verilator and Icarus against golden
-	@$(BIN)/hw-amc cosim $(MODEL) $(HARDWARE) $(ON_DATA)
+	@$(BIN)/hw-amc cosim $(MODEL) $(HARDWARE) $(ON_DATA) $(if $(WAVES),--waves) $(if $(RTL),--hls $(RTL)) $(if $(FAST),--fast --frames $(FRAMES))
 
 synth: $(VENV)/.all  ## LUT, FF, DSP, BRAM and CARRY4 of the accelerator by Yosys
 	@$(BIN)/hw-amc synth $(MODEL) $(HARDWARE)
