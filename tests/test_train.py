@@ -327,9 +327,10 @@ def test_kept_predictions_belong_to_their_weights(tmp_path):
     (tmp_path / "weights.h5").write_bytes(b"two")
     with pytest.raises(DataError, match="other weights"):
         load_predictions(tmp_path)
-    (tmp_path / "predictions.npz").write_bytes(b"torn")
-    with pytest.raises(DataError, match="damaged"):
-        load_predictions(tmp_path)
+    for torn in (b"torn", b"", b"PK\x03\x04 cut off"):
+        (tmp_path / "predictions.npz").write_bytes(torn)
+        with pytest.raises(DataError, match="damaged"):
+            load_predictions(tmp_path)
     (tmp_path / "predictions.npz").unlink()
     with pytest.raises(DataError, match="does not exist"):
         load_predictions(tmp_path)

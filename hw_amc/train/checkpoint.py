@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:
         with np.load(path) as archive:
             note = json.loads(str(archive["note"]))
             return [archive[key] for key in sorted(archive.files) if key != "note"], note
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"checkpoint {path} is damaged; delete it, or give --restart") from error
 
 

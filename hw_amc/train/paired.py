@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def load_predictions(folder: Path) -> Predictions:
             found = Predictions(kept["classes"], kept["labels"], kept["snr_db"], note["eval_set"])
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run `hw-amc train {folder.name}`") from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is damaged; restore it") from error
     if note["weights"] != file_digest(folder / "weights.h5"):
         raise DataError(f"{path} belongs to other weights than weights.h5; run `hw-amc train {folder.name}`")
