@@ -23,9 +23,10 @@ from pynq.pl_server.device import Device
 from hw_amc.errors import ConfigError
 from hw_amc.files import load_json
 from hw_amc.sim_device.axi_dma import AxiDma
+from hw_amc.sim_device.design import PsKind
 from hw_amc.sim_device.memory import Memory
 from hw_amc.sim_device.model import StreamModel
-from hw_amc.sim_device.ps import ARCH, PsClocks
+from hw_amc.sim_device.ps import ARCH, PLL_FEEDBACK, PsClocks
 from hw_amc.sim_device.system import ACCESS_CYCLES, CYCLE_LIMIT, System
 
 DMA_TYPE = "xilinx.com:ip:axi_dma:"
@@ -33,7 +34,7 @@ DMA_TYPE = "xilinx.com:ip:axi_dma:"
 CMA_BASE, CMA_SIZE = 0x1000_0000, 0x0800_0000
 #: Overrides of the cycle limit and of the tag by which lock files tell devices apart.
 LIMIT_VARIABLE, TAG_VARIABLE = "PYNQ_SIM_CYCLE_LIMIT", "PYNQ_SIM_TAG"
-_FAMILY = {"processing_system7": "zynq7", "zynq_ultra_ps_e": "zynqmp"}
+_FAMILY: dict[str, PsKind] = {"processing_system7": "zynq7", "zynq_ultra_ps_e": "zynqmp"}
 
 #: Makes the model behind one IP: (folder of the overlay, arguments from the .sim.json) -> model.
 Factory = Callable[..., StreamModel]
@@ -178,7 +179,7 @@ class SimDevice(Device):  # type: ignore[misc]
         parser.refresh_hierarchy_dict()
         # PYNQ programs the clocks before it downloads: the device must answer from here on.
         self.system.gone = ""
-        self._adopt_ps(_FAMILY[parser.family_ps])
+        self._adopt_ps(_parse_clocks(parser))
         for clock in parser.clock_dict.values():
             # PYNQ 4 programs clocks by frequency, and finds none in the .hwh of a Zynq-7000.
             if clock.get("frequency", 0) is None:
@@ -226,14 +227,23 @@ class SimDevice(Device):  # type: ignore[misc]
             models.append((name, factory(path.parent, **entry.get("arguments", {})), dma))
         return models
 
-    def _adopt_ps(self, kind: Any) -> None:
-        if self.arch != ARCH[kind] or not self.system.slaves:
-            self.arch = ARCH[kind]
-            self.system.clocks = PsClocks(kind)
+    def _adopt_ps(self, clocks: PsClocks) -> None:
+        present = self.system.clocks
+        if not self.system.slaves or (clocks.kind, clocks.source_mhz) != (present.kind, present.source_mhz):
+            self.arch = ARCH[clocks.kind]
+            self.system.clocks = clocks
         # pynq.Clocks picks its registers by the host's architecture, once; the host is the simulated PS.
         pynq.ps.CPU_ARCH = self.arch
         if hasattr(pynq.ps.Clocks, "_real_instance"):
             del pynq.ps.Clocks._real_instance
+
+
+def _parse_clocks(parser: Any) -> PsClocks:
+    """Clocks of the PS that a parsed .hwh describes; a PLL that it says nothing of is as PYNQ's images leave it."""
+    kind = _FAMILY[parser.family_ps]
+    settings = [ip["parameters"] for ip in parser.ip_dict.values() if parser.family_ps in str(ip["type"])]
+    feedback = next((entry[PLL_FEEDBACK[kind]] for entry in settings if PLL_FEEDBACK[kind] in entry), None)
+    return PsClocks(kind, None if feedback is None else int(feedback))
 
 
 def _load_factory(name: str, source: Path) -> Factory:

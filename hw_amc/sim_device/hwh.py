@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from hw_amc.sim_device import design as parts
 from hw_amc.sim_device.design import Design, Register
+from hw_amc.sim_device.ps import PLL_FEEDBACK, pll_feedback
 
 AXIMM, AXIS = "xilinx.com:interface:aximm:1.0", "xilinx.com:interface:axis:1.0"
 PS_VLNV = {"zynq7": "xilinx.com:ip:processing_system7:5.5", "zynqmp": "xilinx.com:ip:zynq_ultra_ps_e:3.3"}
@@ -95,10 +96,14 @@ def _ps(design: Design) -> Element:
         settings[f"{clock.format(i)}DIVISOR1"] = second if i == 0 else 1
         settings[f"{clock.format(i)}{'CLKSRC' if zynq7 else 'SRCSEL'}"] = "IO PLL" if zynq7 else "IOPLL"
     if zynq7:
-        settings["PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ"] = f"{design.clock_mhz:.6f}"
+        settings |= {
+            "PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ": f"{design.clock_mhz:.6f}",
+            PLL_FEEDBACK["zynq7"]: pll_feedback("zynq7", design.pl_source_mhz),
+        }
     else:
         settings |= {
             "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ": f"{design.clock_mhz:.6f}",
+            PLL_FEEDBACK["zynqmp"]: pll_feedback("zynqmp", design.pl_source_mhz),
             "C_MAXIGP0_DATA_WIDTH": 32,
             "C_SAXIGP2_DATA_WIDTH": design.memory_bits,
         }

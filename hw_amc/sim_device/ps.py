@@ -12,6 +12,8 @@ from hw_amc.sim_device.design import PsKind
 ARCH = {"zynq7": "armv7l", "zynqmp": "aarch64"}
 #: Reference oscillator that PYNQ assumes, MHz.
 REFERENCE_MHZ = {"zynq7": 50.0, "zynqmp": 33.333}
+#: The .hwh's name for the feedback divider of the PLL behind the programmable-logic clocks.
+PLL_FEEDBACK = {"zynq7": "PCW_IOPLL_CTRL_FBDIV", "zynqmp": "PSU__CRL_APB__IOPLL_CTRL__FBDIV"}
 _WINDOWS = {
     "zynq7": ((0xF800_0000, 0x1000),),
     "zynqmp": (
@@ -45,12 +47,26 @@ _RESET = {
 }
 
 
-class PsClocks:
-    """The PS registers that PYNQ uses: plain storage, clocks with the values of a booted board."""
+def pll_feedback(kind: PsKind, source_mhz: float) -> int:
+    """Feedback divider that gives the PLL `source_mhz`; UltraScale+ halves its output."""
+    return round(source_mhz * (1 if kind == "zynq7" else 2) / REFERENCE_MHZ[kind])
 
-    def __init__(self, kind: PsKind) -> None:
+
+class PsClocks:
+    """The PS registers that PYNQ uses: plain storage, clocks with the values of a booted board.
+
+    Parameters
+    ----------
+    kind : {"zynq7", "zynqmp"}
+    feedback : int, optional
+        Feedback divider of the PLL that the programmable-logic clocks are divided from, where the board has its own.
+    """
+
+    def __init__(self, kind: PsKind, feedback: int | None = None) -> None:
         self.kind = kind
         self._values = dict(_RESET[kind])
+        if feedback is not None:
+            self._values[_PLL[kind]] = feedback << 12 if kind == "zynq7" else 1 << 16 | feedback << 8
 
     def owns(self, address: int) -> bool:
         """Say whether an address is one of the PS's registers."""
