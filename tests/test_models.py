@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import deployed
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorflow import keras
 
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.models import MODELS, build_deployed, build_float, find, load_deployed, round_weights, save_deployed
@@ -112,6 +114,34 @@ def test_save_and_load_give_the_same_logits(tmp_path):
     np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
     assert formats_of(loaded) == formats_of(model)
     assert [p.name for p in tmp_path.iterdir()] == ["weights.h5"]
+
+
+def lstm_model():
+    inputs = keras.Input((16, 2), name="frames")
+    x = deployed.act("lstm_quant")(deployed.lstm("lstm", 5)(deployed.act("input_quant", 8, 1)(inputs)))
+    return keras.Model(inputs, deployed.dense("head", 3)(keras.layers.GlobalAveragePooling1D()(x)))
+
+
+@pytest.mark.parametrize("build", [lstm_model, deployed.hakimi_model, deployed.mtl_model, deployed.residual_model])
+def test_every_layer_that_the_frontend_admits_is_saved_as_it_is_deployed(build, tmp_path):
+    model = deployed.fill(build(), "random", 11)
+    x = wire_values(12, (4, *model.input_shape[1:]))
+    before = model.get_weights()
+    expected = model.predict(x, verbose=0)
+    save_deployed(model, tmp_path / "weights.h5")
+    loaded = load_deployed(tmp_path / "weights.h5")
+    np.testing.assert_array_equal(np.concatenate(expected, None), np.concatenate(loaded.predict(x, verbose=0), None))
+    assert all((a != b).any() for a, b in zip(before, loaded.get_weights(), strict=True))
+    for weight in loaded.get_weights():
+        np.testing.assert_array_equal(weight * 128, np.rint(weight * 128))  # no format here is finer
+
+
+def test_a_layer_without_bias_can_be_saved(tmp_path):
+    inputs = keras.Input((16, 2))
+    layer = deployed.qkeras.QDense(3, use_bias=False, kernel_quantizer=deployed.signed(4))
+    model = deployed.fill(keras.Model(inputs, layer(inputs)), "random")
+    save_deployed(model, tmp_path / "weights.h5")
+    np.testing.assert_array_equal(model.get_weights()[0] * 8, np.rint(model.get_weights()[0] * 8))
 
 
 def test_loading_refuses_what_is_not_a_model(tmp_path):

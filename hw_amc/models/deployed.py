@@ -115,45 +115,51 @@ def build_deployed(
     return keras.Model(inputs, x, name=spec.name)
 
 
-#: (layer, weight) -> the quantiser attribute that rounds it, in the order of the layer's weights.
+_LINEAR = ("kernel_quantizer_internal", "bias_quantizer_internal")
+_RECURRENT = ("kernel_quantizer_internal", "recurrent_quantizer_internal", "bias_quantizer_internal")
+
+#: Every layer with weights that the frontend admits: where it has their quantisers, in the order of the weights.
 _QUANTISERS = {
-    "QGRU": ("kernel_quantizer_internal", "recurrent_quantizer_internal", "bias_quantizer_internal"),
-    "QConv1D": ("kernel_quantizer_internal", "bias_quantizer_internal"),
+    "QGRU": _RECURRENT,
+    "QLSTM": _RECURRENT,
+    "QConv1D": _LINEAR,
+    "QConv2D": _LINEAR,
+    "QDense": _LINEAR,
     "QAffine": ("scale_quantizer", "bias_quantizer"),
 }
 
 
+def _weights(layer: Any) -> list[tuple[Any, Any]]:
+    """A quantised layer's weights, each with its quantiser (None where it has none); nothing for another layer."""
+    owner = getattr(layer, "cell", layer)
+    quantisers = [getattr(owner, name) for name in _QUANTISERS.get(type(layer).__name__, ())]
+    return list(zip(layer.get_weights(), quantisers, strict=False))  # a layer without bias has one weight less
+
+
 def quantised_weights(layer: Any) -> list[Any]:
     """Return a quantised layer's weights as its quantisers round them, in the order of `get_weights`."""
-    owner = layer.cell if type(layer).__name__ == "QGRU" else layer
-    names = _QUANTISERS[type(layer).__name__]
-    return [np.asarray(getattr(owner, name)(w)) for name, w in zip(names, layer.get_weights(), strict=True)]
+    return [weight if quantiser is None else np.asarray(quantiser(weight)) for weight, quantiser in _weights(layer)]
 
 
 def clipped_weights(model: Any) -> dict[str, int]:
     """Count the weights of every layer that lie outside their format and will be clipped."""
-    counts = {}
+    counts: dict[str, int] = {}
     for layer in model.layers:
-        owner = layer.cell if type(layer).__name__ == "QGRU" else layer
-        names = _QUANTISERS.get(type(layer).__name__, ())
-        outside = 0
-        for name, weight in zip(names, layer.get_weights(), strict=False):
-            quantiser = getattr(owner, name)
-            top = 2.0 ** int(quantiser.integer)
-            step = top * 2.0 ** (1 - int(quantiser.bits))
-            outside += int(((weight < -top - step / 2) | (weight > top - step / 2)).sum())
-        if names:
-            counts[layer.name] = outside
+        for weight, quantiser in _weights(layer):
+            if quantiser is not None:
+                top = 2.0 ** int(quantiser.integer)
+                step = top * 2.0 ** (1 - int(quantiser.bits))
+                outside = int(((weight < -top - step / 2) | (weight > top - step / 2)).sum())
+                counts[layer.name] = counts.get(layer.name, 0) + outside
     return counts
 
 
 def round_weights(model: Any) -> None:
     """Replace every weight by its quantised value, so that a saved file says exactly what is deployed."""
-    for layer in model.layers:
-        if type(layer).__name__ in _QUANTISERS:
-            # Twice: QKeras' x + (q(x) - x) may be off by one float32 step for a clipped x, but not for a grid value.
-            for _ in range(2):
-                layer.set_weights(quantised_weights(layer))
+    for layer in filter(_weights, model.layers):
+        # Twice: QKeras' x + (q(x) - x) may be off by one float32 step for a clipped x, but not for a grid value.
+        for _ in range(2):
+            layer.set_weights(quantised_weights(layer))
 
 
 def save_deployed(model: Any, path: Path) -> None:
