@@ -17,7 +17,7 @@ from rich.table import Table
 
 from hw_amc import __version__, data_cli
 from hw_amc.command import shown
-from hw_amc.errors import HwAmcError
+from hw_amc.errors import ConfigError, HwAmcError
 
 app = typer.Typer(
     name="hw-amc",
@@ -227,16 +227,31 @@ def overlay(
 def bench(
     model: Model,
     frames: Annotated[int, typer.Option(help="Held-out frames to classify.", min=1)] = 32,
+    board: Annotated[
+        str | None, typer.Option(help="Board to simulate: a folder under boards/, or sim for project.toml's (default).")
+    ] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(help="Bitstream to measure on a real board, which this computer is or drives.")
+    ] = None,
     cycles: Cycles = None,
     data: Data = None,
 ) -> None:
-    """Measure the driver on the simulated accelerator, every frame's logits equal to golden."""
+    """Measure the driver on the simulated accelerator, or on a board; every frame's logits equal to golden."""
     from hw_amc import hardware as road
 
-    hardware = road.open_hardware(model, road.SIMULATED, cycles)
-    console.print("a large network takes Verilator some minutes the first time, and about a second for each frame")
-    stimulus = hardware.take(frames, data)
-    found = road.bench_simulated(hardware, stimulus, _tick)
+    hardware = road.open_hardware(model, board, cycles)
+    if overlay is None:
+        console.print(
+            f"simulated {hardware.board.name}, no board is touched: a large network takes Verilator some minutes "
+            "the first time, and about a second for each frame",
+            soft_wrap=True,
+        )
+        found = road.bench_simulated(hardware, hardware.take(frames, data), _tick)
+    else:
+        if cycles is not None:
+            raise ConfigError("the overlay has its cycles per step already; leave -R out, or --overlay")
+        road.require_board(overlay, board)
+        found = road.bench_board(hardware, overlay, hardware.take(frames, data), _tick)
     # As text: Rich would print a dataclass field by field.
     console.print(str(found.benchmark), highlight=False)
 
@@ -303,18 +318,34 @@ def _print_duration(model: str, path: Path) -> None:
 
 
 @app.command()
-def compare(first: Model, second: Annotated[str, typer.Argument(help="Another model.")]) -> None:
-    """Compare two trained models on the same held-out frames, by McNemar's test."""
-    from hw_amc.train.paired import compare_predictions, load_predictions
+def compare(
+    models: Annotated[list[str], typer.Argument(help="Two models or more; the first is the reference.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+) -> None:
+    """Compare trained models on the same held-out frames, by McNemar's test.
+
+    Each stands against the first and against the one before it. Who has no answers yet classifies the frames first.
+    """
+    from rich import box
+
+    from hw_amc.train.paired import compare_predictions, neighbours, recall_predictions
     from hw_amc.workspace import Workspace
 
-    a, b = (load_predictions(Workspace.open(name).folder) for name in (first, second))
-    table = Table("frames", "number", f"{first}, %", f"{second}, %", f"only {first}", f"only {second}", "p")
+    pairs, opened = neighbours(models), [Workspace.open(name) for name in models]
+    answers = {each.model: recall_predictions(each.folder, each.root / "data") for each in opened}
+    heads = ("frames", "A", "B", "A, %", "B, %", "A - B, points", "only A right", "only B right", "p")
+    table = Table(*heads, box=box.MARKDOWN if markdown else box.HEAVY_HEAD)
     for label, floor in (("all SNRs", None), ("from 10 dB", 10)):
-        paired = compare_predictions(a, b, floor)
-        shares = (f"{100 * share:.2f}" for share in paired.accuracy)
-        counts = (str(paired.only_first), str(paired.only_second), f"{paired.p_value:.2g}")
-        table.add_row(label, str(paired.frames), *shares, *counts)
+        for a, b in pairs:
+            paired = compare_predictions(answers[a], answers[b], floor)
+            first, second = (100 * share for share in paired.accuracy)
+            shares = (f"{first:.2f}", f"{second:.2f}", f"{first - second:+.2f} ± {100 * paired.error:.2f}")
+            counts = (
+                f"{paired.only_first:,}",
+                f"{paired.only_second:,}",
+                f"{paired.p_value:.2g}" if paired.p_value else "< 1e-300",
+            )
+            table.add_row(label, a, b, *shares, *counts)
     console.print(table)
 
 

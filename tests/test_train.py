@@ -313,6 +313,7 @@ def test_two_networks_are_compared_frame_by_frame():
     assert (paired.frames, paired.only_first, paired.only_second) == (12, 6, 1)
     assert paired.p_value == pytest.approx(2 * 8 / 2**7)  # 0 or 1 heads of 7, or 6 or 7
     assert compare_predictions(a, b, 10).frames == 6
+    assert paired.error == pytest.approx(np.std(a.right.astype(int) - b.right) / np.sqrt(12))
     assert compare_predictions(a, a).p_value == 1.0
     with pytest.raises(ConfigError, match="different frames"):
         compare_predictions(a, predictions([True] * 12, [0] * 12, "other"))
@@ -410,9 +411,8 @@ def test_recalibrated_statistics_are_the_mean_over_the_batches():
 
 
 def test_accuracy_report_counts_by_snr():
-    frames = FrameSet(np.zeros((6, 4, 2), np.int16), np.array([0, 1, 2, 0, 1, 2], np.uint8),
-                      np.array([0, 0, 0, 10, 10, 10], np.int8))  # fmt: skip
-    report = evaluate.accuracy_report(np.array([0, 1, 1, 0, 1, 2]), frames)
+    classes, labels = np.array([[0, 1, 1, 0, 1, 2], [0, 1, 2, 0, 1, 2]], np.uint8)
+    report = evaluate.accuracy_report(Predictions(classes, labels, np.array([0, 0, 0, 10, 10, 10], np.int8), {}))
     assert report["accuracy"] == {"0": 0.66667, "10": 1.0}
     assert report["average"] == 0.83333
     assert report["at_least_10_db"] == 1.0

@@ -11,15 +11,12 @@ import numpy as np
 from hw_amc.files import file_digest, load_json, write_text
 from hw_amc.models.deployed import formats_of, load_deployed
 from hw_amc.models.specs import GruCnnSpec
-from hw_amc.train.data import load_frames
-from hw_amc.train.evaluate import classify, count_weights, describe_set, evaluate, saturation, write_accuracy
-from hw_amc.train.paired import Predictions, save_predictions
+from hw_amc.train.evaluate import count_weights, evaluate, load_test_set, predict, saturation, write_accuracy
+from hw_amc.train.paired import save_predictions
 from hw_amc.train.recipe import TrainRecipe
 
 #: Frames over which saturation is counted.
 SATURATION_FRAMES = 512
-
-TEST_SPLIT = 2
 
 
 def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Path) -> dict[str, Any]:
@@ -37,13 +34,11 @@ def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Pa
         The fast form of the network differs from the deployed one.
     """
     model = load_deployed(folder / "weights.h5")
-    cells = recipe.data.cells("test")
-    frames = load_frames(recipe.data.recipe, cells, TEST_SPLIT, data_folder)
-    eval_set = describe_set(recipe.data.recipe, TEST_SPLIT, cells)
-    classes = classify(model, frames)
-    report = evaluate(classes, frames, eval_set, f"hw-amc train {spec.name}")
+    frames, eval_set = load_test_set(recipe.data.recipe, recipe.data.cells("test"), data_folder)
+    predictions = predict(model, frames, eval_set)
+    report = evaluate(predictions, f"hw-amc train {spec.name}")
     write_accuracy(folder / "accuracy.json", report)
-    save_predictions(folder, Predictions.of(classes, frames, eval_set))
+    save_predictions(folder, predictions)
     rows = np.linspace(0, len(frames) - 1, min(SATURATION_FRAMES, len(frames))).astype(int)
     summary_path = folder / "checkpoints" / "summary.json"
     facts = {

@@ -18,6 +18,9 @@ from hw_amc.radio import CLASSES, WIRE_FRAC, generate_wire_set, load_recipe
 #: Sets of fewer frames are made without further processes.
 SMALL = 4096
 
+#: (SNRs in dB, frames of each class at each of these SNRs), ...
+Cells = Sequence[tuple[Sequence[int], int]]
+
 Words = np.ndarray[Any, np.dtype[np.int16]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -41,9 +44,7 @@ class FrameSet:
         return len(self.labels)
 
 
-def load_frames(
-    recipe_name: str, cells: Sequence[tuple[Sequence[int], int]], split: int, folder: Path, workers: int | None = None
-) -> FrameSet:
+def load_frames(recipe_name: str, cells: Cells, split: int, folder: Path, workers: int | None = None) -> FrameSet:
     """Generate a set, or map the one that an earlier run left in `folder`.
 
     Parameters

@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
-from hw_amc.errors import Mismatch
+from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.files import write_text
 from hw_amc.models.deployed import rebuild
 from hw_amc.radio import CLASSES, load_recipe
-from hw_amc.train.data import FrameSet, whole
+from hw_amc.stimulus import TEST_SPLIT
+from hw_amc.train.data import Cells, Floats, FrameSet, load_frames, whole
 from hw_amc.train.fast_affine import fast_front_layers
+from hw_amc.train.paired import Predictions
 
 #: SNRs whose confusion matrices are kept, dB.
 CONFUSION_SNRS = (0, 10, 20)
 
-#: Frames on which the fast twin must equal the deployed network before its figures count.
-CHECKED = 64
-
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+#: Frames on which the fast twin must equal the deployed network before its figures count, and at once through it.
+CHECKED, BATCH = 64, 256
 
 
 def fast_twin(model: Any) -> Any:
-    """Rebuild the deployed network on the C++ kernels: the same function, about ten times faster."""
-    return rebuild(model, fast_front_layers)
-
-
-def classify(model: Any, frames: FrameSet, batch: int = 256) -> Ints:
-    """Class of every frame by the deployed network (lowest index wins a tie).
-
-    The frames run through the fast twin, after it has equalled `model` in every logit of some of them.
+    """Rebuild the deployed network on the C++ kernels: the same function, about ten times faster.
 
     Raises
     ------
+    ConfigError
+        The network is not of the GRU-CNN family.
+    """
+    try:
+        return rebuild(model, fast_front_layers)
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(f"{model.name} is no GRU-CNN of `hw-amc models`, so it has no fast form") from error
+
+
+def find_logits(model: Any, frames: FrameSet, shown: bool = False) -> Floats:
+    """Logits (n, classes) of every frame by the deployed network.
+
+    The frames run through the fast twin, after it has equalled `model` in every logit of some of them. With `shown`,
+    a progress bar stands on stderr.
+
+    Raises
+    ------
+    ConfigError
+        The network is not of the GRU-CNN family.
     Mismatch
         The twin and the network differ.
     """
@@ -47,46 +61,54 @@ def classify(model: Any, frames: FrameSet, batch: int = 256) -> Ints:
     wrong = int(np.count_nonzero(np.asarray(twin(x)) != model.predict(x, verbose=0, batch_size=64)))
     if wrong:
         raise Mismatch(f"the fast twin differs from the deployed network in {wrong} logits; report this")
-    parts = []
-    for first in range(0, len(frames), batch):
-        x, _ = whole(frames, slice(first, first + batch))
-        parts.append(np.argmax(np.asarray(twin(x)), axis=-1))
-    classes: Ints = np.concatenate(parts).astype(np.int64)
-    return classes
+    task, console = f"{model.name} classifies {len(frames):,} frames", Console(stderr=True)
+    starts = track(range(0, len(frames), BATCH), task, console=console, disable=not shown)
+    return np.concatenate([np.asarray(twin(whole(frames, slice(first, first + BATCH))[0])) for first in starts])
 
 
-def accuracy_report(classes: Ints, frames: FrameSet) -> dict[str, Any]:
+def predict(model: Any, frames: FrameSet, eval_set: dict[str, Any], shown: bool = False) -> Predictions:
+    """Classify frames (lowest index wins a tie); arguments and errors are those of `find_logits`."""
+    classes = np.argmax(find_logits(model, frames, shown), axis=-1).astype(np.uint8)
+    return Predictions(classes, frames.labels, frames.snr_db, eval_set)
+
+
+def accuracy_report(predictions: Predictions) -> dict[str, Any]:
     """Accuracy (0..1) per SNR, over all frames and from 10 dB, and confusion matrices.
 
     Returns
     -------
     `accuracy` (SNR in dB as text -> share), `average`, `at_least_10_db`, `confusion` (SNR -> rows of true classes).
     """
-    right = classes == frames.labels
-    snrs = sorted({int(s) for s in frames.snr_db})
+    right, snr_db = predictions.right, predictions.snr_db
+    snrs = sorted({int(s) for s in snr_db})
     confusion = {}
     for snr in set(CONFUSION_SNRS) & set(snrs):
-        at = frames.snr_db == snr
+        at = snr_db == snr
         matrix = np.zeros((len(CLASSES), len(CLASSES)), int)
-        np.add.at(matrix, (frames.labels[at], classes[at]), 1)
+        np.add.at(matrix, (predictions.labels[at], predictions.classes[at]), 1)
         confusion[str(snr)] = matrix.tolist()
-    loud = frames.snr_db >= 10
+    loud = snr_db >= 10
     return {
-        "accuracy": {str(s): round(float(np.mean(right[frames.snr_db == s])), 5) for s in snrs},
+        "accuracy": {str(s): round(float(np.mean(right[snr_db == s])), 5) for s in snrs},
         "average": round(float(np.mean(right)), 5),
         "at_least_10_db": round(float(np.mean(right[loud])), 5) if loud.any() else None,
         "confusion": {k: confusion[k] for k in sorted(confusion, key=int)},
     }
 
 
-def evaluate(classes: Ints, frames: FrameSet, eval_set: Mapping[str, Any], command: str) -> dict[str, Any]:
+def evaluate(predictions: Predictions, command: str) -> dict[str, Any]:
     """Judge a network's classes of held-out frames: what `accuracy.json` holds."""
-    report = accuracy_report(classes, frames)
+    report = accuracy_report(predictions)
     date = datetime.now(timezone.utc).date().isoformat()
-    return {"eval_set": dict(eval_set), **report, "kind": "measured", "command": command, "date": date}
+    return {"eval_set": predictions.eval_set, **report, "kind": "measured", "command": command, "date": date}
 
 
-def describe_set(recipe_name: str, split: int, cells: Sequence[tuple[Sequence[int], int]]) -> dict[str, Any]:
+def load_test_set(recipe_name: str, cells: Cells, folder: Path) -> tuple[FrameSet, dict[str, Any]]:
+    """Held-out frames and what identifies them; arguments and errors are those of `load_frames`."""
+    return load_frames(recipe_name, cells, TEST_SPLIT, folder), describe_set(recipe_name, TEST_SPLIT, cells)
+
+
+def describe_set(recipe_name: str, split: int, cells: Cells) -> dict[str, Any]:
     """Identify an evaluation set: recipe, digest, split and frames."""
     frames = sum(len(snrs) * count for snrs, count in cells) * len(CLASSES)
     recipe = load_recipe(recipe_name)

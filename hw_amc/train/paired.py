@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from scipy.stats import binomtest
 
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import atomic_path, file_digest
-from hw_amc.train.data import FrameSet
+from hw_amc.train.recipe import load_recipe_file
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -34,11 +36,6 @@ class Predictions:
     labels: Bytes
     snr_db: np.ndarray[Any, np.dtype[np.int8]]
     eval_set: dict[str, Any]
-
-    @classmethod
-    def of(cls, classes: Any, frames: FrameSet, eval_set: dict[str, Any]) -> Predictions:
-        """Put a network's classes beside the frames' labels."""
-        return cls(classes.astype(np.uint8), frames.labels, frames.snr_db, eval_set)
 
     @property
     def right(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -70,12 +67,41 @@ def load_predictions(folder: Path) -> Predictions:
             note = json.loads(str(kept["note"]))
             found = Predictions(kept["classes"], kept["labels"], kept["snr_db"], note["eval_set"])
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run `hw-amc train {folder.name}`") from None
+        raise DataError(f"{path} does not exist; run `hw-amc compare {folder.name}`") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is damaged; restore it") from error
     if note["weights"] != file_digest(folder / "weights.h5"):
-        raise DataError(f"{path} belongs to other weights than weights.h5; run `hw-amc train {folder.name}`")
+        raise DataError(f"{path} belongs to other weights than weights.h5; run `hw-amc compare {folder.name}`")
     return found
+
+
+def recall_predictions(folder: Path, data_folder: Path) -> Predictions:
+    """Read a network's answers, or let it answer now where none are kept of these weights, and keep them.
+
+    Parameters
+    ----------
+    folder : the model's, with `weights.h5` and `train.toml`, which names the held-out frames
+    data_folder : where generated frames are kept
+
+    Raises
+    ------
+    ConfigError
+        There is no usable `train.toml`, or the network is not of the GRU-CNN family.
+    DataError
+        `weights.h5` is missing or damaged.
+    """
+    try:
+        return load_predictions(folder)
+    except DataError:
+        # What is missing, damaged or outdated can be made again.
+        from hw_amc.models.deployed import load_deployed
+        from hw_amc.train.evaluate import load_test_set, predict
+
+        model = load_deployed(folder / "weights.h5")
+        data = load_recipe_file(folder / "train.toml").data
+        predictions = predict(model, *load_test_set(data.recipe, data.cells("test"), data_folder), shown=True)
+        save_predictions(folder, predictions)
+        return predictions
 
 
 @dataclass(frozen=True)
@@ -95,6 +121,12 @@ class Paired:
     only_first: int
     only_second: int
     p_value: float
+
+    @property
+    def error(self) -> float:
+        """Standard deviation of the difference of both accuracies, as an estimate from the frames' own differences."""
+        difference = (self.only_first - self.only_second) / self.frames
+        return float(np.sqrt(((self.only_first + self.only_second) / self.frames - difference**2) / self.frames))
 
 
 def compare_predictions(first: Predictions, second: Predictions, min_snr_db: int | None = None) -> Paired:
@@ -119,3 +151,16 @@ def compare_predictions(first: Predictions, second: Predictions, min_snr_db: int
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
     p_value = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
     return Paired(len(a), (float(np.mean(a)), float(np.mean(b))), only_a, only_b, p_value)
+
+
+def neighbours(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs to compare: the first with each, then each with the next.
+
+    Raises
+    ------
+    ConfigError
+        Fewer than two names, or one twice.
+    """
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ConfigError("name two different models or more")
+    return [(names[0], name) for name in names[1:]] + list(pairwise(names[1:]))
