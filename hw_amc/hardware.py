@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from hw_amc import report
 from hw_amc.command import command_line
 from hw_amc.config import BoardSettings, RtlSettings
+from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive
 from hw_amc.graph import Graph
+from hw_amc.manifest import Manifest
 from hw_amc.stimulus import Stimulus, held_out
 from hw_amc.workspace import Workspace, find_root
 
 if TYPE_CHECKING:
+    from hw_amc.board.bench import Bench
     from hw_amc.rtl import Core, Row
     from hw_amc.rtl.shell import Accelerator
 
-#: `BOARD=sim` simulates the accelerator of project.toml's board.
+#: `BOARD=sim` simulates the accelerator of project.toml's board; any other BOARD that of another one.
 SIMULATED = "sim"
 
 Tell = Callable[[str], None]
@@ -221,8 +224,12 @@ def implement(hardware: Hardware, folder: Path) -> Path:
         return pack_overlay(build, manifest, folder / f"{manifest.name}-{hardware.board.name}.zip")
 
 
-def bench_simulated(hardware: Hardware, stimulus: Stimulus, tell: Tell) -> Any:
-    """Drive the simulated accelerator through PYNQ, require golden's logits, and merge the figures."""
+def bench_simulated(hardware: Hardware, stimulus: Stimulus, tell: Tell) -> Bench:
+    """Drive the simulated accelerator through PYNQ, require golden's logits, and merge the figures.
+
+    They stand under `bench.sim`, or `bench.sim-<board>` where the board is not project.toml's: never under a board's
+    own name.
+    """
     from hw_amc.board.bench import run_bench
     from hw_amc.board.simulate import compile_overlay, write_sim_overlay
 
@@ -235,5 +242,37 @@ def bench_simulated(hardware: Hardware, stimulus: Stimulus, tell: Tell) -> Any:
         tell(f"compiled by Verilator in {time.monotonic() - start:,.0f} s, and kept for the next time")
         found = run_bench(overlay, hardware.graph, stimulus.wire)
         tell(f"{found.frames} frames through driver and PYNQ, every logit equal to golden")
-        hardware.merge(found.to_section(SIMULATED, command_line()))
+        own = hardware.board.name == hardware.workspace.settings().board
+        device = SIMULATED if own else f"{SIMULATED}-{hardware.board.name}"
+        hardware.merge(found.to_section(device, command_line()))
+    return found
+
+
+def require_board(overlay: Path, board: str | None) -> None:
+    """Require that `overlay` is for `board`, where one is named, and that the device here is not simulated.
+
+    Raises
+    ------
+    ConfigError, DeviceError
+        The overlay is missing or for another board; the device is simulated, or there is none.
+    """
+    from hw_amc.driver.devices import choose_device, is_simulated
+    from hw_amc.driver.identity import find_bitstream
+
+    bitstream = find_bitstream(overlay)
+    built_for = Manifest.load(bitstream.parent / "manifest.json").board
+    if board not in (None, built_for):
+        raise ConfigError(f"{bitstream} is for {built_for}, not {board}")
+    if is_simulated(choose_device(bitstream)):
+        raise ConfigError(f"{bitstream} would run on a simulated device; leave --overlay out to simulate")
+
+
+def bench_board(hardware: Hardware, overlay: Path, stimulus: Stimulus, tell: Tell) -> Bench:
+    """Drive an overlay on a real board, which `require_board` found; require golden's logits, merge the figures."""
+    from hw_amc.board.bench import run_bench
+
+    with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
+        found = run_bench(overlay, hardware.graph, stimulus.wire, repeats=3, singles=100)
+        tell(f"{found.frames} frames through driver and PYNQ, every logit equal to golden")
+        hardware.merge(found.to_section(found.benchmark.board, command_line()))
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,13 @@ from hw_amc.rtl.shell import Accelerator
 BOARDS = Path(__file__).parents[1] / "boards"
 
 
+#: What stands in a trained model's folder for its weights, which nothing here reads.
+WEIGHTS = b"of the test"
+
+
 def small_graph(seed: int = 1, frame_len: int = 16) -> Graph:
-    return gru_cnn_graph(np.random.default_rng(seed), frame_len=frame_len)
+    graph = gru_cnn_graph(np.random.default_rng(seed), frame_len=frame_len)
+    return replace(graph, weights_digest=hashlib.sha256(WEIGHTS).hexdigest())
 
 
 def small_manifest(graph: Graph, board: str = "pynq-z2", n_channels: int = 1) -> Manifest:
@@ -54,3 +61,13 @@ def golden_overlay(folder: Path, graph: Graph, board: str = "pynq-z2", n_channel
     """Write an overlay whose accelerator is the behavioural model."""
     accelerator = Accelerator(Project({}), small_manifest(graph, board, n_channels))
     return write_sim_overlay(folder, accelerator, graph, config.load_board(board, BOARDS), "golden")
+
+
+def trained_model(root: Path, name: str, seed: int = 1) -> None:
+    """Write `small_graph` to a checkout at `root` as if it had been trained."""
+    folder = root / "hls_projects" / name
+    folder.mkdir(parents=True)
+    (folder / "weights.h5").write_bytes(WEIGHTS)
+    small_graph(seed).save(folder)
+    if not (root / "boards").exists():
+        (root / "boards").symlink_to(BOARDS)

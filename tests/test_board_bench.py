@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from board_overlays import BOARDS, golden_overlay, small_graph
+from board_overlays import BOARDS, golden_overlay, small_graph, trained_model
 from networks import random_frames
 
 pytest.importorskip("pynq")
 
-from hw_amc import config, report, sim_device
+from hw_amc import cli, config, report, sim_device
 from hw_amc.board import bench
 from hw_amc.board.behavioural import GoldenAccelerator
 from hw_amc.board.simulate import load_verilated, write_sim_overlay
 from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
 from hw_amc.errors import ConfigError, Mismatch
-from hw_amc.stimulus import Stimulus
 
 GRAPH = small_graph()
 
@@ -42,28 +42,85 @@ def test_bench_reports_the_schema(tmp_path: Path) -> None:
     assert set(section["device_latency_us"]) == {"p50", "p90", "p99"}
 
 
-def test_command_prints_the_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with the trained model `small`, for the command line."""
+    monkeypatch.setenv("HW_AMC_ROOT", str(tmp_path / "checkout"))
+    trained_model(tmp_path / "checkout", "small")
+    return tmp_path / "checkout"
+
+
+def run_command(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["bench", "small", "--frames", "12", *arguments])
+    return int(end.value.code or 0)
+
+
+def benches(checkout: Path) -> dict[str, Any]:
+    return report.load(checkout / "hls_projects" / "small" / "build").get("bench", {})
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize(
+    ("options", "board", "key"),
+    [
+        ((), "pynq-z2", "sim"),
+        (("--board", "sim"), "pynq-z2", "sim"),
+        (("--board", "pynq-z2"), "pynq-z2", "sim"),
+        (("--board", "pynq-z1"), "pynq-z1", "sim-pynq-z1"),
+    ],
+)
+def test_command_simulates_the_board_named(
+    checkout: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], board: str, key: str
 ) -> None:
-    """`hw-amc bench` says what it does and prints throughput and latency for people."""
-    from hw_amc import cli, hardware
-
-    class Small:
-        @staticmethod
-        def take(count: int, data: Path | None) -> Stimulus:
-            return Stimulus(frames_of(count), np.zeros(count, np.int64), np.zeros(count, np.int64), "random")
-
-    overlay = golden_overlay(tmp_path, GRAPH)
-    monkeypatch.setattr(hardware, "open_hardware", lambda *options: Small)
-    monkeypatch.setattr(
-        hardware, "bench_simulated", lambda hardware, stimulus, tell: bench.run_bench(overlay, GRAPH, stimulus.wire)
-    )
-    with pytest.raises(SystemExit, match="0"):
-        cli.main(["bench", "small", "--frames", "12"])
+    """Whatever the board, a simulation says so in its first line, its table and its report."""
+    assert run_command(*options) == 0
     told = capsys.readouterr().out
-    assert "12 frames in batches of 256 (simulated: wall time is the simulation's)" in told
+    assert told.startswith(f"simulated {board}, no board is touched")
+    assert f"on simulated {board}, 12 frames in batches of 256 (simulated: wall time is the simulation's)" in told
     assert "device: latency p50, p90, p99" in told
     assert "Benchmark(" not in told
+    found = benches(checkout)
+    assert found.keys() == {key}
+    assert found[key]["device"] == f"simulated {board}"
+    assert found[key]["mismatches"] == 0
+
+
+def test_command_refuses_unknown_boards(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command("--board", "zcu1044") == ConfigError.exit_code
+    assert capsys.readouterr().err == "error: unknown board 'zcu1044'; did you mean zcu104?\n"
+    assert run_command("--board", "basys") == ConfigError.exit_code
+    assert capsys.readouterr().err.endswith("known: kv260, pynq-z1, pynq-z2, rfsoc2x2, rfsoc4x2, zcu104\n")
+
+
+def test_command_measures_a_board(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A device that is not simulated, here one that merely does not say so, is reported under the board's name."""
+    monkeypatch.setattr(sim_device.SimDevice, "simulated", False)
+    overlay = golden_overlay(tmp_path / "overlay", GRAPH)
+    assert run_command("--overlay", str(overlay)) == 0
+    told = capsys.readouterr().out
+    assert "on pynq-z2, 36 frames in batches of 256 (measured on the device)" in told
+    assert "simulated" not in told
+    assert benches(checkout).keys() == {"pynq-z2"}
+    assert benches(checkout)["pynq-z2"]["device"] == "pynq-z2"
+
+
+def test_command_never_takes_a_simulation_for_a_board(
+    checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overlay = golden_overlay(tmp_path / "overlay", GRAPH)
+    for options, message in (
+        ((), "would run on a simulated device; leave --overlay out"),
+        (("--board", "zcu104"), "is for pynq-z2, not zcu104"),
+        (("--board", "sim"), "is for pynq-z2, not sim"),
+        (("-R", "2"), "leave -R out, or --overlay"),
+    ):
+        assert run_command("--overlay", str(overlay), *options) == ConfigError.exit_code
+        assert message in capsys.readouterr().err
+    assert run_command("--overlay", str(tmp_path / "none.bit")) == ConfigError.exit_code
+    assert benches(checkout) == {}
 
 
 def test_bench_refuses_another_network_and_nothing(tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from board_overlays import BOARDS, golden_overlay, small_graph
+from board_overlays import BOARDS, golden_overlay, small_graph, trained_model
 from networks import random_frames
 
 pytest.importorskip("pynq")
@@ -52,12 +50,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with two trained models, and one without weights."""
     root = tmp_path / "checkout"
     for seed, name in ((1, "one"), (2, "two"), (3, "untrained")):
-        folder = root / "hls_projects" / name
-        folder.mkdir(parents=True)
-        if name != "untrained":
-            (folder / "weights.h5").write_bytes(b"of the test")
-        replace(small_graph(seed), weights_digest=hashlib.sha256(b"of the test").hexdigest()).save(folder)
-    (root / "boards").symlink_to(BOARDS)
+        trained_model(root, name, seed)
+    (root / "hls_projects" / "untrained" / "weights.h5").unlink()
     monkeypatch.setenv("HW_AMC_ROOT", str(root))
     return root
 

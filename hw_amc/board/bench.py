@@ -27,7 +27,7 @@ class Bench:
         """Return `{"bench": {device: ...}}` for report.json; a simulation's wall figures carry a note."""
         figures = {**self.benchmark.to_section(self.mismatches), "frames": self.frames}
         kinds = {key: "measured" for key in figures if key not in ("batch", "clock_mhz")}
-        told: dict[str, Any] = {"command": command}
+        told: dict[str, Any] = {"command": command, "device": self.benchmark.device}
         if self.benchmark.simulated:
             # Cycles are seen; a time on a device that is not here assumes its clock.
             kinds |= dict.fromkeys(("device_frames_per_s", "device_latency_us"), "estimated")

@@ -159,7 +159,7 @@ def _interfaces(root: Element) -> None:
     for stream, mode in (("s_axis", "slave"), ("m_axis", "master")):
         _interface(buses, stream, ("interface", "axis"), mode, {s: f"{stream}_{s.lower()}" for s in _STREAM})
     axi = {signal: f"s_axi_{signal.lower()}" for signal in _AXI}
-    _interface(buses, "s_axi", ("interface", "aximm"), "slave", axi, memory_map="s_axi")
+    _interface(buses, "s_axi", ("interface", "aximm"), "slave", axi)
     reset = {"POLARITY": "ACTIVE_LOW"}
     _interface(buses, "aresetn", ("signal", "reset"), "slave", {"RST": "aresetn"}, reset)
     clock = {"ASSOCIATED_BUSIF": "s_axis:m_axis:s_axi", "ASSOCIATED_RESET": "aresetn"}
@@ -173,7 +173,6 @@ def _interface(
     mode: str,
     signals: dict[str, str],
     parameters: dict[str, str] | None = None,
-    memory_map: str = "",
 ) -> None:
     bus = SubElement(buses, _tag("busInterface"))
     _text(bus, "name", name)
@@ -182,8 +181,8 @@ def _interface(
         values = {"vendor": "xilinx.com", "library": library, "name": full, "version": "1.0"}
         SubElement(bus, _tag(element), {_tag(key): value for key, value in values.items()})
     role = SubElement(bus, _tag(mode))
-    if memory_map:
-        SubElement(role, _tag("memoryMapRef"), {_tag("memoryMapRef"): memory_map})
+    if short == "aximm":
+        SubElement(role, _tag("memoryMapRef"), {_tag("memoryMapRef"): name})
     maps = SubElement(bus, _tag("portMaps"))
     for logical, physical in signals.items():
         entry = SubElement(maps, _tag("portMap"))
@@ -198,6 +197,7 @@ def _interface(
 
 
 def _memory_map(root: Element, window: int) -> None:
+    # Named as the interface that refers to it.
     entry = SubElement(SubElement(root, _tag("memoryMaps")), _tag("memoryMap"))
     _text(entry, "name", "s_axi")
     block = SubElement(entry, _tag("addressBlock"))

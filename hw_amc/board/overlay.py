@@ -9,6 +9,7 @@ from hw_amc.board.component import check_component, emit_component, parse_ports
 from hw_amc.board.design import build_design, ip_vlnv
 from hw_amc.config import BoardSettings
 from hw_amc.errors import ConfigError, ToolFailed
+from hw_amc.manifest import Manifest
 from hw_amc.project import Project
 from hw_amc.rtl.shell import Accelerator
 from hw_amc.sim_device import Design
@@ -71,20 +72,25 @@ def build_overlay(accelerator: Accelerator, board: BoardSettings, boards: Path, 
     sources = {
         name: text for name, text in accelerator.project.files.items() if name.endswith((".v", ".sv", ".vh", ".dat"))
     }
-    ports = parse_ports(sources[f"{manifest.name}.v"], manifest.name)
-    verilog = [f"src/{name}" for name in sources if name.endswith((".v", ".sv"))]
-    description = f"{manifest.name}, network {manifest.graph_digest[:16]}"
-    component = emit_component(ip_vlnv(manifest), ports, verilog, design.window, description)
-    check_component(component, ports)
     return Project(
         {
             **scripts,
             "settings.tcl": emit_settings(design, jobs),
-            "ip/component.xml": component,
+            "ip/component.xml": _emit_package(manifest, sources, design.window),
             **{f"ip/src/{name}": text for name, text in sources.items()},
             "manifest.json": manifest.to_json(),
         }
     )
+
+
+def _emit_package(manifest: Manifest, sources: dict[str, str], window: int) -> str:
+    """Describe the sources as an IP, and require that Vivado will accept it."""
+    ports = parse_ports(sources[f"{manifest.name}.v"], manifest.name)
+    verilog = [f"src/{name}" for name in sources if name.endswith((".v", ".sv"))]
+    description = f"{manifest.name}, network {manifest.graph_digest[:16]}"
+    component = emit_component(ip_vlnv(manifest), ports, verilog, window, description)
+    check_component(component, ports)
+    return component
 
 
 def emit_settings(design: Design, jobs: int) -> str:

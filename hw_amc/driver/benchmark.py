@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ class Latency:
     p99: float
 
     @classmethod
-    def of(cls, samples_us: NDArray[np.float64]) -> Latency:
+    def of(cls, samples_us: tuple[float, ...]) -> Latency:
         """Percentiles of measured samples."""
         p50, p90, p99 = (float(value) for value in np.percentile(samples_us, (50, 90, 99)))
         return cls(p50, p90, p99)
@@ -62,35 +62,52 @@ class Benchmark:
     clock_mhz: float
     #: Hardware counter CYCLES_BUSY over full batches, per frame.
     cycles_per_frame: float
-    device_frames_per_s: float
-    device_samples_per_s: float
     wall_frames_per_s: float
-    wall_samples_per_s: float
     #: One frame at a time: CYCLES_BUSY at the clock, and the whole call on the host.
-    device_latency_us: Latency
-    wall_latency_us: Latency
+    device_samples_us: tuple[float, ...]
+    wall_samples_us: tuple[float, ...]
     #: Host time to convert a float frame to wire words.
     convert_us_per_frame: float
     #: Host time of a call for int16 frames in a device buffer, less the wait for the device, per frame.
     driver_us_per_frame: float
-    #: Time that a frame's samples take on a 32-bit stream at the clock: what the driver must stay below.
-    wire_us_per_frame: float
     dma_transfers_per_frame: float
     bytes_per_frame: float
     #: Frames of int16 words, checked for equal answers in every repeat.
     repeats: int
-    #: Single-frame samples, for the plot.
-    device_samples_us: tuple[float, ...] = ()
-    wall_samples_us: tuple[float, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """Name of what was measured, which says so where it was simulated."""
+        return f"simulated {self.board}" if self.simulated else self.board
+
+    @property
+    def device_frames_per_s(self) -> float:
+        """Frames per second of the device alone, at its clock."""
+        return 1e6 * self.clock_mhz / self.cycles_per_frame
+
+    @property
+    def device_latency_us(self) -> Latency:
+        """Latency of a frame that comes alone, by the device's own cycles."""
+        return Latency.of(self.device_samples_us)
+
+    @property
+    def wall_latency_us(self) -> Latency:
+        """The same as the host sees it, driver included."""
+        return Latency.of(self.wall_samples_us)
+
+    @property
+    def wire_us_per_frame(self) -> float:
+        """Time of a frame's samples on a 32-bit stream at the clock: what the driver must stay below."""
+        return self.frame_len / self.clock_mhz
 
     def __str__(self) -> str:
         kind = "simulated: wall time is the simulation's" if self.simulated else "measured on the device"
         rows = [
             ("clock", f"{self.clock_mhz:g} MHz"),
             ("device: cycles per frame", f"{self.cycles_per_frame:,.1f}"),
-            ("device: frames/s, samples/s", f"{self.device_frames_per_s:,.0f}, {self.device_samples_per_s:,.0f}"),
+            ("device: frames/s, samples/s", _rate(self.device_frames_per_s, self.frame_len, 0)),
             ("device: latency p50, p90, p99", _latency(self.device_latency_us)),
-            ("wall: frames/s, samples/s", f"{self.wall_frames_per_s:,.1f}, {self.wall_samples_per_s:,.0f}"),
+            ("wall: frames/s, samples/s", _rate(self.wall_frames_per_s, self.frame_len, 1)),
             ("wall: latency p50, p90, p99", _latency(self.wall_latency_us)),
             ("host: float to wire, per frame", f"{self.convert_us_per_frame:,.2f} us"),
             ("host: driver, per frame", f"{self.driver_us_per_frame:,.2f} us"),
@@ -98,7 +115,7 @@ class Benchmark:
             ("DMA transfers, bytes per frame", f"{self.dma_transfers_per_frame:.4f}, {self.bytes_per_frame:,.1f}"),
         ]
         width = max(len(name) for name, _ in rows)
-        head = f"{self.model} on {self.board}, {self.frames} frames in batches of {self.batch} ({kind})"
+        head = f"{self.model} on {self.device}, {self.frames} frames in batches of {self.batch} ({kind})"
         return "\n".join([head, *(f"  {name:<{width}}  {value}" for name, value in rows)])
 
     def to_section(self, mismatches: int | None = None) -> dict[str, Any]:
@@ -131,7 +148,7 @@ class Benchmark:
             axis.set_xlabel(f"{name} latency of one frame, us")
             axis.set_ylabel("frames")
         figure.suptitle(
-            f"{self.model} on {self.board}: {self.device_frames_per_s:,.0f} frames/s at {self.clock_mhz:g} MHz"
+            f"{self.model} on {self.device}: {self.device_frames_per_s:,.0f} frames/s at {self.clock_mhz:g} MHz"
         )
         if path is not None:
             figure.savefig(path)
@@ -164,57 +181,67 @@ def measure(
     """
     if repeats < 1 or singles < 1:
         raise ConfigError("benchmark needs at least one repeat and one single frame")
-    manifest = amc.manifest
-    words = _random_frames(amc) if frames is None else batches.as_frames(frames, manifest.frame_len)[0]
-    if words.dtype != np.int16:
-        words = batches.wire_words(words, manifest.wire_frac, amc.normalise)
-    if not len(words):
-        raise ConfigError("benchmark needs frames")
-    traffic = amc.link.traffic
-    before = (traffic.sends + traffic.receives, traffic.bytes_sent + traffic.bytes_received)
-    wall_s, cycles, answer = _throughput(amc, words, repeats)
+    words = _wire_frames(amc, frames)
+    batched = _run_batches(amc, words, repeats)
     if check is not None:
-        check(answer)
-    after = (traffic.sends + traffic.receives, traffic.bytes_sent + traffic.bytes_received)
+        check(batched.answer)
     clock = amc.clock_mhz
-    device_us, wall_us = _singles(amc, words, answer.logits, singles, clock)
-    n, T = len(words) * repeats, manifest.frame_len
-    per_frame = cycles / n
+    device_us, wall_us = _singles(amc, words, batched.answer.logits, singles, clock)
     return Benchmark(
-        model=manifest.name,
-        board=manifest.board,
+        model=amc.manifest.name,
+        board=amc.manifest.board,
         simulated=amc.simulated,
-        frames=n,
+        frames=len(words) * repeats,
         batch=amc.batch,
-        frame_len=T,
+        frame_len=amc.manifest.frame_len,
         clock_mhz=clock,
-        cycles_per_frame=per_frame,
-        device_frames_per_s=clock * 1e6 / per_frame,
-        device_samples_per_s=clock * 1e6 / per_frame * T,
-        wall_frames_per_s=n / wall_s,
-        wall_samples_per_s=n / wall_s * T,
-        device_latency_us=Latency.of(device_us),
-        wall_latency_us=Latency.of(wall_us),
+        cycles_per_frame=batched.cycles,
+        wall_frames_per_s=1 / batched.wall_s,
+        device_samples_us=device_us,
+        wall_samples_us=wall_us,
         convert_us_per_frame=_convert_us(amc, words),
         driver_us_per_frame=_driver_us(amc, words),
-        wire_us_per_frame=T / clock,
-        dma_transfers_per_frame=(after[0] - before[0]) / n,
-        bytes_per_frame=(after[1] - before[1]) / n,
+        dma_transfers_per_frame=batched.transfers,
+        bytes_per_frame=batched.bytes,
         repeats=repeats,
-        device_samples_us=tuple(map(float, device_us)),
-        wall_samples_us=tuple(map(float, wall_us)),
     )
 
 
-def _throughput(amc: AmcOverlay, words: NDArray[np.int16], repeats: int) -> tuple[float, int, Classified]:
-    """Wall seconds and busy cycles of `repeats` passes, and what they all answered."""
+def _wire_frames(amc: AmcOverlay, frames: NDArray[Any] | None) -> NDArray[np.int16]:
+    """Return the frames to measure with as wire words; a batch of random ones by default."""
+    if frames is None:
+        shape, limit = (amc.batch, amc.manifest.frame_len, 2), 1 << amc.manifest.wire_frac
+        return np.random.default_rng(SEED).integers(-limit, limit, shape).astype(np.int16)
+    words, _ = batches.as_frames(frames, amc.manifest.frame_len)
+    if not len(words):
+        raise ConfigError("benchmark needs frames")
+    return batches.wire_words(words, amc.manifest.wire_frac, amc.normalise)
+
+
+@dataclass(frozen=True)
+class _Batched:
+    """What a frame took in full batches, and what they all answered."""
+
+    wall_s: float
+    cycles: float
+    transfers: float
+    bytes: float
+    answer: Classified
+
+
+def _run_batches(amc: AmcOverlay, words: NDArray[np.int16], repeats: int) -> _Batched:
+    """Pass over the frames `repeats` times and require the same answers."""
+    before = replace(amc.link.traffic)
     amc.clear_counters()
     start = time.perf_counter()
     first = amc.classify(words)
     for _ in range(1, repeats):
         _require_same(amc.classify(words).logits, first.logits, 0)
     wall_s = time.perf_counter() - start
-    return wall_s, amc.counters()["cycles_busy"], first
+    cycles, after, n = amc.counters()["cycles_busy"], amc.link.traffic, len(words) * repeats
+    transfers = after.sends - before.sends + after.receives - before.receives
+    moved = after.bytes_sent - before.bytes_sent + after.bytes_received - before.bytes_received
+    return _Batched(wall_s / n, cycles / n, transfers / n, moved / n, first)
 
 
 def _require_same(answer: NDArray[np.int32], first: NDArray[np.int32], at: int) -> None:
@@ -225,7 +252,7 @@ def _require_same(answer: NDArray[np.int32], first: NDArray[np.int32], at: int) 
 
 def _singles(
     amc: AmcOverlay, words: NDArray[np.int16], logits: NDArray[np.int32], count: int, clock_mhz: float
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Latency of `count` single frames, device and wall, in microseconds; each must be answered with its `logits`."""
     group = amc.manifest.n_channels
     device, wall = np.empty(count), np.empty(count)
@@ -238,7 +265,7 @@ def _singles(
         wall[i] = 1e6 * (time.perf_counter() - start)
         _require_same(answer, logits[at : at + group], at)
         device[i] = amc.counters()["cycles_busy"] / clock_mhz
-    return device, wall
+    return tuple(device.tolist()), tuple(wall.tolist())
 
 
 def _convert_us(amc: AmcOverlay, words: NDArray[np.int16]) -> float:
@@ -274,11 +301,9 @@ def _host_s(amc: AmcOverlay) -> float:
     return time.perf_counter() - amc.link.traffic.waited_s if simulated is None else time.thread_time() - simulated
 
 
+def _rate(frames_per_s: float, frame_len: int, digits: int) -> str:
+    return f"{frames_per_s:,.{digits}f}, {frames_per_s * frame_len:,.0f}"
+
+
 def _latency(latency: Latency) -> str:
     return f"{latency.p50:,.2f}, {latency.p90:,.2f}, {latency.p99:,.2f} us"
-
-
-def _random_frames(amc: AmcOverlay) -> NDArray[np.int16]:
-    shape = (amc.batch, amc.manifest.frame_len, 2)
-    limit = 1 << amc.manifest.wire_frac
-    return np.random.default_rng(SEED).integers(-limit, limit, shape).astype(np.int16)

@@ -164,7 +164,9 @@ def _share(item: Report, key: str) -> Cell:
 
 def device_label(name: str) -> str:
     """Name a bench device for people."""
-    return "simulated device" if name == "sim" else name
+    if name == "sim":
+        return "simulated device"
+    return f"simulated {name[4:]}" if name.startswith("sim-") else name
 
 
 def heading(key: str) -> str:

@@ -85,29 +85,7 @@ def dma_settings(design: Design) -> dict[str, str]:
 
 def _ps(design: Design) -> Element:
     module = _module(parts.PS_INSTANCE, PS_VLNV[design.ps], is_pl=False)
-    first, second = design.divisors
-    zynq7 = design.ps == "zynq7"
-    clock = "PCW_FCLK{}_PERIPHERAL_" if zynq7 else "PSU__CRL_APB__PL{}_REF_CTRL__"
-    enable = "PCW_FPGA_FCLK{}_ENABLE" if zynq7 else "PSU__FPGA_PL{}_ENABLE"
-    settings: dict[str, int | str] = {}
-    for i in range(4):
-        settings[enable.format(i)] = int(i == 0)
-        settings[f"{clock.format(i)}DIVISOR0"] = first if i == 0 else 1
-        settings[f"{clock.format(i)}DIVISOR1"] = second if i == 0 else 1
-        settings[f"{clock.format(i)}{'CLKSRC' if zynq7 else 'SRCSEL'}"] = "IO PLL" if zynq7 else "IOPLL"
-    if zynq7:
-        settings |= {
-            "PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ": f"{design.clock_mhz:.6f}",
-            PLL_FEEDBACK["zynq7"]: pll_feedback("zynq7", design.pl_source_mhz),
-        }
-    else:
-        settings |= {
-            "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ": f"{design.clock_mhz:.6f}",
-            PLL_FEEDBACK["zynqmp"]: pll_feedback("zynqmp", design.pl_source_mhz),
-            "C_MAXIGP0_DATA_WIDTH": 32,
-            "C_SAXIGP2_DATA_WIDTH": design.memory_bits,
-        }
-    _parameters(module, {name: str(value) for name, value in settings.items()})
+    _parameters(module, {name: str(value) for name, value in _ps_settings(design).items()})
     ports = SubElement(module, "PORTS")
     _port(ports, PS_CLOCK[design.ps], "O", sigis="clk")
     _port(ports, PS_RESET[design.ps], "O", sigis="rst")
@@ -135,6 +113,33 @@ def _ps(design: Design) -> Element:
             SLAVEBUSINTERFACE=bus,
         )
     return module
+
+
+def _ps_settings(design: Design) -> dict[str, int | str]:
+    """Clocks and port widths, under the names that PYNQ looks for."""
+    first, second = design.divisors
+    zynq7 = design.ps == "zynq7"
+    clock = "PCW_FCLK{}_PERIPHERAL_" if zynq7 else "PSU__CRL_APB__PL{}_REF_CTRL__"
+    enable = "PCW_FPGA_FCLK{}_ENABLE" if zynq7 else "PSU__FPGA_PL{}_ENABLE"
+    settings: dict[str, int | str] = {}
+    for i in range(4):
+        settings[enable.format(i)] = int(i == 0)
+        settings[f"{clock.format(i)}DIVISOR0"] = first if i == 0 else 1
+        settings[f"{clock.format(i)}DIVISOR1"] = second if i == 0 else 1
+        settings[f"{clock.format(i)}{'CLKSRC' if zynq7 else 'SRCSEL'}"] = "IO PLL" if zynq7 else "IOPLL"
+    if zynq7:
+        settings |= {
+            "PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ": f"{design.clock_mhz:.6f}",
+            PLL_FEEDBACK["zynq7"]: pll_feedback("zynq7", design.pl_source_mhz),
+        }
+    else:
+        settings |= {
+            "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ": f"{design.clock_mhz:.6f}",
+            PLL_FEEDBACK["zynqmp"]: pll_feedback("zynqmp", design.pl_source_mhz),
+            "C_MAXIGP0_DATA_WIDTH": 32,
+            "C_SAXIGP2_DATA_WIDTH": design.memory_bits,
+        }
+    return settings
 
 
 def _reset(design: Design) -> Element:
