@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,11 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from hw_amc.command import command_line, shown
+from hw_amc.errors import ConfigError
 
 if TYPE_CHECKING:
     from hw_amc.radio.captures import CaptureOptions
     from hw_amc.radio.limit import Limit
     from hw_amc.radio.quality import InputPath
+    from hw_amc.train.reach import Reach
 
 app = typer.Typer(help="Radio frames: make, look into, draw and convert files of them.", no_args_is_help=True)
 console = Console(width=None if sys.stdout.isatty() else 140)
@@ -172,6 +176,55 @@ def limit(
         console.print(f"[green]✓[/] {shown(picture)}")
 
 
+@app.command()
+def reach(
+    models: Annotated[list[str], typer.Argument(help="Trained models.")],
+    preset: Annotated[str, typer.Option("--preset", "--recipe", help="Recipe without channel.")] = "awgn-v1",
+    frames: Annotated[int, typer.Option(help="Held-out frames of each class and SNR.", min=1)] = 100,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Draw it, too: .png, .svg or .pdf.")] = None,
+) -> None:
+    """Measure models on frames with noise only, and say which share of the limit they reach.
+
+    Limit and models choose among the linear modulations, on the same kind of frames.
+    """
+    from hw_amc.radio import load_recipe
+    from hw_amc.radio.limit import kept_limit
+    from hw_amc.train.reach import load_linear_set, measure_reach
+    from hw_amc.workspace import Workspace
+
+    recipe = load_recipe(preset)
+    limit = kept_limit(recipe.name)
+    if limit is None:
+        raise ConfigError(
+            f"no limit of {recipe.name} is kept; make it: hw-amc data limit --recipe {recipe.name} --keep"
+        )
+    opened = [Workspace.open(name) for name in models]
+    held_out, _ = load_linear_set(recipe.name, limit, frames, opened[0].root / "data")
+    reached = {each.model: measure_reach(each.weights, held_out, limit) for each in opened}
+    _print_reach(reached, limit, markdown)
+    if picture:
+        from hw_amc.radio.plots import plot_limit
+
+        plot_limit(limit, limit.classes, picture, {name: found.accuracy for name, found in reached.items()})
+        console.print(f"[green]✓[/] {shown(picture)}")
+
+
+def _print_reach(reached: Mapping[str, Reach], limit: Limit, markdown: bool) -> None:
+    from rich import box
+
+    heads = ("SNR, dB", "limit, %", *(head for name in reached for head in (f"{name}, %", "of the limit, %")))
+    table = Table(*heads, box=box.MARKDOWN if markdown else box.HEAVY_HEAD)
+    bound = limit.bound(limit.classes)
+    rows = {str(snr): [snr] for snr in bound} | {"all": list(bound), "from 10": [snr for snr in bound if snr >= 10]}
+    for label, snrs in rows.items():
+        figures = [fmean(bound[snr] for snr in snrs)]
+        for found in reached.values():
+            figures += [fmean(found.accuracy[snr] for snr in snrs), found.share(snrs)]
+        table.add_row(label, *(f"{100 * figure:.2f}" for figure in figures))
+    console.print(table)
+
+
 def _print_limit(found: Limit, classes: tuple[str, ...]) -> None:
     title = f"average-likelihood classifier, {found.symbols} symbols a frame, phase {found.phase}"
     heads = ("SNR, dB", "Es/N0, dB", f"{len(found.classes)} linear classes, %", "± (1 sigma)", f"all {len(classes)}, %")
@@ -202,8 +255,6 @@ def _input_path(model: str | None) -> InputPath | None:
 
 
 def _integers(text: str, option: str) -> list[int]:
-    from hw_amc.errors import ConfigError
-
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:

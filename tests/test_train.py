@@ -19,7 +19,7 @@ from hw_amc.train.data import FrameSet, crop, load_frames, whole
 from hw_amc.train.fast_affine import fast_front_layers, fast_norm_relu
 from hw_amc.train.fast_gru import FastGru, fast_gru, run_gru_slowly
 from hw_amc.train.optimiser import Adam, learning_rate
-from hw_amc.train.paired import Predictions, compare_predictions, load_predictions, save_predictions
+from hw_amc.train.paired import Predictions
 from hw_amc.train.recipe import Phase, load_recipe_file
 from hw_amc.train.teacher import soft_loss
 from hw_amc.train.trainee import Trainee, quantise_input
@@ -298,43 +298,6 @@ recurrent_bits = 4
     (folder / "a" / "checkpoints" / "pruned.npz").unlink()
     with pytest.raises(ConfigError, match="run the recipe that makes it"):
         train(folder, folder / "c")
-
-
-def predictions(right: list[bool], snr_db: list[int], recipe: str = "r") -> Predictions:
-    labels = np.arange(len(right), dtype=np.uint8)
-    classes = np.where(right, labels, labels + 1).astype(np.uint8)
-    return Predictions(classes, labels, np.array(snr_db, np.int8), {"recipe": recipe})
-
-
-def test_two_networks_are_compared_frame_by_frame():
-    a = predictions([True] * 8 + [False] * 4, [0] * 6 + [10] * 6)
-    b = predictions([True] * 2 + [False] * 9 + [True], [0] * 6 + [10] * 6)
-    paired = compare_predictions(a, b)
-    assert (paired.frames, paired.only_first, paired.only_second) == (12, 6, 1)
-    assert paired.p_value == pytest.approx(2 * 8 / 2**7)  # 0 or 1 heads of 7, or 6 or 7
-    assert compare_predictions(a, b, 10).frames == 6
-    assert paired.error == pytest.approx(np.std(a.right.astype(int) - b.right) / np.sqrt(12))
-    assert compare_predictions(a, a).p_value == 1.0
-    with pytest.raises(ConfigError, match="different frames"):
-        compare_predictions(a, predictions([True] * 12, [0] * 12, "other"))
-    with pytest.raises(ConfigError, match="no frame"):
-        compare_predictions(a, b, 30)
-
-
-def test_kept_predictions_belong_to_their_weights(tmp_path):
-    (tmp_path / "weights.h5").write_bytes(b"one")
-    save_predictions(tmp_path, predictions([True, False], [0, 2]))
-    np.testing.assert_array_equal(load_predictions(tmp_path).right, [True, False])
-    (tmp_path / "weights.h5").write_bytes(b"two")
-    with pytest.raises(DataError, match="other weights"):
-        load_predictions(tmp_path)
-    for torn in (b"torn", b"", b"PK\x03\x04 cut off"):
-        (tmp_path / "predictions.npz").write_bytes(torn)
-        with pytest.raises(DataError, match="damaged"):
-            load_predictions(tmp_path)
-    (tmp_path / "predictions.npz").unlink()
-    with pytest.raises(DataError, match="does not exist"):
-        load_predictions(tmp_path)
 
 
 def test_the_soft_loss_is_the_divergence_from_the_teacher():

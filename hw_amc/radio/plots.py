@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,8 +143,20 @@ def _decibels(values: NDArray[np.complex128]) -> NDArray[np.float64]:
     return level
 
 
-def plot_limit(limit: Limit, classes: Sequence[str], path: Path) -> None:
-    """Draw a limit over its own classes, with two standard deviations, and the bound that follows for more classes.
+def plot_limit(
+    limit: Limit, classes: Sequence[str], path: Path, reached: Mapping[str, Mapping[int, float]] | None = None
+) -> None:
+    """Draw a limit over its own classes, with two standard deviations.
+
+    Parameters
+    ----------
+    limit : Limit
+    classes : sequence of str
+        Where these are more, the bound that follows for all of them is drawn, too.
+    path : Path
+        The ending says the format.
+    reached : mapping, optional
+        Accuracy (0..1) by SNR in dB among the limit's classes, by name of a network.
 
     Raises
     ------
@@ -161,6 +173,8 @@ def plot_limit(limit: Limit, classes: Sequence[str], path: Path) -> None:
             bound = limit.bound(classes)
             label = f"all {len(classes)} classes, the others taken as always right"
             axes.plot(list(bound), [100 * value for value in bound.values()], "--", color=MUTED, label=label)
+        for number, (name, accuracy) in enumerate((reached or {}).items(), 1):
+            axes.plot(list(accuracy), [100 * x for x in accuracy.values()], "-s", color=f"C{number}", ms=3, label=name)
         title = f"average-likelihood classifier, {limit.symbols} symbols, phase {limit.phase}"
         axes.set_title(title, loc="left")
         axes.set(xlabel="signal-to-noise ratio, dB", ylabel="accuracy, %", ylim=(0, 102))
