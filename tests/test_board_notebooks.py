@@ -56,13 +56,17 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def test_gallery_of_trained_models(checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`hw-amc sim-overlays`: what the notebooks read, and the variables that say so."""
+def test_gallery_of_trained_models(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`hw-amc sim-overlays`: what the notebooks read, and the variables that say so, which hold in any folder."""
     from hw_amc import cli
 
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="0"):
-        cli.main(["sim-overlays", str(tmp_path / "sim"), "--frames", "30"])
+        cli.main(["sim-overlays", "sim", "--frames", "30"])
     told = dict(line[7:].split("=") for line in capsys.readouterr().out.splitlines() if line.startswith("export "))
+    assert all(Path(path).is_absolute() for path in told.values())
     assert sorted(path.name for path in Path(told["HW_AMC_OVERLAYS"]).iterdir()) == ["one", "two"]
     frames = np.load(told["HW_AMC_FRAMES"])
     answers = []

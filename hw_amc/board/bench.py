@@ -31,6 +31,8 @@ class Bench:
         if self.benchmark.simulated:
             # Cycles are seen; a time on a device that is not here assumes its clock.
             kinds |= dict.fromkeys(("device_frames_per_s", "device_latency_us"), "estimated")
+            if self.benchmark.estimated:
+                kinds["cycles_per_frame"] = "estimated"
             told["note"] = "wall figures are the simulator's, device figures the accelerator's at its clock"
         return {"bench": {device: {**figures, **told, "kind": kinds}}}
 

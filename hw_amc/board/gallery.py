@@ -24,14 +24,10 @@ class Gallery:
     frames: Path
 
     def variables(self) -> dict[str, str]:
-        """Return the environment that the notebooks read."""
+        """Return the environment that the notebooks read; whole paths, since a notebook runs in its own folder."""
         first = sorted(path.parent for path in self.overlays.glob("*/*.bit"))[0]
-        return {
-            "HW_AMC_OVERLAY": str(first),
-            "HW_AMC_OVERLAYS": str(self.overlays),
-            "HW_AMC_CHANNELS": str(self.channels),
-            "HW_AMC_FRAMES": str(self.frames),
-        }
+        named = {"OVERLAY": first, "OVERLAYS": self.overlays, "CHANNELS": self.channels, "FRAMES": self.frames}
+        return {f"HW_AMC_{name}": str(path.resolve()) for name, path in named.items()}
 
 
 def write_gallery(

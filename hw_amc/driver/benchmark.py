@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.driver import batches
+from hw_amc.driver.devices import is_estimated
 from hw_amc.driver.errors import DeviceError
 from hw_amc.errors import ConfigError
 
@@ -56,6 +57,8 @@ class Benchmark:
     board: str
     #: Wall time is that of a simulation.
     simulated: bool
+    #: Cycles too are only an estimate: a model of the accelerator answered, not its Verilog.
+    estimated: bool
     frames: int
     batch: int
     frame_len: int
@@ -72,8 +75,6 @@ class Benchmark:
     driver_us_per_frame: float
     dma_transfers_per_frame: float
     bytes_per_frame: float
-    #: Frames of int16 words, checked for equal answers in every repeat.
-    repeats: int
 
     @property
     def device(self) -> str:
@@ -102,6 +103,7 @@ class Benchmark:
 
     def __str__(self) -> str:
         kind = "simulated: wall time is the simulation's" if self.simulated else "measured on the device"
+        kind += ", cycles are estimates" if self.estimated else ""
         rows = [
             ("clock", f"{self.clock_mhz:g} MHz"),
             ("device: cycles per frame", f"{self.cycles_per_frame:,.1f}"),
@@ -191,6 +193,7 @@ def measure(
         model=amc.manifest.name,
         board=amc.manifest.board,
         simulated=amc.simulated,
+        estimated=is_estimated(amc.device),
         frames=len(words) * repeats,
         batch=amc.batch,
         frame_len=amc.manifest.frame_len,
@@ -203,7 +206,6 @@ def measure(
         driver_us_per_frame=_driver_us(amc, words),
         dma_transfers_per_frame=batched.transfers,
         bytes_per_frame=batched.bytes,
-        repeats=repeats,
     )
 
 

@@ -53,6 +53,11 @@ def is_simulated(device: Any) -> bool:
     return bool(getattr(device, "simulated", False)) or (is_remote(device) and device.name == REMOTE_NAME)
 
 
+def is_estimated(device: Any) -> bool:
+    """Say whether even cycles on the device are an estimate, as far as it can be asked: a remote one cannot."""
+    return bool(getattr(device, "time_estimated", False))
+
+
 def lock_tag(device: Any) -> str:
     """Name by which processes of this computer tell devices apart: a remote one by its address, not by its number."""
     return f"{device.ip_addr}-{device.port}" if is_remote(device) else str(device.tag)

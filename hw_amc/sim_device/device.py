@@ -127,6 +127,11 @@ class SimDevice(Device):  # type: ignore[misc]
         return self.system.cycles
 
     @property
+    def time_estimated(self) -> bool:
+        """Whether a model says that its cycles are an estimate (`time_estimated`); a verilated one counts them."""
+        return any(getattr(model, "time_estimated", False) for model in self.system.models)
+
+    @property
     def device_time_s(self) -> float:
         """Simulated seconds since the overlay was loaded."""
         return self.cycles / (self.clock_mhz * 1e6)
