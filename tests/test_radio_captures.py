@@ -108,7 +108,7 @@ def test_what_the_file_does_not_say_is_asked_for(tmp_path):
     SAMPLES.tofile(path)
     with pytest.raises(DataError, match="give --samples int16, int8 or float32"):
         open_frames(path, OPTIONS)
-    with pytest.raises(DataError, match=r"no labels; .*convert x.iq set.h5 --label"):
+    with pytest.raises(DataError, match=r"no labels; .*convert x.iq set.h5 --frame-len 16 --label"):
         open_frames(path, CaptureOptions(T, samples="float32"))
     with pytest.raises(DataError, match="1 sample or more"):
         CaptureOptions(0)

@@ -129,10 +129,15 @@ def require_label(options: CaptureOptions, path: Path, where: str) -> str:
     label = options.label or options.stand_in
     if not label:
         raise DataError(
-            f"{path} has no labels{where}; say what it holds with"
-            f" `hw-amc data convert {path.name} set.h5 --label QPSK --snr-db 10`, and take that file"
+            f"{path} has no labels{where}; say what it holds with {_conversion(path, options)}, and take that file"
         )
     return label
+
+
+def _conversion(path: Path, options: CaptureOptions, samples: str = "") -> str:
+    """Give the command that says what a recording holds, for commands which have no options for it."""
+    length = "" if options.frame_len in (None, FRAME_LEN) else f" --frame-len {options.frame_len}"
+    return f"`hw-amc data convert {path.name} set.h5{samples}{length} --label QPSK --snr-db 10`"
 
 
 class PlainFile(CaptureFile):
@@ -155,7 +160,7 @@ class PlainFile(CaptureFile):
 
     def __init__(self, path: Path, options: CaptureOptions) -> None:
         super().__init__(path)
-        self._format = options.samples
+        self._options = options
         self._map: NDArray[Any] | None = None
         samples = self._mapped()
         if samples.ndim == 3:
@@ -204,9 +209,12 @@ class PlainFile(CaptureFile):
         )
 
     def _map_raw(self) -> NDArray[Any]:
-        kind = self._format or RAW_FORMATS.get(self.path.suffix.lower())
+        kind = self._options.samples or RAW_FORMATS.get(self.path.suffix.lower())
         if kind is None:
-            raise DataError(f"{self.path} does not say what its samples are; give --samples int16, int8 or float32")
+            raise DataError(
+                f"{self.path} does not say what its samples are; give --samples int16, int8 or float32,"
+                f" or take the file of {_conversion(self.path, self._options, ' --samples int16')}"
+            )
         dtype = np.dtype(kind).newbyteorder("<")
         size = self.path.stat().st_size
         if not size or size % (2 * dtype.itemsize):
