@@ -106,7 +106,8 @@ module amc_dense #(
     reg signed [X-1:0] element3;
     always @(posedge clk)
         if (rst) {running1, running2, running3, running4, running5} <= 5'b0;
-        else if (ce) {running1, running2, running3, running4, running5} <= {busy, running1, running2, running3, running4};
+        else if (ce)
+            {running1, running2, running3, running4, running5} <= {busy, running1, running2, running3, running4};
     always @(posedge clk)
         if (ce) begin
             turn1 <= turn;
@@ -161,7 +162,8 @@ module amc_dense #(
             wire signed [CUT+X:0] wide_cut = {{(X + 1) {cut[CUT-1]}}, cut};
             wire signed [CUT+X:0] wide_low = {{CUT{lowest[X]}}, lowest};
             wire signed [CUT+X:0] wide_high = {{CUT{highest[X]}}, highest};
-            assign rounded[l*X+:X] = wide_cut < wide_low ? lowest[X-1:0] : wide_cut > wide_high ? highest[X-1:0] : cut[X-1:0];
+            assign rounded[l*X+:X] =
+                wide_cut < wide_low ? lowest[X-1:0] : wide_cut > wide_high ? highest[X-1:0] : cut[X-1:0];
         end
     endgenerate
 

@@ -11,7 +11,8 @@ module amc_frames #(
     parameter TIME = 10,       // bits that count LENGTH + GAP
     parameter ADDRESS = 10,    // bits that count LENGTH
     parameter CREDIT = 2,      // bits that hold 2 * CONTEXTS
-    parameter WIDTH = 16
+    parameter WIDTH = 16,
+    parameter SLICE = WIDTH    // bits of a slice of the buffer
 ) (
     input              clk,
     input              rst,
@@ -97,19 +98,27 @@ module amc_frames #(
             if (phase == SLOT_END) r_ctx <= r_ctx == CTX_END ? {CTX{1'b0}} : r_ctx + 1'b1;
         end
 
-    // The buffer: block RAM, read through its output register.
-    reg [WIDTH-1:0] samples[0:CONTEXTS*(1<<ADDRESS)-1];
-    reg [WIDTH-1:0] read, data;
+    // The buffer: block RAM, read through its output register. Each slice is as narrow as one block RAM of this depth,
+    // so that no multiplexer of block RAMs comes between it and the register.
     wire [CTX+ADDRESS-1:0] w_address, r_address;
     assign w_address = {w_ctx, w_time[ADDRESS-1:0]};
     assign r_address = {r_ctx, r_time[ADDRESS-1:0]};
-    always @(posedge clk) begin
-        if (accept) samples[w_address] <= s_tdata;
-        read <= samples[r_address];
-        data <= read;
-    end
-    assign out_data = data;
+    genvar i;
+    generate
+        for (i = 0; i < WIDTH; i = i + SLICE) begin : slice
+            localparam BITS = i + SLICE < WIDTH ? SLICE : WIDTH - i;
+            reg [BITS-1:0] samples[0:(1<<(CTX+ADDRESS))-1];
+            reg [BITS-1:0] read, q;
+            always @(posedge clk) begin
+                if (accept) samples[w_address] <= s_tdata[i+:BITS];
+                read <= samples[r_address];
+                q <= read;
+            end
+            assign out_data[i+:BITS] = q;
+        end
+    endgenerate
     amc_flags #(.CTX(CTX), .CYCLES(2)) flags (
-        .clk(clk), .rst(rst), .d({r_ctx, valid & (r_time == LAST), valid & (r_time == {TIME{1'b0}}), valid, slot}), .q(out_flags)
+        .clk(clk), .rst(rst), .q(out_flags),
+        .d({r_ctx, valid & (r_time == LAST), valid & (r_time == {TIME{1'b0}}), valid, slot})
     );
 endmodule

@@ -61,14 +61,14 @@ module amc_lanes #(
     endgenerate
 
     // The word of the lane that is meant, else 0.
-    function automatic [31:0] word_of(input [32*LANES-1:0] words, input [LANES-1:0] meant);
+    function automatic [31:0] word_of(input reg [32*LANES-1:0] words, input reg [LANES-1:0] meant);
         integer k;
         begin
             word_of = 32'd0;
             for (k = 0; k < LANES; k = k + 1) if (meant[k]) word_of = words[32*k+:32];
         end
     endfunction
-    function automatic [1:0] response_of(input [2*LANES-1:0] responses, input [LANES-1:0] meant);
+    function automatic [1:0] response_of(input reg [2*LANES-1:0] responses, input reg [LANES-1:0] meant);
         integer k;
         begin
             response_of = 2'b00;

@@ -44,40 +44,14 @@ module amc_lstm_shared #(
 );
     localparam ALL = BANKS * SHARE;
     localparam FIRST = 2;
-    /* verilator lint_off WIDTHTRUNC */
-    localparam [INDEX-1:0] INDEX_END = SHARE - 1;
-    /* verilator lint_on WIDTHTRUNC */
 
-    // The slot whose matrix outputs stand now.
-    wire [CTX+3:0] arrived;
-    amc_flags #(.CTX(CTX), .CYCLES(DEPTH)) wait_matrix (.clk(clk), .rst(rst), .d(in_flags), .q(arrived));
-    reg [CTX+3:0] current;
-    reg [INDEX-1:0] count;
-    wire [INDEX-1:0] index = arrived[0] ? {INDEX{1'b0}} : count;
-    wire [CTX+3:0] flags = arrived[0] ? arrived : current;
-    reg busy;
-    wire active = arrived[0] | busy;
-    always @(posedge clk) begin
-        current <= flags;
-        count <= index + 1'b1;
-        busy <= active & (index != INDEX_END) & ~rst;
-    end
-    // A cycle later its cell is at the gates; eight more and its states are new.
-    reg [INDEX-1:0] index_q;
-    reg valid_q, active_q;
-    reg [CTX-1:0] ctx_q;
-    always @(posedge clk) begin
-        index_q <= index;
-        valid_q <= flags[1];
-        active_q <= active;
-        ctx_q <= flags[4+:CTX];
-    end
-    wire [INDEX-1:0] w_index;
+    wire [CTX+3:0] flags;
+    wire [INDEX-1:0] index, w_index;
     wire [CTX-1:0] w_ctx;
     wire valid_late, write;
-    amc_delay #(.WIDTH(1), .CYCLES(8)) late_valid (.clk(clk), .d(valid_q), .q(valid_late));
-    amc_delay #(.WIDTH(INDEX + CTX + 1), .CYCLES(8 + PAD)) late (
-        .clk(clk), .d({active_q, ctx_q, index_q}), .q({write, w_ctx, w_index})
+    amc_turns #(.CTX(CTX), .SHARE(SHARE), .INDEX(INDEX), .DEPTH(DEPTH), .PAD(PAD)) turns (
+        .clk(clk), .rst(rst), .in_flags(in_flags), .flags(flags), .index(index), .valid(valid_late),
+        .write(write), .w_ctx(w_ctx), .w_index(w_index), .out_flags(out_flags)
     );
 
     // Matrix outputs padded to whole banks.
@@ -148,8 +122,6 @@ module amc_lstm_shared #(
         end
     endgenerate
 
-    // All new states stand in one cycle, that of the context's next slot.
-    amc_flags #(.CTX(CTX), .CYCLES(SHARE + 9 + PAD)) leave (.clk(clk), .rst(rst), .d(arrived), .q(out_flags));
     assign matrix_h = in_flags[FIRST] ? {(CELLS * STATE) {1'b0}} : h[CELLS*STATE-1:0];
     assign out_data = h[CELLS*STATE-1:0];
 endmodule

@@ -10,6 +10,9 @@ from hw_amc.rtl.verilog import instance, library
 
 Mode = Literal["frames", "channels"]
 
+#: Words of one bit in a block RAM of 36 Kbit.
+_BLOCK_DEPTH = 32768
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -54,7 +57,7 @@ class Entry:
             "WIDTH": self.width,
         }
         if self.mode == "frames":
-            parameters["ADDRESS"] = max((self.frame_len - 1).bit_length(), 1)
+            parameters |= {"ADDRESS": self._address_bits, "SLICE": self._slice_bits(timing)}
         else:
             parameters["CHANNELS"] = timing.used_contexts
         ports = {
@@ -73,12 +76,22 @@ class Entry:
         """Modules that `emit` instantiates."""
         return library(f"amc_{self.mode}", "amc_flags", "amc_delay")
 
+    @property
+    def _address_bits(self) -> int:
+        """Bits that count the samples of a frame."""
+        return max((self.frame_len - 1).bit_length(), 1)
+
+    def _slice_bits(self, timing: Timing) -> int:
+        """Width of a block RAM that is as deep as the buffers; a ninth bit comes with eight."""
+        bits = max(_BLOCK_DEPTH >> (timing.ctx_bits + self._address_bits), 1)
+        return min(bits + bits // 8, 36, self.width)
+
     def cost(self, timing: Timing) -> Cost:
         """The frame buffers, and some control."""
         control = Cost(lut=60, ff=60)
         if self.mode == "channels":
             return control + Cost(ff=self.width)
-        depth = timing.contexts << max((self.frame_len - 1).bit_length(), 1)
-        blocks = -(-depth * self.width // (36 * 1024)) if depth * self.width > 1024 else 0
-        bits = (self.frame_len + self.gap - 1).bit_length() + 1
-        return control + memory_cost(2 * bits, timing.contexts) + Cost(ff=2 * self.width, bram36=blocks)
+        depth, bits = 1 << (timing.ctx_bits + self._address_bits), self._slice_bits(timing)
+        blocks = -(-self.width // bits) * -(-depth // _BLOCK_DEPTH) if depth * self.width > 1024 else 0
+        position = (self.frame_len + self.gap - 1).bit_length() + 1
+        return control + memory_cost(2 * position, timing.contexts) + Cost(ff=2 * self.width, bram36=blocks)

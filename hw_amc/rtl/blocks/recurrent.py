@@ -136,8 +136,8 @@ class RecurrentBlock(Block):
         return parameters
 
     def files(self) -> dict[str, str]:
-        loop = self.loop if isinstance(self.matrix, Matrix) else f"{self.loop}_shared"
-        modules = library(loop, f"{self.loop}_cell", "amc_round_saturate", "amc_flags", "amc_delay")
+        loops = [self.loop] if isinstance(self.matrix, Matrix) else [f"{self.loop}_shared", "amc_turns"]
+        modules = library(*loops, f"{self.loop}_cell", "amc_round_saturate", "amc_flags", "amc_delay")
         return modules | self.matrix.files()
 
 
