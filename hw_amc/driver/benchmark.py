@@ -143,7 +143,7 @@ class Benchmark:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(7, 3), layout="constrained")
-        wall = "wall, simulated" if self.simulated else "wall"
+        wall = "simulation's wall" if self.simulated else "wall"
         for index, (name, samples) in enumerate((("device", self.device_samples_us), (wall, self.wall_samples_us)), 1):
             axis = figure.add_subplot(1, 2, index)
             axis.hist(np.asarray(samples), bins=min(30, max(len(samples), 1)))
