@@ -20,12 +20,13 @@ LEAD = 2
 def lagrange_weights(fraction: Floats) -> list[Floats]:
     """Weights of the `POINTS` neighbours, from -LEAD on, that interpolate at `fraction` (0 to 1)."""
     nodes = [float(i - LEAD) for i in range(POINTS)]
+    distances = [fraction - node for node in nodes]
     weights = []
-    for node in nodes:
+    for i, node in enumerate(nodes):
         weight = np.ones_like(fraction)
-        for other in nodes:
-            if other != node:
-                weight = weight * ((fraction - other) / (node - other))
+        for j, other in enumerate(nodes):
+            if j != i:
+                weight *= distances[j] / (node - other)
         weights.append(weight)
     return weights
 
@@ -67,8 +68,11 @@ def sample(signals: Signals, times: Floats) -> Signals:
     first = whole.astype(np.intp) - LEAD + (np.arange(len(signals)) * signals.shape[1])[:, None]
     flat = np.ascontiguousarray(signals).ravel()
     out = np.zeros(times.shape, np.complex64)
-    for i, weight in enumerate(lagrange_weights((times - whole).astype(np.float32))):
-        out += flat[first + i] * weight
+    for weight in lagrange_weights((times - whole).astype(np.float32)):
+        neighbour = flat.take(first)
+        neighbour *= weight
+        out += neighbour
+        first += 1
     return out
 
 
