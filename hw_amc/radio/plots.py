@@ -168,7 +168,7 @@ def plot_limit(
         values = np.array([100 * point.accuracy for point in limit.points])
         errors = np.array([200 * point.error for point in limit.points])
         axes.fill_between(snrs, values - errors, values + errors, color=BLUE, alpha=0.25, lw=0)
-        axes.plot(snrs, values, "-o", color=BLUE, ms=4, label=f"{len(limit.classes)} linear modulations")
+        axes.plot(snrs, values, "-o", color=BLUE, ms=4, label=f"limit, {len(limit.classes)} linear modulations")
         if len(classes) > len(limit.classes):
             bound = limit.bound(classes)
             label = f"all {len(classes)} classes, the others taken as always right"
