@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import zipfile
@@ -264,6 +265,19 @@ def test_broken_references_are_found(old: str, new: str, message: str) -> None:
     broken = text.replace(old, new, 1)
     with pytest.raises(ConfigError, match=message):
         component.check_component(broken, ports)
+
+
+@pytest.mark.vendor
+@pytest.mark.parametrize("board", NAMES)
+def test_component_is_valid(board: str, tmp_path: Path) -> None:
+    """Accellera's schema accepts it: HW_AMC_IPXACT_SCHEMA=.../1685-2009/index.xsd and `pip install xmlschema`."""
+    schema = os.environ.get("HW_AMC_IPXACT_SCHEMA")
+    if schema is None:
+        pytest.skip("HW_AMC_IPXACT_SCHEMA names no index.xsd of IEEE 1685-2009")
+    xmlschema = pytest.importorskip("xmlschema")
+    path = tmp_path / "component.xml"
+    path.write_text(project(board).files["ip/component.xml"])
+    xmlschema.XMLSchema(schema).validate(path)
 
 
 def test_component_follows_the_schemas_order() -> None:
