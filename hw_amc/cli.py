@@ -275,7 +275,11 @@ def sim_overlays(
         console.print(f"export {name}={value}", soft_wrap=True)
 
 
-@app.command("sim-device", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+# What follows the program's name is the program's, --help too.
+@app.command(
+    "sim-device",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 def sim_device(context: typer.Context) -> None:
     """Run a PYNQ program on the simulated device: hw-amc sim-device program.py, or -m module, or jupyter lab."""
     from hw_amc.sim_device import launch

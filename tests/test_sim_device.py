@@ -148,13 +148,15 @@ def test_overlays_that_cannot_be_simulated(device: sim_device.SimDevice, tmp_pat
         pynq.Overlay(str(path))
 
 
-@pytest.mark.parametrize("way", ["script", "module"])
-def test_launcher_runs_an_unmodified_program(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("command", [["hw_amc.sim_device"], ["hw_amc", "sim-device"]], ids=["package", "hw-amc"])
+@pytest.mark.parametrize("program", [["program.py"], ["-m", "program"]], ids=["script", "module"])
+def test_launcher_runs_an_unmodified_program(tmp_path: Path, command: list[str], program: list[str]) -> None:
+    if "sim-device" in command:
+        pytest.importorskip("typer")
     (tmp_path / "program.py").write_text(PROGRAM)
     overlay = sim_adder.write_overlay(tmp_path / "overlay")
-    args = ["program.py"] if way == "script" else ["-m", "program"]
     done = subprocess.run(
-        [sys.executable, "-m", "hw_amc.sim_device", *args, str(overlay)],
+        [sys.executable, "-m", *command, *program, str(overlay), "--help"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])},
         capture_output=True,
