@@ -131,27 +131,18 @@ def choose_formats(
         formats[name]["bias_int"] = bias_integer_bits(largest(bias) * 1.5)
     for name in ("gru_relu", "conv1_relu", "conv2_relu"):
         formats[name]["int"] = integer_bits(tops[name], formats[name]["bits"], signed=False)
+    # A mean of two samples has one fraction bit more.
     for name, source, pooled in (("conv1", "gru_relu", 0), ("conv2", "conv1_relu", 1)):
         kernel, bias = weights[name]
         layer = formats[name]
         layer["kernel_int"] = _best_integer_bits(kernel, layer["kernel_bits"])
-        # A bias finer than the products would widen the accumulator for nothing.
         source_frac = formats[source]["bits"] - formats[source]["int"] + pooled
-        spare = layer["bias_bits"] - layer["kernel_bits"] + layer["kernel_int"] - source_frac
-        layer["bias_int"] = max(bias_integer_bits(largest(bias) * 1.5), spare)
+        product_frac = source_frac + layer["kernel_bits"] - 1 - layer["kernel_int"]
+        # A bias finer than the products would widen the accumulator for nothing.
+        least = layer["bias_bits"] - 1 - product_frac
+        layer["bias_int"] = max(bias_integer_bits(largest(bias) * 1.5), least)
     formats["gap_quant"]["int"] = integer_bits(tops["gap"], formats["gap_quant"]["bits"])
-    _coarsen_biases(formats)
     return formats
-
-
-def _coarsen_biases(formats: Formats) -> None:
-    """Give convolutions no bias finer than their products: the accumulator would need the extra bits."""
-    pooled = 1  # a mean of two samples has one fraction bit more
-    for name, source, more in (("conv1", "gru_relu", 0), ("conv2", "conv1_relu", pooled)):
-        layer = formats[name]
-        input_frac = formats[source]["bits"] - formats[source]["int"] + more
-        product_frac = input_frac + layer["kernel_bits"] - 1 - layer["kernel_int"]
-        layer["bias_int"] = max(layer["bias_int"], layer["bias_bits"] - 1 - product_frac)
 
 
 def set_weights(model: Any, weights: Weights) -> None:

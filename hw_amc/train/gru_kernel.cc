@@ -373,7 +373,7 @@ void gru_forward(int B, int T, int D, int H, int threads, const float* levels, c
 }
 
 // Gradients are straight through every rounding and zero where a gate or the candidate saturates.
-// dU, dW, dbi, dbr are overwritten; dx may be null.
+// They are added to dU, dW, dbi and dbr; dx is overwritten and may be null.
 void gru_backward(int B, int T, int D, int H, int threads, const float* levels, const float* x, const float* W,
                   const float* U, const float* h_out, const float* saved, const float* dh_out, float* dW, float* dU,
                   float* dbi, float* dbr, float* dx) {
@@ -388,10 +388,6 @@ void gru_backward(int B, int T, int D, int H, int threads, const float* levels, 
   const Backward b{s, gate_top, candidate_top, x, h_out, saved, dh_out, Ut.data(), Wt.data(), dx};
   std::vector<Gradients> parts(s.blocks(), Gradients(s));
   spread(threads, s.blocks(), [&](int block) { backward_block(b, block, parts[block]); });
-  std::memset(dU, 0, size_t(H) * 3 * H * sizeof(float));
-  std::memset(dW, 0, size_t(D) * 3 * H * sizeof(float));
-  std::memset(dbi, 0, size_t(3) * H * sizeof(float));
-  std::memset(dbr, 0, size_t(3) * H * sizeof(float));
   for (const auto& part : parts) {  // one a block, in a fixed order: the same sums in every run
     unpack(part.U, H, s, dU);
     unpack(part.W, D, s, dW);

@@ -153,7 +153,7 @@ def backward(
     """
     x, kernel, recurrent, h, saved, dh = _contiguous(x, *weights, *kept)
     (B, T, D), H = x.shape, recurrent.shape[0]
-    dkernel, drecurrent, dbias = np.empty_like(kernel), np.empty_like(recurrent), np.empty((2, 3 * H), np.float32)
+    dkernel, drecurrent, dbias = np.zeros_like(kernel), np.zeros_like(recurrent), np.zeros((2, 3 * H), np.float32)
     dx = np.empty((B, T, D) if want_dx else (0, T, D), np.float32)
     _library().gru_backward(
         B, T, D, H, threads(), _levels(levels), _pointer(x), _pointer(kernel), _pointer(recurrent), _pointer(h),
