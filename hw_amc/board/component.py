@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, fromstring, indent, register_namespace, tostring
 
@@ -24,6 +25,13 @@ _VIEWS = (
     ("xilinx_anylanguagebehavioralsimulation", ":vivado.xilinx.com:simulation"),
 )
 _FILE_SET = "sources"
+#: Suffix of a file -> how IP-XACT, or Vivado where that has no word, calls it. HLS tools keep tables in .dat files.
+FILE_TYPES = {
+    ".v": ("fileType", "verilogSource"),
+    ".vh": ("fileType", "verilogSource"),
+    ".sv": ("fileType", "systemVerilogSource"),
+    ".dat": ("userFileType", "mif"),
+}
 _STREAM = ("TDATA", "TLAST", "TVALID", "TREADY")
 _AXI = tuple(
     f"{channel}{name}"
@@ -79,7 +87,7 @@ def emit_component(vlnv: str, ports: list[Port], files: Iterable[str], window: i
     ports : list of Port
         Ports of the top module: aclk, aresetn, s_axi_*, s_axis_*, m_axis_*.
     files : iterable of str
-        Verilog files, relative to the component.
+        Files of the types in `FILE_TYPES`, relative to the component.
     window : int
         Bytes of the register window.
     description : str
@@ -238,7 +246,9 @@ def _files(root: Element, files: Iterable[str]) -> None:
     for name in sorted(files):
         file = SubElement(entry, _tag("file"))
         _text(file, "name", name)
-        _text(file, "fileType", "verilogSource")
+        _text(file, *FILE_TYPES[PurePosixPath(name).suffix])
+        if name.endswith(".vh"):
+            _text(file, "isIncludeFile", "true")
 
 
 def _extensions(root: Element, name: str) -> None:

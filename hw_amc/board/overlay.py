@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hw_amc import tools
-from hw_amc.board.component import check_component, emit_component, parse_ports
+from hw_amc.board.component import FILE_TYPES, check_component, emit_component, parse_ports
 from hw_amc.board.design import build_design, ip_vlnv
 from hw_amc.config import BoardSettings
 from hw_amc.errors import ConfigError, ToolFailed
@@ -69,9 +69,7 @@ def build_overlay(accelerator: Accelerator, board: BoardSettings, boards: Path, 
     scripts = {path.name: path.read_text(encoding="utf-8") for path in sorted((boards / SCRIPTS).glob("*.tcl"))}
     if ENTRY not in scripts:
         raise ConfigError(f"{boards / SCRIPTS} has no {ENTRY}; the checkout is incomplete")
-    sources = {
-        name: text for name, text in accelerator.project.files.items() if name.endswith((".v", ".sv", ".vh", ".dat"))
-    }
+    sources = {name: text for name, text in accelerator.project.files.items() if name.endswith(tuple(FILE_TYPES))}
     return Project(
         {
             **scripts,
@@ -86,9 +84,9 @@ def build_overlay(accelerator: Accelerator, board: BoardSettings, boards: Path, 
 def _emit_package(manifest: Manifest, sources: dict[str, str], window: int) -> str:
     """Describe the sources as an IP, and require that Vivado will accept it."""
     ports = parse_ports(sources[f"{manifest.name}.v"], manifest.name)
-    verilog = [f"src/{name}" for name in sources if name.endswith((".v", ".sv"))]
+    files = [f"src/{name}" for name in sources]
     description = f"{manifest.name}, network {manifest.graph_digest[:16]}"
-    component = emit_component(ip_vlnv(manifest), ports, verilog, window, description)
+    component = emit_component(ip_vlnv(manifest), ports, files, window, description)
     check_component(component, ports)
     return component
 
