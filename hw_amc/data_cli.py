@@ -48,8 +48,6 @@ class Phase(str, Enum):
 File = Annotated[
     Path, typer.Argument(help="RadioML 2018 (HDF5) or 2016 (pickle), RadCom (HDF5), SigMF, .npy, or raw samples.")
 ]
-Label = Annotated[str | None, typer.Option(help="Modulation of a recording that carries no labels.")]
-Snr = Annotated[int | None, typer.Option(help="SNR of a recording that does not give it, dB.")]
 FrameLen = Annotated[int | None, typer.Option(help="Samples a frame of a recording; 1024 by default.", min=1)]
 Format = Annotated[Samples | None, typer.Option(help="Samples of a raw file whose ending does not tell.")]
 
@@ -79,15 +77,13 @@ def make(
 def info(
     path: File,
     model: Annotated[str | None, typer.Option(help="Model whose input the samples must fit.")] = None,
-    label: Label = None,
-    snr_db: Snr = None,
     frame_len: FrameLen = None,
     samples: Format = None,
 ) -> None:
     """Print classes, SNRs, counts, power, offset and saturation of a file, and warn of what will hurt."""
     from hw_amc.radio import describe
 
-    found = describe(path, _options(frame_len, label, snr_db, samples, _UNLABELLED), _input_path(model))
+    found = describe(path, _to_look_at(frame_len, samples), _input_path(model))
     lines = found.pop("problems")
     table = Table("figure", "value", title=path.name)
     for key, value in found.items():
@@ -103,9 +99,8 @@ def plot(
     picture: Annotated[Path, typer.Argument(help="Picture to write: .png, .svg or .pdf.")],
     rows: Annotated[str | None, typer.Option(help="Frames by number: 0,17.")] = None,
     class_name: Annotated[str | None, typer.Option("--class", help="Frames of this class only.")] = None,
-    snr_db: Annotated[int | None, typer.Option(help="Frames of this SNR only; the SNR of a recording, dB.")] = None,
+    snr_db: Annotated[int | None, typer.Option(help="Frames of this SNR only, dB.")] = None,
     count: Annotated[int, typer.Option(help="Frames to draw.", min=1, max=16)] = 4,
-    label: Label = None,
     frame_len: FrameLen = None,
     samples: Format = None,
 ) -> None:
@@ -114,7 +109,7 @@ def plot(
     from hw_amc.radio.plots import choose_rows, plot_frames
 
     numbers = () if rows is None else _integers(rows, "--rows")
-    with open_frames(path, _options(frame_len, label, snr_db, samples, _UNLABELLED)) as file:
+    with open_frames(path, _to_look_at(frame_len, samples)) as file:
         plot_frames(file, choose_rows(file, count, numbers, class_name, snr_db), picture)
     console.print(f"[green]✓[/] {shown(picture)}")
 
@@ -123,16 +118,17 @@ def plot(
 def convert(
     source: File,
     target: Annotated[Path, typer.Argument(help="HDF5 file to write, in RadioML 2018.01A's schema.")],
-    label: Label = None,
-    snr_db: Snr = None,
+    label: Annotated[str | None, typer.Option(help="Modulation of a recording that carries no labels.")] = None,
+    snr_db: Annotated[int | None, typer.Option(help="SNR of a recording that does not give it, dB.")] = None,
     frame_len: FrameLen = None,
     samples: Format = None,
 ) -> None:
     """Write the frames of any file in RadioML 2018.01A's schema. Goes on where it was stopped."""
+    from hw_amc.radio import CaptureOptions, open_frames
     from hw_amc.radio import convert as convert_frames
-    from hw_amc.radio import open_frames
 
-    with open_frames(source, _options(frame_len, label, snr_db, samples)) as file:
+    options = CaptureOptions(frame_len, label, snr_db, samples.value if samples else None)
+    with open_frames(source, options) as file:
         convert_frames(file, target, progress=True)
         console.print(f"[green]✓[/] {len(file):,} frames of {file.frame_len} samples in {shown(target)}")
 
@@ -236,12 +232,11 @@ def _print_limit(found: Limit, classes: tuple[str, ...]) -> None:
     console.print(table)
 
 
-def _options(
-    frame_len: int | None, label: str | None, snr_db: int | None, samples: Samples | None, stand_in: str | None = None
-) -> CaptureOptions:
+def _to_look_at(frame_len: int | None, samples: Samples | None) -> CaptureOptions:
+    """Options of a recording that need not say what it holds."""
     from hw_amc.radio import CaptureOptions
 
-    return CaptureOptions(frame_len, label, snr_db, samples.value if samples else None, stand_in)
+    return CaptureOptions(frame_len, samples=samples.value if samples else None, stand_in=_UNLABELLED)
 
 
 def _input_path(model: str | None) -> InputPath | None:
