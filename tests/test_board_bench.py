@@ -18,6 +18,7 @@ from hw_amc.board.behavioural import GoldenAccelerator
 from hw_amc.board.simulate import load_verilated, write_sim_overlay
 from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
 from hw_amc.errors import ConfigError, Mismatch
+from hw_amc.report.tables import device_label
 
 GRAPH = small_graph()
 
@@ -86,6 +87,11 @@ def test_command_simulates_the_board_named(
     assert found.keys() == {key}
     assert found[key]["device"] == f"simulated {board}"
     assert found[key]["mismatches"] == 0
+
+
+def test_pages_of_the_report_name_a_simulation() -> None:
+    names = {name: device_label(name) for name in ("sim", "sim-kv260", "kv260")}
+    assert names == {"sim": "simulated device", "sim-kv260": "simulated kv260", "kv260": "kv260"}
 
 
 def test_command_refuses_unknown_boards(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
