@@ -10,6 +10,7 @@ ON_BOARD := $(if $(BOARD),--board $(BOARD))
 ON_DATA  := $(if $(DATA),--data $(DATA))
 HLS      := $(if $(BACKEND),--backend $(BACKEND)) $(ON_BOARD)
 HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
+ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
 .PHONY: help hls csim rtl cosim synth overlay bench train estimate report test test-all test-board bench-csim lint clean
@@ -36,19 +37,19 @@ csim: $(VENV)/.train  ## long regression: FRAMES frames through the native C-sim
 	@$(BIN)/hw-amc csim $(MODEL) --frames $(FRAMES) $(HLS) $(ON_DATA)
 
 rtl: $(VENV)/.all  ## Verilog of MODEL, and its estimate at each R
-	@$(BIN)/hw-amc rtl $(MODEL) $(HARDWARE)
+	@$(BIN)/hw-amc rtl $(MODEL) $(HARDWARE) $(ON_LANES)
 
 cosim: $(VENV)/.all  ## simulate the Verilog in Verilator and Icarus against golden
 	@$(BIN)/hw-amc cosim $(MODEL) $(HARDWARE) $(ON_DATA) $(if $(WAVES),--waves) $(if $(RTL),--hls $(RTL)) $(if $(FAST),--fast --frames $(FRAMES))
 
 synth: $(VENV)/.all  ## LUT, FF, DSP, BRAM and CARRY4 of the accelerator by Yosys
-	@$(BIN)/hw-amc synth $(MODEL) $(HARDWARE)
+	@$(BIN)/hw-amc synth $(MODEL) $(HARDWARE) $(ON_LANES)
 
 overlay: $(VENV)/.all  ## Vivado project of the overlay for BOARD
 	@$(BIN)/hw-amc overlay $(MODEL) $(HARDWARE)
 
-bench: $(VENV)/.all  ## driver on the simulated accelerator: make bench BOARD=sim
-	@$(BIN)/hw-amc bench $(MODEL) $(if $(R),--cycles-per-step $(R)) $(ON_DATA)
+bench: $(VENV)/.all  ## driver on the simulated accelerator, or with OVERLAY= on a board: make bench BOARD=sim
+	@$(BIN)/hw-amc bench $(MODEL) $(HARDWARE) $(ON_DATA) $(if $(OVERLAY),--overlay $(OVERLAY))
 
 estimate: $(VENV)/.train  ## cycles and resources against the reuse factor
 	@$(BIN)/hw-amc estimate $(MODEL) $(HLS)

@@ -49,6 +49,7 @@ Backend = Annotated[
 Cycles = Annotated[
     int | None, typer.Option("-R", "--cycles-per-step", help="Clock cycles a sample; project.toml's by default.", min=1)
 ]
+Lanes = Annotated[int | None, typer.Option(help="Accelerators side by side; project.toml's by default.", min=1, max=16)]
 Data = Annotated[
     Path | None, typer.Option(help="File of labelled frames, of any format of `data info`; generated ones by default.")
 ]
@@ -135,12 +136,12 @@ def estimate(
 
 
 @app.command()
-def rtl(model: Model, board: Board = None, cycles: Cycles = None) -> None:
+def rtl(model: Model, board: Board = None, cycles: Cycles = None, lanes: Lanes = None) -> None:
     """Write the accelerator's Verilog and manifest, and estimate it at each R; fail where the part is too small."""
     from hw_amc import hardware as road
     from hw_amc.rtl import require_fit
 
-    hardware = road.open_hardware(model, board, cycles)
+    hardware = road.open_hardware(model, board, cycles, lanes)
     with console.status("adder graphs, Verilog, estimate"):
         rows = hardware.estimate()
         folder = road.write(hardware, rows)
@@ -187,12 +188,12 @@ def cosim(
 
 
 @app.command()
-def synth(model: Model, board: Board = None, cycles: Cycles = None) -> None:
+def synth(model: Model, board: Board = None, cycles: Cycles = None, lanes: Lanes = None) -> None:
     """Synthesise the accelerator by Yosys (many minutes) and set its counts beside the estimate."""
     from hw_amc import hardware as road
 
-    hardware = road.open_hardware(model, board, cycles)
-    with console.status("Yosys: about 3 s for each 1,000 LUTs, more on a busy machine"):
+    hardware = road.open_hardware(model, board, cycles, lanes)
+    with console.status("Yosys: about 20 s for each 1,000 LUTs"):
         found = road.synthesise(hardware)
     table = Table("resource", "counted", "of the part, %", "estimated (core)", title=f"{model}, R = {found['R']}")
     for name, share in found["percent"].items():

@@ -84,7 +84,9 @@ class Hardware:
         return estimate(self.graph, self.settings, self.board)
 
 
-def open_hardware(model: str, board: str | None = None, cycles_per_step: int | None = None) -> Hardware:
+def open_hardware(
+    model: str, board: str | None = None, cycles_per_step: int | None = None, lanes: int | None = None
+) -> Hardware:
     """Read a model's settings; options given here override project.toml.
 
     Raises
@@ -97,6 +99,8 @@ def open_hardware(model: str, board: str | None = None, cycles_per_step: int | N
     rtl = workspace.settings().rtl
     if cycles_per_step is not None:
         rtl = RtlSettings.model_validate({**rtl.model_dump(), "cycles_per_step": cycles_per_step, "layers": {}})
+    if lanes is not None:
+        rtl = rtl.model_copy(update={"lanes": lanes})
     return Hardware(workspace, device, rtl)
 
 
@@ -176,11 +180,14 @@ def cosimulate(
 def synthesise(hardware: Hardware) -> dict[str, Any]:
     """Synthesise the accelerator, shell included, by Yosys; merge and return what was counted."""
     from hw_amc import synth
+    from hw_amc.rtl.lanes import lane_module
 
     workspace, name = hardware.workspace, hardware.accelerator.manifest.name
     family: Literal["xc7", "xcup"] = "xc7" if hardware.board.ps == "zynq7" else "xcup"
+    folder = workspace.build / "synth" / hardware.board.name
+    lane = lane_module(name) if hardware.settings.lanes > 1 else None
     with exclusive(workspace.build, f"hw-amc on {workspace.model}"):
-        found = synth.run(hardware.accelerator.project, name, workspace.build / "synth" / hardware.board.name, family)
+        found = synth.run(hardware.accelerator.project, name, folder, family, repeated=lane)
         section = synth.section(found, hardware.core, hardware.board, command_line(), hardware.settings.lanes)
         hardware.merge({"synth": {hardware.board.name: section}})
     return section

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
@@ -85,6 +86,7 @@ def run(
     family: Family = "xc7",
     timeout_s: float | None = None,
     options: Sequence[str] = (),
+    repeated: str | None = None,
 ) -> Synthesis:
     """Synthesise module `top` of `project`, flattened.
 
@@ -102,6 +104,8 @@ def run(
         Seconds after which Yosys is stopped.
     options : sequence of str
         More options of `synth_xilinx`.
+    repeated : str, optional
+        Module that is synthesised once by itself, however often `top` has it: a lane.
 
     Raises
     ------
@@ -116,6 +120,7 @@ def run(
     sources = " ".join(sorted(name for name in project.files if name.endswith(".v")))
     script = [
         f"read_verilog -DAMC_XILINX {sources}",
+        *([f"setattr -mod -set keep_hierarchy 1 {repeated}"] if repeated else []),
         f"synth_xilinx -family {family} -top {top} -flatten {' '.join(options)}",
         "tee -o stat.json stat -json",
         "write_json netlist.json",
@@ -140,14 +145,23 @@ def run(
 
 
 def parse_cells(text: str, top: str) -> dict[str, int]:
-    """Cells of `top` by type, from `stat -json`."""
+    """Cells of `top` by type, those of modules inside it included, from `stat -json`."""
     start = text.find("{")
     try:
-        modules = json.loads(text[start:])["modules"]
-        cells = next(data for name, data in modules.items() if name.lstrip("\\") == top)["num_cells_by_type"]
-    except (ValueError, KeyError, StopIteration) as error:
+        found = json.loads(text[start:])["modules"]
+        modules = {name.lstrip("\\"): data["num_cells_by_type"] for name, data in found.items()}
+        return dict(_count(modules, top))
+    except (ValueError, KeyError) as error:
         raise ToolFailed(f"Yosys' statistics hold no module {top!r}: {error}") from error
-    return {name.lstrip("\\"): int(count) for name, count in cells.items()}
+
+
+def _count(modules: dict[str, dict[str, int]], top: str) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for name, count in modules[top].items():
+        cell = name.lstrip("\\")
+        inside = _count(modules, cell) if cell in modules else Counter({cell: 1})
+        total.update({kind: int(count) * each for kind, each in inside.items()})
+    return total
 
 
 def section(found: Synthesis, core: Core, board: BoardSettings, command: str, lanes: int = 1) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def test_the_interface_in_icarus(tmp_path, name, shape):
 @pytest.mark.cosim
 def test_a_model_in_all_simulators(tmp_path):
     item = member("net", frame_len=16, heads=(4,))
-    plan = Plan(tmp_path, workers=2, cocotb_frames={"verilator": 4, "icarus": 3})
+    plan = Plan(tmp_path, workers=2, cocotb_frames={"verilator": 8, "icarus": 3})
     said = []
     frames = item.frames(np.random.default_rng(1), 50)
     sections = run_model(item.graph, item.accelerator, frames, plan, said.append)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from networks import gru_cnn_graph
@@ -19,6 +21,9 @@ from hw_amc.rtl.shell import SHELL_COST
 def test_statistics_are_parsed():
     text = 'log line\n{"modules": {"\\\\top": {"num_cells_by_type": {"LUT4": 3, "RAM32M": 2, "FDRE": 7}}}}\n'
     assert synth.parse_cells(text, "top") == {"LUT4": 3, "RAM32M": 2, "FDRE": 7}
+    modules = {"top": {"lane": 2, "LUT4": 1}, "\\lane": {"LUT4": 5}}
+    lanes = json.dumps({"modules": {name: {"num_cells_by_type": cells} for name, cells in modules.items()}})
+    assert synth.parse_cells(lanes, "top") == {"LUT4": 11}
     with pytest.raises(ToolFailed, match="no module 'other'"):
         synth.parse_cells(text, "other")
 
