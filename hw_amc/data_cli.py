@@ -196,7 +196,7 @@ def reach(
             f"no limit of {recipe.name} is kept; make it: hw-amc data limit --recipe {recipe.name} --keep"
         )
     opened = [Workspace.open(name) for name in models]
-    held_out, _ = load_linear_set(recipe.name, limit, frames, opened[0].root / "data")
+    held_out = load_linear_set(recipe.name, limit, frames, opened[0].root / "data")
     reached = {each.model: measure_reach(each.weights, held_out, limit) for each in opened}
     _print_reach(reached, limit, markdown)
     if picture:

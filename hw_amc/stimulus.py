@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,9 +110,10 @@ def _generated(graph: Graph, count: int) -> tuple[NDArray[Any], NDArray[Any], ND
 
 def _recorded(graph: Graph, data: Path, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], str]:
     from hw_amc.radio import CaptureOptions, open_frames
+    from hw_amc.radio.names import class_places
 
     with open_frames(data, CaptureOptions(frame_len=graph.frame_len)) as file:
-        places = _places(file.classes, graph.classes[0])
+        places = class_places(file.classes, graph.classes[0])
         known = np.flatnonzero(places[file.labels] >= 0)
         held = {name: int(n) for name, n in zip(file.classes, np.bincount(file.labels, minlength=256), strict=False)}
         unknown = [name for name, place in zip(file.classes, places, strict=True) if place < 0 and held[name]]
@@ -127,12 +127,3 @@ def _recorded(graph: Graph, data: Path, count: int) -> tuple[NDArray[Any], NDArr
         chosen = known[np.sort(np.random.default_rng(SEED).permutation(len(known))[:count])]
         frames, labels, snrs = file.read(chosen)
     return frames, places[labels], snrs, data.name
-
-
-def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
-    """Where a network has each class of a file; -1 where it has none of that name."""
-    from hw_amc.radio.names import standard_name
-
-    known = [standard_name(name) for name in classes]
-    standard = [standard_name(name) for name in names]
-    return np.array([known.index(name) if name in known else -1 for name in standard], np.int64)

@@ -51,6 +51,13 @@ def standard_name(name: str) -> str:
     return _KNOWN.get(_plain(name), name.strip())
 
 
+def class_places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """Where each class of a file stands among a network's classes, -1 where it has none of that name."""
+    known = [standard_name(name) for name in classes]
+    standard = [standard_name(name) for name in names]
+    return np.array([known.index(name) if name in known else -1 for name in standard], np.int64)
+
+
 def label_columns(columns: Sequence[Sequence[str]], path: Path) -> list[tuple[tuple[str, ...], NDArray[np.uint8]]]:
     """Turn the names that a file gives its frames into labels.
 

@@ -11,12 +11,15 @@ import numpy as np
 from hw_amc.files import file_digest, load_json, write_text
 from hw_amc.models.deployed import formats_of, load_deployed
 from hw_amc.models.specs import GruCnnSpec
+from hw_amc.radio import CLASSES
 from hw_amc.train.evaluate import count_weights, evaluate, load_test_set, predict, saturation, write_accuracy
 from hw_amc.train.paired import save_predictions
 from hw_amc.train.recipe import TrainRecipe
 
 #: Frames over which saturation is counted.
 SATURATION_FRAMES = 512
+
+NAME_WIDTH = max(map(len, CLASSES))
 
 
 def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Path) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Pa
         The fast form of the network differs from the deployed one.
     """
     model = load_deployed(folder / "weights.h5")
-    frames, eval_set = load_test_set(recipe.data.recipe, recipe.data.cells("test"), data_folder)
+    frames, eval_set = load_test_set(recipe.data, data_folder)
     predictions = predict(model, frames, eval_set)
     report = evaluate(predictions, f"hw-amc train {spec.name}")
     write_accuracy(folder / "accuracy.json", report)
@@ -92,21 +95,42 @@ def _percent(share: float | None) -> str:
     return "not measured" if share is None else f"{100 * share:.2f} %"
 
 
+def _source(eval_set: Mapping[str, Any]) -> str:
+    return f"recipe `{eval_set['recipe']}`" if "recipe" in eval_set else f"file `{eval_set['file']}`"
+
+
 def _accuracy(report: Mapping[str, Any]) -> list[str]:
     data = report["eval_set"]
     rows = [(snr, f"{100 * value:.2f}") for snr, value in report["accuracy"].items()]
     return [
         "## Accuracy",
         "",
-        f"Measured on the deployed network, {data['frames']} held-out frames (split {data['split']}) of recipe "
-        f"`{data['recipe']}`, digest {data['digest']}; frames of each class and SNR: "
+        f"Measured on the deployed network, {data['frames']} held-out frames (split {data['split']}) of "
+        f"{_source(data)}, digest {data['digest']}; frames of each class and SNR: "
         f"{data['frames_per_class_and_snr_db']}.",
         "",
         *_table(("SNR, dB", "top-1 accuracy, %"), rows),
         "",
         f"Average over all SNRs: {100 * report['average']:.2f} %. From 10 dB: {_percent(report['at_least_10_db'])}.",
-        "Confusion matrices: `accuracy.json`.",
     ]
+
+
+def confusion(report: Mapping[str, Any]) -> list[str]:
+    """Write up the confusion matrices of `accuracy.json` as Markdown; no lines where there are none."""
+    if not report["confusion"]:
+        return []
+    lines = [
+        "## Confusion",
+        "",
+        "Frames of each class, a row, by the network's answer: columns in the rows' order.",
+        "",
+    ]
+    for snr_db, matrix in report["confusion"].items():
+        width = 1 + max(len(str(count)) for row in matrix for count in row)
+        rows = ("".join(f"{count or '.':>{width}}" for count in row) for row in matrix)
+        named = (f"{name:<{NAME_WIDTH}}{row}" for name, row in zip(CLASSES, rows, strict=True))
+        lines += [f"At {snr_db} dB:", "", "```", *named, "```", ""]
+    return lines
 
 
 def _network(spec: GruCnnSpec, facts: Mapping[str, Any]) -> list[str]:
@@ -130,6 +154,15 @@ def _network(spec: GruCnnSpec, facts: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
+def _limits(eval_set: Mapping[str, Any]) -> str:
+    if "file" in eval_set:
+        return f"Trained and measured on frames of {_source(eval_set)} only."
+    return (
+        "Trained and measured on generated frames only, whose channel is that of the recipe. No accuracy on the "
+        "RadioML 2018.01A recordings has been measured."
+    )
+
+
 def card(spec: GruCnnSpec, recipe: TrainRecipe, report: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """Write up a trained model as Markdown."""
     lines = [
@@ -137,9 +170,8 @@ def card(spec: GruCnnSpec, recipe: TrainRecipe, report: Mapping[str, Any], facts
         f"GRU-CNN with {spec.cells} cells, kernel sparsity {spec.sparsity:g}, {spec.classes} classes, frames of "
         f"{spec.frame_len} I/Q samples. Output: logits.", "",
         f"`weights.h5`: SHA-256 {facts['digest']}. Command: `{report['command']}`, {report['date']}.", "",
-        *_accuracy(report), "", *_network(spec, facts), "", *_training(recipe, facts), "",
+        *_accuracy(report), "", *confusion(report), *_network(spec, facts), "", *_training(recipe, facts), "",
         "## Limits", "",
-        "Trained and measured on generated frames only, whose channel is that of the recipe. No accuracy on the "
-        "RadioML 2018.01A recordings has been measured.",
+        _limits(report["eval_set"]),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -1,10 +1,10 @@
-"""Training data: wire words generated once and kept under `data/`, cut into batches."""
+"""Training data: wire words made once and kept under `data/`, cut into batches."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import numpy as np
 
 from hw_amc.errors import DataError
 from hw_amc.files import atomic_path
-from hw_amc.radio import CLASSES, WIRE_FRAC, generate_wire_set, load_recipe
+from hw_amc.radio import CLASSES, SPLITS, WIRE_FRAC, generate_wire_set, load_recipe
+from hw_amc.radio.wire import Normalisation
+from hw_amc.train.recipe import Data
 
 #: Sets of fewer frames are made without further processes.
 SMALL = 4096
@@ -44,7 +46,32 @@ class FrameSet:
         return len(self.labels)
 
 
-def load_frames(recipe_name: str, cells: Cells, split: int, folder: Path, workers: int | None = None) -> FrameSet:
+def load_part(data: Data, part: str, folder: Path) -> FrameSet:
+    """Take the training, validation or test frames of a recipe's data: generated, or out of a file.
+
+    Parameters
+    ----------
+    data : what `[data]` says
+    part : "train", "validation" or "test"
+    folder : where the arrays are kept
+
+    Raises
+    ------
+    ConfigError
+        Unknown recipe or an empty set.
+    DataError
+        The file is damaged or serves nobody, or a kept array is damaged.
+    """
+    if data.recipe is not None:
+        return load_frames(data.recipe, data.cells(part), SPLITS[part], folder, data.normalise)
+    from hw_amc.train.recorded import load_recorded
+
+    return load_recorded(data, part, folder)
+
+
+def load_frames(
+    recipe_name: str, cells: Cells, split: int, folder: Path, normalise: Normalisation = "none"
+) -> FrameSet:
     """Generate a set, or map the one that an earlier run left in `folder`.
 
     Parameters
@@ -53,7 +80,7 @@ def load_frames(recipe_name: str, cells: Cells, split: int, folder: Path, worker
     cells : (SNRs in dB, frames of each class at each of these SNRs), ...
     split : 0 training, 1 validation, 2 test
     folder : where the arrays are kept; the name holds the digest of all that decides them
-    workers : processes; None takes all processors
+    normalise : see `hw_amc.radio.to_wire`
 
     Raises
     ------
@@ -63,22 +90,47 @@ def load_frames(recipe_name: str, cells: Cells, split: int, folder: Path, worker
         A kept array is damaged.
     """
     recipe = load_recipe(recipe_name)
-    plan = [[list(snrs), frames] for snrs, frames in cells]
-    key = hashlib.sha256(json.dumps([recipe.digest(), plan, split]).encode()).hexdigest()[:16]
-    paths = [folder / f"{recipe_name}-{key}-{part}.npy" for part in ("wire", "labels", "snr")]
-    if not all(path.exists() for path in paths):
+    plan: list[Any] = [recipe.digest(), [[list(snrs), frames] for snrs, frames in cells], split]
+
+    def make() -> FrameSet:
         count = sum(len(snrs) * frames for snrs, frames in cells) * len(CLASSES)
-        workers = 1 if count < SMALL else workers  # starting processes would take longer
-        parts = [generate_wire_set(recipe, frames, snrs, split, workers) for snrs, frames in cells]
-        for path, arrays in zip(reversed(paths), reversed(list(zip(*parts, strict=True))), strict=True):
+        workers = 1 if count < SMALL else None  # starting processes would take longer
+        parts = [generate_wire_set(recipe, frames, snrs, split, workers, normalise) for snrs, frames in cells]
+        return FrameSet(*map(np.concatenate, zip(*parts, strict=True)))
+
+    # Sets that were made before there was a choice keep their names.
+    return keep_frames(recipe_name, plan if normalise == "none" else [*plan, normalise], folder, make)
+
+
+def keep_frames(name: str, plan: Any, folder: Path, make: Callable[[], FrameSet]) -> FrameSet:
+    """Map the set that an earlier run left in `folder`, or make it and keep it.
+
+    Parameters
+    ----------
+    name : what the files' names begin with
+    plan : all that decides the set, as JSON types
+    folder : where the arrays are kept
+    make : makes the set
+
+    Raises
+    ------
+    DataError
+        A kept array is damaged.
+    """
+    stem = f"{name}-{hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:16]}"
+    paths = [folder / f"{stem}-{part}.npy" for part in ("wire", "labels", "snr")]
+    if not all(path.exists() for path in paths):
+        made = make()
+        arrays: tuple[Any, ...] = (made.snr_db, made.labels, made.wire)
+        for path, array in zip(paths[::-1], arrays, strict=True):
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
-                np.save(stream, np.concatenate(arrays))
+                np.save(stream, array)
     try:
         wire, labels, snrs = (np.load(path, mmap_mode="r" if i == 0 else None) for i, path in enumerate(paths))
     except (OSError, ValueError) as error:
-        raise DataError(f"a kept set in {folder} is damaged; delete {recipe_name}-{key}-*.npy") from error
+        raise DataError(f"a kept set in {folder} is damaged; delete {stem}-*.npy") from error
     if not len(wire) == len(labels) == len(snrs):
-        raise DataError(f"a kept set in {folder} is incomplete; delete {recipe_name}-{key}-*.npy")
+        raise DataError(f"a kept set in {folder} is incomplete; delete {stem}-*.npy")
     return FrameSet(wire, labels, snrs)
 
 

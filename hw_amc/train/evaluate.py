@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -17,9 +18,10 @@ from hw_amc.files import write_text
 from hw_amc.models.deployed import rebuild
 from hw_amc.radio import CLASSES, load_recipe
 from hw_amc.stimulus import TEST_SPLIT
-from hw_amc.train.data import Cells, Floats, FrameSet, load_frames, whole
+from hw_amc.train.data import Floats, FrameSet, load_part, whole
 from hw_amc.train.fast_affine import fast_front_layers
 from hw_amc.train.paired import Predictions
+from hw_amc.train.recipe import Data
 
 #: SNRs whose confusion matrices are kept, dB.
 CONFUSION_SNRS = (0, 10, 20)
@@ -103,18 +105,21 @@ def evaluate(predictions: Predictions, command: str) -> dict[str, Any]:
     return {"eval_set": predictions.eval_set, **report, "kind": "measured", "command": command, "date": date}
 
 
-def load_test_set(recipe_name: str, cells: Cells, folder: Path) -> tuple[FrameSet, dict[str, Any]]:
-    """Held-out frames and what identifies them; arguments and errors are those of `load_frames`."""
-    return load_frames(recipe_name, cells, TEST_SPLIT, folder), describe_set(recipe_name, TEST_SPLIT, cells)
+def load_test_set(data: Data, folder: Path) -> tuple[FrameSet, dict[str, Any]]:
+    """Held-out frames and what identifies them: recipe or file, digest, split, counts.
 
-
-def describe_set(recipe_name: str, split: int, cells: Cells) -> dict[str, Any]:
-    """Identify an evaluation set: recipe, digest, split and frames."""
-    frames = sum(len(snrs) * count for snrs, count in cells) * len(CLASSES)
-    recipe = load_recipe(recipe_name)
-    per_cell = ", ".join(f"{count} at {min(snrs)}..{max(snrs)} dB" for snrs, count in cells)
-    return {"recipe": recipe_name, "digest": recipe.digest(), "split": split, "frames": frames,
-            "frames_per_class_and_snr_db": per_cell}  # fmt: skip
+    The errors are those of `hw_amc.train.data.load_part`.
+    """
+    frames = load_part(data, "test", folder)
+    if data.recipe is not None:
+        source = {"recipe": data.recipe, "digest": load_recipe(data.recipe).digest()}
+    else:
+        # What was read is all that counts of a file.
+        words = np.ascontiguousarray(frames.wire)
+        source = {"file": Path(str(data.file)).name, "digest": hashlib.sha256(words.data).hexdigest()}
+    per_cell = ", ".join(f"{count} at {min(snrs)}..{max(snrs)} dB" for snrs, count in data.cells("test"))
+    counts = {"split": TEST_SPLIT, "frames": len(frames), "frames_per_class_and_snr_db": per_cell}
+    return frames, {**source, **counts}
 
 
 def count_weights(model: Any) -> dict[str, int]:

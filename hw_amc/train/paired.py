@@ -99,7 +99,7 @@ def recall_predictions(folder: Path, data_folder: Path) -> Predictions:
 
         model = load_deployed(folder / "weights.h5")
         data = load_recipe_file(folder / "train.toml").data
-        predictions = predict(model, *load_test_set(data.recipe, data.cells("test"), data_folder), shown=True)
+        predictions = predict(model, *load_test_set(data, data_folder), shown=True)
         save_predictions(folder, predictions)
         return predictions
 

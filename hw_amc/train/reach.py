@@ -19,8 +19,9 @@ from hw_amc.errors import ConfigError
 from hw_amc.models.deployed import load_deployed
 from hw_amc.radio import CLASSES
 from hw_amc.radio.limit import Limit
-from hw_amc.train.data import Floats, FrameSet
-from hw_amc.train.evaluate import find_logits, load_test_set
+from hw_amc.stimulus import TEST_SPLIT
+from hw_amc.train.data import Floats, FrameSet, load_frames
+from hw_amc.train.evaluate import find_logits
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class Reach:
         return sum(self.accuracy[snr] for snr in snrs_db) / sum(self.limit[snr] for snr in snrs_db)
 
 
-def load_linear_set(recipe_name: str, limit: Limit, frames: int, data_folder: Path) -> tuple[FrameSet, dict[str, Any]]:
-    """Held-out frames of the limit's classes, `frames` of each at each of its SNRs, and what identifies the whole set.
+def load_linear_set(recipe_name: str, limit: Limit, frames: int, data_folder: Path) -> FrameSet:
+    """Held-out frames of the limit's classes, `frames` of each at each of its SNRs.
 
     The errors are those of `hw_amc.train.data.load_frames`.
     """
-    found, eval_set = load_test_set(recipe_name, [([point.snr_db for point in limit.points], frames)], data_folder)
+    found = load_frames(recipe_name, [([point.snr_db for point in limit.points], frames)], TEST_SPLIT, data_folder)
     rows = np.flatnonzero(np.isin(found.labels, _places(limit)))
-    return FrameSet(found.wire[rows], found.labels[rows], found.snr_db[rows]), eval_set
+    return FrameSet(found.wire[rows], found.labels[rows], found.snr_db[rows])
 
 
 def measure_reach(weights: Path, frames: FrameSet, limit: Limit, shown: bool = True) -> Reach:

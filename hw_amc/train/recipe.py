@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hw_amc.errors import ConfigError
+from hw_amc.radio.wire import Normalisation
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,6 +19,7 @@ else:
 
 KINDS = ("float", "prune", "qat")
 SCOPES = ("global", "layer")
+NORMALISATIONS = get_args(Normalisation)
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,42 @@ class Stage:
 class Data:
     """Where the frames come from; cells are (first SNR, last SNR, step, frames of each class at each SNR)."""
 
-    recipe: str
     train: tuple[tuple[int, int, int, int], ...]
     validation: tuple[tuple[int, int, int, int], ...]
     test: tuple[tuple[int, int, int, int], ...]
+    #: Recipe that generates the frames.
+    recipe: str | None = None
+    #: Instead of a recipe: a file of labelled frames, of any format; it gives as many frames of a cell as it has.
+    file: Path | None = None
+    #: Shares of the file for training, validation and test, drawn once and for all.
+    shares: tuple[float, ...] = (0.8, 0.1, 0.1)
+    #: What `hw_amc.radio.to_wire` does to each frame: none, or rms for a mean power of 1.
+    normalise: Normalisation = "none"
     #: Training frames get a carrier offset of up to this many cycles per sample, either way.
     carrier_offset: float = 0.0
 
     def cells(self, part: str) -> list[tuple[list[int], int]]:
-        """Cells of a part as `load_frames` takes them."""
+        """Cells of a part: (SNRs in dB, frames of each class at each of them), ..."""
         return [(list(range(a, b + 1, step)), n) for a, b, step, n in getattr(self, part)]
+
+
+def _data(table: Any, folder: Path) -> Data:
+    if not isinstance(table, Mapping):
+        raise ConfigError("[data] must be a table")
+    listed = {
+        key: tuple(tuple(item) if isinstance(item, list) else item for item in value)
+        for key, value in table.items()
+        if isinstance(value, list)
+    }
+    file = {"file": folder / str(table["file"])} if "file" in table else {}
+    data: Data = _build(Data, "[data]", {**table, **listed, **file})
+    if (data.recipe is None) == (data.file is None):
+        raise ConfigError("[data]: give either a recipe, to generate frames, or a file of frames")
+    if data.normalise not in NORMALISATIONS:
+        raise ConfigError(f"[data]: normalise must be one of {', '.join(NORMALISATIONS)}, not {data.normalise!r}")
+    if len(data.shares) != 3:
+        raise ConfigError("[data]: shares are three: training, validation, test")
+    return data
 
 
 @dataclass(frozen=True)
@@ -156,13 +184,9 @@ def load_recipe_file(path: Path) -> TrainRecipe:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    cells = {
-        key: tuple(tuple(cell) for cell in value) if isinstance(value, list) else value
-        for key, value in table.get("data", {}).items()
-    }
     if "start" in table:
         table["start"] = path.parent / str(table["start"])
-    table["data"] = _build(Data, "[data]", cells)
+    table["data"] = _data(table.get("data", {}), path.parent)
     table["stages"] = tuple(_stage(i, stage, path.parent) for i, stage in enumerate(table.pop("stage", [])))
     recipe: TrainRecipe = _build(TrainRecipe, str(path), {**table, "digest": hashlib.sha256(raw).hexdigest()})
     names = [stage.name for stage in recipe.stages]

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from hw_amc.compress.magnitude import ramp_keep
 from hw_amc.compress.quantise import activation_tops, choose_formats, equalise, fold_norms, set_weights
+from hw_amc.config import load_project
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive, write_text
 from hw_amc.models.deployed import build_deployed, clipped_weights, save_deployed
@@ -23,7 +24,7 @@ from hw_amc.models.formats import Formats
 from hw_amc.models.specs import GruCnnSpec, find
 from hw_amc.train.card import measure
 from hw_amc.train.checkpoint import load_arrays, save_arrays, set_arrays
-from hw_amc.train.data import crop, load_frames, whole
+from hw_amc.train.data import crop, load_part, whole
 from hw_amc.train.fast_gru import fast_gru
 from hw_amc.train.optimiser import learning_rate
 from hw_amc.train.progress import training_bar
@@ -62,8 +63,11 @@ class Run:
         self, spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Path, progress: Progress
     ) -> None:
         self.spec, self.recipe, self.folder, self.progress = spec, recipe, folder, progress
-        self.train = load_frames(recipe.data.recipe, recipe.data.cells("train"), 0, data_folder)
-        self.validation = load_frames(recipe.data.recipe, recipe.data.cells("validation"), 1, data_folder)
+        self.train = load_part(recipe.data, "train", data_folder)
+        self.validation = load_part(recipe.data, "validation", data_folder)
+        if self.train.wire.shape[1] != spec.frame_len:
+            length = self.train.wire.shape[1]
+            raise ConfigError(f"{spec.name} takes frames of {spec.frame_len} samples, but [data] gives {length}")
         self.generator = np.random.default_rng(recipe.seed)
         self.position = Position()
         self._trainee: Trainee | None = None
@@ -282,6 +286,15 @@ class Run:
         return model
 
 
+def _require_normalisation(recipe: TrainRecipe, folder: Path) -> None:
+    """Require that a network is trained on what its hardware's driver will feed it."""
+    if (folder / "project.toml").exists() and (fed := load_project(folder).input.normalise) != recipe.data.normalise:
+        raise ConfigError(
+            f"{folder}: project.toml feeds the network frames of normalise = {fed!r}, train.toml trains it on"
+            f" {recipe.data.normalise!r}; make both the same"
+        )
+
+
 def run_recipe(
     model_name: str,
     recipe_path: Path,
@@ -316,6 +329,7 @@ def run_recipe(
     if recipe.stages[-1].kind != "qat":
         raise ConfigError(f"{recipe_path}: the last stage must be of kind qat, to give a network that can be deployed")
     folder, weights = out_dir / "checkpoints", out_dir / "weights.h5"
+    _require_normalisation(recipe, out_dir)
     with exclusive(folder, "a training"), nullcontext(progress) if progress else training_bar() as report:
         if restart:
             for old in folder.glob("*.npz"):

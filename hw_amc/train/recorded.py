@@ -1,0 +1,85 @@
+"""Training data out of a file of labelled frames: RadioML, RadCom, own captures."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw_amc.errors import DataError
+from hw_amc.radio import CLASSES, SPLITS, FrameFile, open_frames, to_wire
+from hw_amc.radio.frames import Rows
+from hw_amc.radio.names import class_places
+from hw_amc.radio.quality import InputPath, Quality
+from hw_amc.train.data import Cells, FrameSet, keep_frames
+from hw_amc.train.recipe import Data
+
+#: Decides which frames of a file are for training, which for validation and which are held out.
+SPLIT_SEED = 2018
+
+#: Frames read at once.
+_BATCH = 1024
+
+
+def load_recorded(data: Data, part: str, folder: Path) -> FrameSet:
+    """Take a part of a file of labelled frames as wire words, or map what an earlier run left in `folder`.
+
+    Each class at each SNR is split in the same shares. Of a cell come as many frames as are asked for, or as there
+    are. Classes go by name; frames of classes that the networks do not know are left out.
+
+    Parameters
+    ----------
+    data : what `[data]` says; `file` is given
+    part : "train", "validation" or "test"
+    folder : where the arrays are kept
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, of no known format, without labels, or has no frame that is asked for; or a kept
+        array is damaged.
+
+    Warns
+    -----
+    UserWarning
+        The frames saturate the wire, are offset, clipped or silent, each with its number.
+    """
+    path = Path(str(data.file))
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; [data] file in train.toml names it, from train.toml's folder")
+    state = path.stat()
+    cells = data.cells(part)
+    plan = [path.name, state.st_size, state.st_mtime_ns, SPLIT_SEED, data.shares, part, cells, data.normalise]
+    return keep_frames(path.name, plan, folder, lambda: _read(path, data, part))
+
+
+def _read(path: Path, data: Data, part: str) -> FrameSet:
+    with open_frames(path) as file:
+        places = class_places(file.classes, CLASSES)
+        rows = file.split(SPLIT_SEED, data.shares)[SPLITS[part]]
+        rows = _choose(file, rows[places[file.labels[rows]] >= 0], data.cells(part))
+        if not len(rows):
+            raise DataError(
+                f"{path} has no {part} frame of a known class at the SNRs that train.toml names;"
+                f" `hw-amc data info {path.name}` says what it has"
+            )
+        wire = np.empty((len(rows), file.frame_len, 2), np.int16)
+        quality, first = Quality(InputPath(data.normalise)), 0
+        for frames, _, _ in file.batches(rows, _BATCH):
+            wire[first : first + len(frames)] = to_wire(frames, normalise=data.normalise)
+            quality.add(frames)
+            first += len(frames)
+        for line in quality.problems():
+            warnings.warn(f"{path.name}: {line}", stacklevel=2)
+        return FrameSet(wire, places[file.labels[rows]].astype(np.uint8), file.snrs_db[rows])
+
+
+def _choose(file: FrameFile, rows: Rows, cells: Cells) -> Rows:
+    """Of some rows the first of each class at each SNR, as many as the cells want; ascending."""
+    wanted = {snr_db: count for snrs, count in cells for snr_db in snrs}
+    mine = np.zeros(len(file), bool)
+    mine[rows] = True
+    found: list[Any] = [same[mine[same]][: wanted[snr_db]] for _, snr_db, same in file.cells() if wanted.get(snr_db)]
+    return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)

@@ -1,0 +1,144 @@
+"""Training on a file of labelled frames: which frames go where, and the whole road to the card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hw_amc.errors import ConfigError, DataError
+from hw_amc.models import MODELS
+from hw_amc.models.specs import GruCnnSpec
+from hw_amc.radio import CLASSES, RECIPES, CaptureOptions, convert, make_dataset, open_frames, to_wire
+from hw_amc.train.data import FrameSet, load_part
+from hw_amc.train.paired import load_predictions
+from hw_amc.train.recipe import Data, load_recipe_file
+from hw_amc.train.run import run_recipe
+
+T = 64
+
+TOML = """
+validate_frames = 24
+[data]
+file = "air.h5"
+shares = [0.6, 0.2, 0.2]
+train = [[0, 10, 10, 6]]
+validation = [[0, 10, 10, 2]]
+test = [[0, 10, 10, 2]]
+[[stage]]
+name = "dense"
+kind = "float"
+phases = [{ crop = 32, steps = 2, batch = 8, warmup = 1 }]
+[[stage]]
+name = "deployed"
+kind = "qat"
+phases = [{ crop = 32, steps = 2, batch = 8, warmup = 1 }]
+"""
+
+
+@pytest.fixture(scope="module")
+def air(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten frames of each of three classes at each of three SNRs."""
+    path = tmp_path_factory.mktemp("air") / "air.h5"
+    recipe = replace(RECIPES["awgn-v1"], frame_len=T)
+    make_dataset(path, recipe, 10, ["BPSK", "QPSK", "FM"], [0, 10, 20], workers=1)
+    return path
+
+
+def part(air: Path, folder: Path, name: str, count: int = 3, **changes: str) -> FrameSet:
+    """A part of the file at 0 and 10 dB, at most `count` frames of each class at each of them."""
+    cells = ((0, 10, 10, count),)
+    data = Data(cells, cells, cells, file=air, shares=(0.6, 0.2, 0.2), **changes)
+    found = load_part(data, name, folder)
+    assert found.wire.dtype == np.int16
+    return found
+
+
+def test_parts_share_no_frame_and_hold_what_the_cells_ask_for(air, tmp_path):
+    parts = {name: part(air, tmp_path, name, 100) for name in ("train", "validation", "test")}
+    frames = {name: {frame.tobytes() for frame in found.wire} for name, found in parts.items()}
+    assert {name: len(found) for name, found in parts.items()} == {"train": 36, "validation": 12, "test": 12}
+    assert len(set.union(*frames.values())) == 60  # all of both SNRs, none twice
+    with open_frames(air) as file:
+        whole = {frame.tobytes() for frame in to_wire(file.read(np.arange(len(file)))[0])}
+    assert set.union(*frames.values()) < whole
+    few = part(air, tmp_path, "train", 2)
+    assert {frame.tobytes() for frame in few.wire} < frames["train"]
+    for label in ("BPSK", "QPSK", "FM"):
+        for snr_db in (0, 10):
+            assert np.count_nonzero((few.labels == CLASSES.index(label)) & (few.snr_db == snr_db)) == 2
+
+
+def test_a_set_is_kept_and_another_level_is_another_set(air, tmp_path):
+    first = part(air, tmp_path, "test")
+    assert len(list(tmp_path.glob("air.h5-*-wire.npy"))) == 1
+    np.testing.assert_array_equal(part(air, tmp_path, "test").wire, first.wire)
+    assert isinstance(first.wire, np.memmap)
+    loud = part(air, tmp_path, "test", normalise="rms")
+    assert len(list(tmp_path.glob("air.h5-*-wire.npy"))) == 2
+    power = np.square(loud.wire / 2**14).sum(axis=2).mean(axis=1)
+    np.testing.assert_allclose(power, 1, atol=0.03)  # less where a peak is cut off
+
+
+def test_what_will_hurt_is_warned_about(tmp_path):
+    np.save(tmp_path / "loud.npy", np.full((20, T), 1.5, np.complex64))
+    with open_frames(tmp_path / "loud.npy", CaptureOptions(T, "BPSK", 0)) as file:
+        convert(file, tmp_path / "loud.h5")
+    with pytest.warns(UserWarning, match="loud.h5: .*the receiver clipped"):
+        part(tmp_path / "loud.h5", tmp_path, "train")
+
+
+def test_files_that_do_not_serve(air, tmp_path):
+    with pytest.raises(DataError, match=r"does not exist; \[data\] file in train.toml names it"):
+        part(tmp_path / "none.h5", tmp_path, "train")
+    cells = ((-20, -10, 2, 5),)
+    with pytest.raises(DataError, match="no train frame of a known class at the SNRs"):
+        load_part(Data(cells, cells, cells, file=air), "train", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('file = "air.h5"', 'file = "air.h5"\nrecipe = "awgn-v1"', "either a recipe"),
+        ('file = "air.h5"', "", "either a recipe"),
+        ("shares = [0.6, 0.2, 0.2]", "shares = [0.5, 0.5]", "shares are three"),
+        ("shares =", 'normalise = "peak"\nshares =', "normalise must be one of none, rms"),
+    ],
+)
+def test_wrong_data_is_refused(tmp_path, old, new, message):
+    (tmp_path / "train.toml").write_text(TOML.replace(old, new))
+    with pytest.raises(ConfigError, match=message):
+        load_recipe_file(tmp_path / "train.toml")
+
+
+def test_a_network_is_trained_and_measured_on_a_file(tmp_path, air, monkeypatch):
+    monkeypatch.setitem(MODELS, "tiny", GruCnnSpec("tiny", 6, frame_len=T))
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "air.h5").symlink_to(air)
+    (folder / "train.toml").write_text(TOML)
+    (folder / "project.toml").write_text('[input]\nnormalise = "rms"\n')
+    told = []
+
+    def train() -> Path:
+        return run_recipe(
+            "tiny", folder / "train.toml", folder, data_dir=tmp_path / "data", progress=lambda *a: told.append(a)
+        )
+
+    with pytest.raises(ConfigError, match="feeds the network frames of normalise = 'rms'"):
+        train()
+    (folder / "project.toml").write_text("")
+    train()
+    assert len(told) == 4
+    report = json.loads((folder / "accuracy.json").read_text())
+    assert (report["eval_set"]["file"], report["eval_set"]["frames"]) == ("air.h5", 12)
+    assert load_predictions(folder).eval_set == report["eval_set"]
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "12 held-out frames (split 2) of file `air.h5`" in card
+    assert "Trained and measured on frames of file `air.h5` only." in card
+    monkeypatch.setitem(MODELS, "tiny", GruCnnSpec("tiny", 6))
+    with pytest.raises(ConfigError, match=r"takes frames of 1024 samples, but \[data\] gives 64"):
+        train()
