@@ -19,6 +19,7 @@ from hw_amc.radio.limit import LINEAR, Limit, Point
 from hw_amc.train import evaluate, reach
 from hw_amc.train.data import FrameSet
 from hw_amc.train.paired import Predictions, compare_predictions, load_predictions, neighbours, save_predictions
+from hw_amc.train.recipe import load_recipe_file
 
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
 SPEC = replace(deployed.SMALL, classes=24, frame_len=1024)
@@ -110,7 +111,8 @@ def test_who_has_no_answers_classifies_the_frames_first(root, capsys):
     loud = kept["first"].snr_db >= 10
     assert rows == [("all SNRs", f"{100 * right.mean():.2f}"), ("from 10 dB", f"{100 * right[loud].mean():.2f}")]
     model = models.load_deployed(root / "hls_projects" / "first" / "weights.h5")
-    frames, eval_set = evaluate.load_test_set("radioml2018-v1", [([8, 10, 12], 1)], root / "data")
+    recipe = load_recipe_file(root / "hls_projects" / "first" / "train.toml")
+    frames, eval_set = evaluate.load_test_set(recipe.data, root / "data")
     assert kept["first"].eval_set == eval_set
     logits = model.predict(frames.wire / np.float32(2**14), verbose=0)
     np.testing.assert_array_equal(kept["first"].classes, logits.argmax(axis=1))
