@@ -188,17 +188,21 @@ def cosim(
 
 
 @app.command()
-def synth(model: Model, board: Board = None, cycles: Cycles = None, lanes: Lanes = None) -> None:
+def synth(
+    model: Model,
+    board: Board = None,
+    cycles: Cycles = None,
+    lanes: Lanes = None,
+    blocks: Annotated[bool, typer.Option("--blocks", help="Each block by itself; a few LUTs more in all.")] = False,
+) -> None:
     """Synthesise the accelerator by Yosys (many minutes) and set its counts beside the estimate."""
     from hw_amc import hardware as road
+    from hw_amc import report as reports
 
     hardware = road.open_hardware(model, board, cycles, lanes)
     with console.status("Yosys: about 20 s for each 1,000 LUTs"):
-        found = road.synthesise(hardware)
-    table = Table("resource", "counted", "of the part, %", "estimated (core)", title=f"{model}, R = {found['R']}")
-    for name, share in found["percent"].items():
-        table.add_row(name, f"{found[name]:,}", f"{share:.1f}", f"{found['estimated'][name]:,}")
-    console.print(table)
+        found = road.synthesise(hardware, blocks)
+    reports.print_synthesis(console, found)
 
 
 @app.command()

@@ -177,8 +177,11 @@ def cosimulate(
         hardware.merge({"cosim": runs})
 
 
-def synthesise(hardware: Hardware) -> dict[str, Any]:
-    """Synthesise the accelerator, shell included, by Yosys; merge and return what was counted."""
+def synthesise(hardware: Hardware, blocks: bool = False) -> dict[str, Any]:
+    """Synthesise the accelerator, shell included, by Yosys; merge and return what was counted.
+
+    With `blocks` each block of the core is kept apart and counted by itself.
+    """
     from hw_amc import synth
     from hw_amc.rtl.lanes import lane_module
 
@@ -187,7 +190,8 @@ def synthesise(hardware: Hardware) -> dict[str, Any]:
     folder = workspace.build / "synth" / hardware.board.name
     lane = lane_module(name) if hardware.settings.lanes > 1 else None
     with exclusive(workspace.build, f"hw-amc on {workspace.model}"):
-        found = synth.run(hardware.accelerator.project, name, folder, family, repeated=lane)
+        core = hardware.core.name if blocks else None
+        found = synth.run(hardware.accelerator.project, name, folder, family, repeated=lane, blocks_of=core)
         section = synth.section(found, hardware.core, hardware.board, command_line(), hardware.settings.lanes)
         hardware.merge({"synth": {hardware.board.name: section}})
     return section

@@ -10,8 +10,8 @@ import importlib.util
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -74,9 +74,11 @@ class Synthesis:
     bram36: float
     #: In CARRY4.
     carry: int
-    #: Longest path through cells alone; None for UltraScale+, whose delays are not known.
+    #: Longest path through cells alone; None where parts were kept apart, and for UltraScale+ (no delays are known).
     arrival_ns: float | None
     cells: dict[str, int]
+    #: Cells of each instance that was kept apart, by its name; empty where all was flattened.
+    blocks: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def run(
@@ -87,6 +89,7 @@ def run(
     timeout_s: float | None = None,
     options: Sequence[str] = (),
     repeated: str | None = None,
+    blocks_of: str | None = None,
 ) -> Synthesis:
     """Synthesise module `top` of `project`, flattened.
 
@@ -106,6 +109,9 @@ def run(
         More options of `synth_xilinx`.
     repeated : str, optional
         Module that is synthesised once by itself, however often `top` has it: a lane.
+    blocks_of : str, optional
+        Module whose instances are kept apart, each counted by itself. Nothing is optimised across what is kept apart,
+        and no longest path is looked for.
 
     Raises
     ------
@@ -120,28 +126,40 @@ def run(
     sources = " ".join(sorted(name for name in project.files if name.endswith(".v")))
     script = [
         f"read_verilog -DAMC_XILINX {sources}",
+        f"hierarchy -top {top}",
         *([f"setattr -mod -set keep_hierarchy 1 {repeated}"] if repeated else []),
+        *([f"setattr -set keep_hierarchy 1 {blocks_of}/c:*"] if blocks_of else []),
         f"synth_xilinx -family {family} -top {top} -flatten {' '.join(options)}",
         "tee -o stat.json stat -json",
         "write_json netlist.json",
     ]
     (folder / "synth.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
     tools.run([sys.executable, "-c", RUNNER, "synth.ys"], folder, timeout_s=timeout_s, log=folder / "synth.log")
-    cells = parse_cells((folder / "stat.json").read_text(encoding="utf-8"), top)
-    longest = load_longest_path(folder / "netlist.json", top) if family == "xc7" else None
+    statistics = (folder / "stat.json").read_text(encoding="utf-8")
+    timed = family == "xc7" and not (repeated or blocks_of)
+    longest = load_longest_path(folder / "netlist.json", top) if timed else None
     if longest is not None:
         (folder / "longest_path.txt").write_text(longest.describe() + "\n", encoding="utf-8")
+    cells = parse_cells(statistics, top)
     return Synthesis(
         top=top,
         family=family,
-        lut=sum(LUTS.get(cell, 0) * count for cell, count in cells.items()),
-        ff=sum(cells.get(cell, 0) for cell in FLIP_FLOPS),
-        dsp=sum(cells.get(cell, 0) for cell in DSPS),
-        bram36=sum(BRAM_HALVES.get(cell, 0) * count for cell, count in cells.items()) / 2,
-        carry=sum(count * cells.get(cell, 0) for cell, count in CARRIES.items()),
+        **count_resources(cells),
         arrival_ns=round(longest.ns, 3) if longest is not None else None,
         cells=cells,
+        blocks=_parse_blocks(statistics, folder / "netlist.json", top) if blocks_of else {},
     )
+
+
+def count_resources(cells: Mapping[str, int]) -> dict[str, Any]:
+    """LUTs, flip-flops, DSP blocks, block RAMs and carry cells (in CARRY4) of cells by type."""
+    return {
+        "lut": sum(LUTS.get(cell, 0) * count for cell, count in cells.items()),
+        "ff": sum(cells.get(cell, 0) for cell in FLIP_FLOPS),
+        "dsp": sum(cells.get(cell, 0) for cell in DSPS),
+        "bram36": sum(BRAM_HALVES.get(cell, 0) * count for cell, count in cells.items()) / 2,
+        "carry": sum(count * cells.get(cell, 0) for cell, count in CARRIES.items()),
+    }
 
 
 def parse_cells(text: str, top: str) -> dict[str, int]:
@@ -153,6 +171,17 @@ def parse_cells(text: str, top: str) -> dict[str, int]:
         return dict(_count(modules, top))
     except (ValueError, KeyError) as error:
         raise ToolFailed(f"Yosys' statistics hold no module {top!r}: {error}") from error
+
+
+def _parse_blocks(text: str, netlist: Path, top: str) -> dict[str, dict[str, int]]:
+    """Cells of each instance in `top` that is a module, not a primitive."""
+    modules = {name.lstrip("\\") for name in json.loads(text[text.find("{") :])["modules"]}
+    instances = json.loads(netlist.read_text(encoding="utf-8"))["modules"][top]["cells"]
+    return {
+        name: parse_cells(text, kind)
+        for name, cell in instances.items()
+        if (kind := str(cell["type"]).lstrip("\\")) in modules
+    }
 
 
 def _count(modules: dict[str, dict[str, int]], top: str) -> Counter[str]:
@@ -191,6 +220,8 @@ def section(found: Synthesis, core: Core, board: BoardSettings, command: str, la
     }
     if found.arrival_ns is not None:
         figures["arrival_ns"] = found.arrival_ns
+    if found.blocks:
+        figures["blocks"] = _block_rows(found, core)
     derived = ("estimated", "error_percent", "arrival_ns")
     kinds = {name: "estimated" if name in derived else "measured" for name in figures}
     speed = {
@@ -208,3 +239,24 @@ def section(found: Synthesis, core: Core, board: BoardSettings, command: str, la
         "clock_mhz": board.clock_mhz,
     }
     return {**facts, **figures, **speed, "command": command, "kind": kinds}
+
+
+def _block_rows(found: Synthesis, core: Core) -> list[dict[str, Any]]:
+    """Resources of each block of the core, beside the estimate; what is in none of them is the shell."""
+    cells: dict[str, Counter[str]] = {name: Counter() for name in core.costs}
+    shell = Counter(found.cells)
+    for path, inside in found.blocks.items():
+        instance = path.rsplit(".", 1)[-1]
+        owners = [name for name in core.costs if instance == name or instance.startswith(f"{name}_")]
+        cells[max(owners, key=len)].update(inside)
+        shell.subtract(inside)
+    costs = {**core.costs, "shell": SHELL_COST}
+    return [
+        {
+            "name": name,
+            **count_resources(counted),
+            "estimated_lut": round(costs[name].lut),
+            "estimated_ff": round(costs[name].ff),
+        }
+        for name, counted in {**cells, "shell": shell}.items()
+    ]

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from networks import gru_cnn_graph
+from rich.console import Console
 
 from hw_amc import report, synth
 from hw_amc.config import BoardSettings, Budget, RtlSettings
@@ -26,6 +29,27 @@ def test_statistics_are_parsed():
     assert synth.parse_cells(lanes, "top") == {"LUT4": 11}
     with pytest.raises(ToolFailed, match="no module 'other'"):
         synth.parse_cells(text, "other")
+
+
+def test_blocks_and_repeated_modules_are_counted_apart(tmp_path):
+    lines = [
+        "module add (input clk, input [7:0] a, output reg [7:0] q); always @(posedge clk) q <= q + a; endmodule",
+        "module bit1 (input clk, a, output reg q); always @(posedge clk) q <= a; endmodule",
+        "module core (input clk, input [7:0] a, output [7:0] q, output r);",
+        "  add sum_unit (clk, a, q); bit1 last (clk, a[0], r);",
+        "endmodule",
+        "module top (input clk, input [7:0] a, output reg [7:0] q, output r);",
+        "  wire [7:0] s; core core (clk, a, s, r); always @(posedge clk) q <= s;",
+        "endmodule",
+    ]
+    project = Project({"top.v": "\n".join(lines)})
+    found = synth.run(project, "top", tmp_path / "blocks", blocks_of="core")
+    flip_flops = {name: synth.count_resources(cells)["ff"] for name, cells in found.blocks.items()}
+    assert flip_flops == {"core.sum_unit": 8, "core.last": 1}
+    assert found.ff == 17
+    assert found.arrival_ns is None
+    # Nothing is lost where one module stands for all its copies.
+    assert synth.run(project, "top", tmp_path / "once", repeated="core").ff == 17
 
 
 @pytest.mark.slow
@@ -58,6 +82,20 @@ def test_section_follows_the_schema(tmp_path):
     assert section["percent"] == {"lut": 50.0, "ff": 50.0, "dsp": 20.0, "bram36": 5.0, "carry": 10.0}
     assert section["estimated"]["lut"] == round(sum(cost.lut for cost in core.costs.values()) + SHELL_COST.lut)
     assert section["frames_per_s"] == 100e6 / core.cycles_per_frame
+    # What is in no block is the shell.
+    apart = {"core.gru_matrix": {"LUT4": 7}, "core.gru_unit": {"FDRE": 5}, "core.conv1_relu_round": {"LUT6": 2}}
+    counted = replace(found, cells={"LUT4": 10, "LUT6": 2, "FDRE": 9}, blocks=apart)
+    blocks = {row["name"]: row for row in synth.section(counted, core, board, "hw-amc synth m --blocks")["blocks"]}
+    assert [(blocks[name]["lut"], blocks[name]["ff"]) for name in ("gru", "conv1_relu", "shell")] == [
+        (7, 5),
+        (2, 0),
+        (3, 4),
+    ]
+    assert blocks["gru"]["estimated_lut"] == round(core.costs["gru"].lut)
+    report.merge(
+        tmp_path, {"synth": {"b": synth.section(counted, core, board, "hw-amc synth m --blocks")}}, graph.digest()
+    )
+    report.print_synthesis(Console(file=io.StringIO()), report.load(tmp_path)["synth"]["b"])
     # A CARRY8 of UltraScale+ holds two CARRY4.
     larger = board.model_copy(update={"ps": "zynqmp"})
     assert synth.section(found, core, larger, "hw-amc synth m")["percent"]["carry"] == 5.0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hw_amc.report.document import Table
+from hw_amc.report.document import Cell, Table
 from hw_amc.report.tables import layer_table, proof_table, resource_table, sweep_table, verdict
 
 if TYPE_CHECKING:
@@ -40,6 +41,31 @@ def print_estimate(console: Console, report: dict[str, Any]) -> None:
         table = build(report)
         if table is not None:
             _print(console, title, table)
+
+
+def print_synthesis(console: Console, section: dict[str, Any]) -> None:
+    """Print a section of `synth`: the whole beside board and estimate, and each block where they were counted."""
+    whole = [
+        (name, section[name], share, section["estimated"][name], section["error_percent"].get(name, 0))
+        for name, share in section["percent"].items()
+    ]
+    heads: tuple[str, ...] = ("resource", "counted", "of the part, %", "estimated", "estimate off by, %")
+    _print(console, f"{section['part']}, R = {section['R']}, lanes: {section['lanes']}", _measured(heads, whole))
+    if blocks := section.get("blocks"):
+        keys = ("name", "lut", "estimated_lut", "ff", "estimated_ff", "dsp", "bram36", "carry")
+        rows = [tuple(block[key] for key in keys) for block in blocks]
+        heads = ("block", "LUT", "estimated", "FF", "estimated", "DSP", "BRAM36", "CARRY4")
+        _print(console, "Blocks", _measured(heads, rows))
+
+
+def _measured(heads: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> Table:
+    """Figures that were counted, but for the columns headed as estimated."""
+    kinds = ["estimated" if head.startswith("estimate") else "measured" for head in heads]
+    return Table(heads, tuple(tuple(map(_cell, row, kinds)) for row in rows))
+
+
+def _cell(value: Any, kind: str) -> Cell:
+    return Cell(value) if isinstance(value, str) else Cell(f"{value:,}", kind)
 
 
 def _print(console: Console, title: str, table: Table) -> None:
