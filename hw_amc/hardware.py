@@ -59,7 +59,7 @@ class Hardware:
         from hw_amc.rtl.hls_core import load_hls_core
         from hw_amc.rtl.shell import build_accelerator
 
-        settings = self.workspace.settings()
+        settings = self.workspace.settings().model_copy(update={"rtl": self.settings})
         if self.hls is not None:
             return build_accelerator(self.graph, load_hls_core(self.hls, self.graph), settings, self.board, "hls")
         return build_accelerator(self.graph, self.core, settings, self.board)
@@ -181,10 +181,19 @@ def synthesise(hardware: Hardware, blocks: bool = False) -> dict[str, Any]:
     """Synthesise the accelerator, shell included, by Yosys; merge and return what was counted.
 
     With `blocks` each block of the core is kept apart and counted by itself.
+
+    Raises
+    ------
+    ConfigError
+        `blocks` of more than one lane.
+    ToolMissing, ToolFailed
+        Yosys is missing or fails.
     """
     from hw_amc import synth
     from hw_amc.rtl.lanes import lane_module
 
+    if blocks and hardware.settings.lanes > 1:
+        raise ConfigError("blocks are counted in one lane, which all lanes equal; leave out --lanes, or --blocks")
     workspace, name = hardware.workspace, hardware.accelerator.manifest.name
     family: Literal["xc7", "xcup"] = "xc7" if hardware.board.ps == "zynq7" else "xcup"
     folder = workspace.build / "synth" / hardware.board.name

@@ -172,3 +172,27 @@ def test_help_is_fast_and_complete() -> None:
         assert command in done.stdout
     assert "tensorflow" not in done.stderr
     assert "hls4ml" not in done.stderr
+
+
+@pytest.mark.cosim
+def test_the_rtl_road(root, capsys):
+    """Verilog with two lanes, and a simulation of one: what each command leaves."""
+    build = root / "hls_projects" / "small" / "build"
+    wide = ("small", "--board", "zcu104", "--cycles-per-step", "4", "--lanes", "2")
+    assert run("rtl", *wide) == 0
+    assert "(R marked *)" in capsys.readouterr().out
+    assert (build / "rtl" / "zcu104" / "small_lane.v").is_file()
+    assert run("synth", *wide, "--blocks") == 2
+    assert "one lane" in capsys.readouterr().err
+    assert run("cosim", "small", "--fast", "--frames", "9") == 0
+    found = report(root)["cosim"]["verilator"]
+    assert (found["frames"], found["mismatches"]) == (9, 0)
+    assert found["cycles_per_frame"] == found["predicted_cycles_per_frame"]
+
+
+@pytest.mark.slow
+def test_synthesis_block_by_block(root, capsys):
+    assert run("synth", "small", "--board", "zcu104", "--cycles-per-step", "4", "--blocks") == 0
+    found = report(root)["synth"]["zcu104"]
+    assert sum(block["ff"] for block in found["blocks"]) == found["ff"]
+    assert "conv1_relu" in capsys.readouterr().out
