@@ -139,23 +139,15 @@ def estimate(
 def rtl(model: Model, board: Board = None, cycles: Cycles = None, lanes: Lanes = None) -> None:
     """Write the accelerator's Verilog and manifest, and estimate it at each R; fail where the part is too small."""
     from hw_amc import hardware as road
+    from hw_amc import report as reports
     from hw_amc.rtl import require_fit
 
     hardware = road.open_hardware(model, board, cycles, lanes)
     with console.status("adder graphs, Verilog, estimate"):
         rows = hardware.estimate()
         folder = road.write(hardware, rows)
-    table = Table(
-        "R", "K", "cycles/frame", "frames/s", "LUT", "FF", "DSP", "BRAM36", "CARRY4", "fits",
-        title=f"{model} on {hardware.board.part} at {hardware.board.clock_mhz:g} MHz (assumed); estimated, with shell",
-    )  # fmt: skip
-    for row in rows:
-        cost = (f"{used:,.0f}" for used in (row.cost.lut, row.cost.ff, row.cost.dsp, row.cost.bram36, row.cost.carry))
-        speed = (f"{row.cycles_per_frame:,}", f"{row.frames_per_s:,.0f}")
-        chosen = row.cycles_per_step == hardware.core.cycles_per_step
-        name = f"{row.cycles_per_step}{' *' if chosen else ''}"
-        table.add_row(name, str(row.contexts), *speed, *cost, "yes" if row.fits else "no")
-    console.print(table)
+    title = f"{model} on {hardware.board.part} at {hardware.board.clock_mhz:g} MHz (assumed), with shell"
+    reports.print_rates(console, title, rows, hardware.core.cycles_per_step)
     console.print(f"[green]✓[/] {len(hardware.accelerator.project.files)} files in {shown(folder)} (R marked *)")
     require_fit(rows, hardware.core.cycles_per_step, hardware.board)
 

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import reduce
 from operator import add
@@ -127,8 +127,7 @@ def run(
     script = [
         f"read_verilog -DAMC_XILINX {sources}",
         f"hierarchy -top {top}",
-        *([f"setattr -mod -set keep_hierarchy 1 {repeated}"] if repeated else []),
-        *([f"setattr -set keep_hierarchy 1 {blocks_of}/c:*"] if blocks_of else []),
+        *_kept_apart(repeated, blocks_of),
         f"synth_xilinx -family {family} -top {top} -flatten {' '.join(options)}",
         "tee -o stat.json stat -json",
         "write_json netlist.json",
@@ -136,19 +135,29 @@ def run(
     (folder / "synth.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
     tools.run([sys.executable, "-c", RUNNER, "synth.ys"], folder, timeout_s=timeout_s, log=folder / "synth.log")
     statistics = (folder / "stat.json").read_text(encoding="utf-8")
-    timed = family == "xc7" and not (repeated or blocks_of)
-    longest = load_longest_path(folder / "netlist.json", top) if timed else None
-    if longest is not None:
-        (folder / "longest_path.txt").write_text(longest.describe() + "\n", encoding="utf-8")
     cells = parse_cells(statistics, top)
     return Synthesis(
         top=top,
         family=family,
         **count_resources(cells),
-        arrival_ns=round(longest.ns, 3) if longest is not None else None,
+        arrival_ns=_arrival_ns(folder, top) if family == "xc7" and not (repeated or blocks_of) else None,
         cells=cells,
         blocks=_parse_blocks(statistics, folder / "netlist.json", top) if blocks_of else {},
     )
+
+
+def _kept_apart(repeated: str | None, blocks_of: str | None) -> Iterator[str]:
+    """Commands that keep a module, and the instances in a module, from being flattened."""
+    if repeated:
+        yield f"setattr -mod -set keep_hierarchy 1 {repeated}"
+    if blocks_of:
+        yield f"setattr -set keep_hierarchy 1 {blocks_of}/c:*"
+
+
+def _arrival_ns(folder: Path, top: str) -> float:
+    longest = load_longest_path(folder / "netlist.json", top)
+    (folder / "longest_path.txt").write_text(longest.describe() + "\n", encoding="utf-8")
+    return round(longest.ns, 3)
 
 
 def count_resources(cells: Mapping[str, int]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from hw_amc.report.pages import write_pages
 from hw_amc.report.schema import KINDS, SCHEMA
 from hw_amc.report.sections import layers_section, model_section
 from hw_amc.report.store import FILE, load, merge
-from hw_amc.report.terminal import print_estimate, print_summary, print_synthesis
+from hw_amc.report.terminal import print_estimate, print_rates, print_summary, print_synthesis
 
 __all__ = [
     "FILE",
@@ -17,6 +17,7 @@ __all__ = [
     "merge",
     "model_section",
     "print_estimate",
+    "print_rates",
     "print_summary",
     "print_synthesis",
     "write_pages",

@@ -11,6 +11,8 @@ from hw_amc.report.tables import layer_table, proof_table, resource_table, sweep
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hw_amc.rtl import Row
+
 _MOODS = {True: "green", False: "red", None: "yellow"}
 _COLORS = {"measured": "", "estimated": "yellow", "published": "magenta"}
 
@@ -41,6 +43,19 @@ def print_estimate(console: Console, report: dict[str, Any]) -> None:
         table = build(report)
         if table is not None:
             _print(console, title, table)
+
+
+def print_rates(console: Console, title: str, rows: Sequence[Row], chosen: int) -> None:
+    """Print what the accelerator costs at each R and how fast it is; the chosen R has a mark."""
+    heads = ("R", "K", "cycles/frame", "frames/s", "LUT", "FF", "DSP", "BRAM36", "CARRY4", "fits")
+    cells = []
+    for row in rows:
+        speed = (row.contexts, row.cycles_per_frame, row.frames_per_s)
+        used = (row.cost.lut, row.cost.ff, row.cost.dsp, row.cost.bram36, row.cost.carry)
+        figures = [Cell(f"{figure:,.0f}", "estimated") for figure in (*speed, *used)]
+        name = f"{row.cycles_per_step}{' *' if row.cycles_per_step == chosen else ''}"
+        cells.append((Cell(name), *figures, Cell("yes" if row.fits else "no")))
+    _print(console, title, Table(heads, tuple(cells)))
 
 
 def print_synthesis(console: Console, section: dict[str, Any]) -> None:
