@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from board_overlays import BOARDS, golden_overlay, small_graph, trained_model
+from command_line import run
 from networks import random_frames
 
 pytest.importorskip("pynq")
 
-from hw_amc import cli, config, report, sim_device
+from hw_amc import config, report, sim_device
 from hw_amc.board import bench
 from hw_amc.board.behavioural import GoldenAccelerator
 from hw_amc.board.simulate import load_verilated, write_sim_overlay
@@ -54,9 +55,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_command(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as end:
-        cli.main(["bench", "small", "--frames", "12", *arguments])
-    return int(end.value.code or 0)
+    return run("bench", "small", "--frames", "12", *arguments)
 
 
 def benches(checkout: Path) -> dict[str, Any]:

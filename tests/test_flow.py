@@ -13,8 +13,9 @@ from pathlib import Path
 import deployed
 import numpy as np
 import pytest
+from command_line import run
 
-from hw_amc import cli, models
+from hw_amc import models
 from hw_amc.files import exclusive
 
 ROOT = Path(__file__).parents[1]
@@ -45,13 +46,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _use_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HW_AMC_ROOT", str(root))
-
-
-def run(*arguments: str) -> int:
-    """Exit code of the command line."""
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(list(arguments))
-    return int(stopped.value.code or 0)
 
 
 def report(root: Path) -> dict:

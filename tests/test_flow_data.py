@@ -12,8 +12,9 @@ import deployed
 import h5py
 import numpy as np
 import pytest
+from command_line import run
 
-from hw_amc import cli, models
+from hw_amc import models
 from hw_amc.errors import DataError
 from hw_amc.radio import RECIPES, generate_frames, make_dataset
 
@@ -42,13 +43,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _use_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HW_AMC_ROOT", str(root))
-
-
-def run(*arguments: str) -> int:
-    """Exit code of the command line."""
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(list(arguments))
-    return int(stopped.value.code or 0)
 
 
 def prove(path: Path) -> int:

@@ -10,8 +10,9 @@ from pathlib import Path
 import deployed
 import numpy as np
 import pytest
+from command_line import run
 
-from hw_amc import cli, models
+from hw_amc import models
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import load_json
 from hw_amc.radio import CLASSES
@@ -47,13 +48,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _use_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HW_AMC_ROOT", str(root))
-
-
-def run(*arguments: str) -> int:
-    """Exit code of the command line."""
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(list(arguments))
-    return int(stopped.value.code or 0)
 
 
 def predictions(right: list[bool], snr_db: list[int], recipe: str = "r") -> Predictions:

@@ -9,8 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from command_line import run
 
-from hw_amc import cli
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.radio import CLASSES, RECIPES, CaptureOptions, RadioMlFile, limit, make_dataset, open_frames
 from hw_amc.radio.limit import LINEAR, Limit, Point
@@ -30,13 +30,6 @@ def made(tmp_path_factory):
     path = tmp_path_factory.mktemp("plots") / "set.h5"
     make_dataset(path, SHORT, 2, ["BPSK", "FM", "16QAM"], [0, 20], workers=1)
     return path
-
-
-def run(*arguments: str) -> int:
-    """Run the command line; give its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(list(arguments))
-    return int(caught.value.code or 0)
 
 
 def test_a_tone_stands_at_its_frequency():
