@@ -108,7 +108,9 @@ def test_labelled_frames_of_every_format_prove_the_network(write: Callable[[Path
 
 
 @pytest.mark.parametrize(
-    ("write", "options"), [(unlabelled, ()), (array, ()), (raw, ("--samples", "int16"))], ids=lambda x: str(x)
+    ("write", "options"),
+    [(unlabelled, ()), (array, ()), (raw, ("--samples", "int16"))],
+    ids=["recording", "array", "raw"],
 )
 def test_what_nobody_has_labelled_is_refused_with_the_command_that_mends_it(write, options, tmp_path, capsys):
     path = write(tmp_path)
