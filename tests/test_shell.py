@@ -63,7 +63,8 @@ def test_one_class_and_256_classes_are_built():
         ({"heads": (200, 57)}, UnsupportedLayer, "257 logits; a result carries 256"),
         ({"input_fmt": FixedFormat(20, 10)}, UnsupportedLayer, "s20.10 must be signed and of 16 bits"),
         ({"input_fmt": FixedFormat(8, 6, signed=False)}, UnsupportedLayer, "must be signed"),
-        ({"name": "7segments"}, ConfigError, "no Verilog identifier"),
+        ({"name": "7segments"}, ConfigError, "no name for a Verilog module"),
+        ({"name": "small"}, ConfigError, "the language's own words"),
         ({"frame_len": 1}, UnsupportedLayer, "frames of 1 samples"),
     ],
 )

@@ -20,6 +20,7 @@ from hw_amc.rtl.blocks.base import Cost
 from hw_amc.rtl.lanes import emit_lanes, lane_module
 from hw_amc.rtl.register_file import MODULE as REGISTER_FILE
 from hw_amc.rtl.register_file import emit_verilog
+from hw_amc.rtl.verilog import is_name
 
 SOURCES = Path(__file__).with_name("shell")
 
@@ -143,8 +144,11 @@ def input_format(graph: Graph) -> FixedFormat:
 
 
 def _require_fit(graph: Graph) -> None:
-    if not (graph.name.isidentifier() and graph.name.isascii()):
-        raise ConfigError(f"model name {graph.name!r} is no Verilog identifier; use letters, digits and underscores")
+    if not is_name(graph.name):
+        raise ConfigError(
+            f"model name {graph.name!r} is no name for a Verilog module; use letters, digits and underscores, "
+            "and none of the language's own words"
+        )
     input_format(graph)
     wire = graph.input.fmt
     if wire.bits != 16 or not wire.signed:
