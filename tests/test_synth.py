@@ -95,7 +95,9 @@ def test_section_follows_the_schema(tmp_path):
     report.merge(
         tmp_path, {"synth": {"b": synth.section(counted, core, board, "hw-amc synth m --blocks")}}, graph.digest()
     )
-    report.print_synthesis(Console(file=io.StringIO()), report.load(tmp_path)["synth"]["b"])
+    said = io.StringIO()
+    report.print_synthesis(Console(file=said), report.load(tmp_path)["synth"]["b"])
+    assert "longest path through cells, without wires: 2.3 ns (estimated)" in said.getvalue()
     # A CARRY8 of UltraScale+ holds two CARRY4.
     larger = board.model_copy(update={"ps": "zynqmp"})
     assert synth.section(found, core, larger, "hw-amc synth m")["percent"]["carry"] == 5.0

@@ -66,6 +66,8 @@ def print_synthesis(console: Console, section: dict[str, Any]) -> None:
     ]
     heads: tuple[str, ...] = ("resource", "counted", "of the part, %", "estimated", "estimate off by, %")
     _print(console, f"{section['part']}, R = {section['R']}, lanes: {section['lanes']}", _measured(heads, whole))
+    if "arrival_ns" in section:
+        console.print(f"longest path through cells, without wires: {section['arrival_ns']:g} ns (estimated)")
     if blocks := section.get("blocks"):
         keys = ("name", "lut", "estimated_lut", "ff", "estimated_ff", "dsp", "bram36", "carry")
         rows = [tuple(block[key] for key in keys) for block in blocks]
