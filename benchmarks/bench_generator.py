@@ -15,8 +15,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from hw_amc.parallel import map_blocks
 from hw_amc.radio import Recipe, generate_frames, load_recipe
-from hw_amc.radio.parallel import map_blocks
 from hw_amc.radio.recipes import PRESETS, RADIOML2016, RADIOML2018
 
 Task = tuple[Recipe, int, int]

@@ -8,8 +8,7 @@ are exact integers whatever the dtype. Needs numpy only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from hw_amc.exact import Tensor, clip, float_dtype
 from hw_amc.fixed import FixedFormat
 from hw_amc.golden_recurrent import gru, gru_dtype, lstm, lstm_dtype
 from hw_amc.graph import Graph, Node
+from hw_amc.parallel import map_blocks
 
 #: Frames in one pass: large enough for BLAS, small enough that a layer's tensor stays near the cache.
 CHUNK = 64
@@ -52,11 +52,7 @@ def run(graph: Graph, frames: Tensor, keep: Iterable[str] | None = None, workers
         graph[name]
     _check_frames(graph, frames)
     chunks = [frames[start : start + CHUNK] for start in range(0, len(frames), CHUNK)]
-    if workers > 1 and len(chunks) > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-            parts = list(pool.map(_run_chunk, [graph] * len(chunks), chunks, [names] * len(chunks)))
-    else:
-        parts = [_run_chunk(graph, chunk, names) for chunk in chunks]
+    parts = list(map_blocks(partial(_run_chunk, graph, names), chunks, workers))
     if not parts:
         return {name: np.zeros((0, *graph[name].shape), _int_dtype(graph[name].fmt)) for name in names}
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
@@ -95,7 +91,7 @@ def _check_frames(graph: Graph, frames: Tensor) -> None:
         raise DataError(f"frames hold integers outside the input format {graph.input.fmt}")
 
 
-def _run_chunk(graph: Graph, frames: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
+def _run_chunk(graph: Graph, names: tuple[str, ...], frames: Tensor) -> dict[str, Tensor]:
     """One batch through all nodes; a tensor is dropped after its last reader unless it is kept."""
     last_reader = {source: node.name for node in graph.nodes for source in node.inputs}
     tensors: dict[str, Tensor] = {graph.input.name: frames}

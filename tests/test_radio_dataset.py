@@ -18,6 +18,7 @@ import pytest
 
 from hw_amc.errors import ConfigError, DataError, HwAmcError
 from hw_amc.files import exclusive
+from hw_amc.parallel import map_blocks
 from hw_amc.radio import (
     CLASSES,
     RECIPES,
@@ -29,7 +30,6 @@ from hw_amc.radio import (
     open_frames,
     to_wire,
 )
-from hw_amc.radio.parallel import map_blocks
 
 SHORT = replace(RECIPES["radioml2018-v1"], frame_len=64)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ class Plan:
     folder: Path
     #: Frames under cocotb, by simulator; Verilator's fast runner takes all frames that are given.
     cocotb_frames: dict[Simulator, int] = field(default_factory=lambda: {"verilator": 8, "icarus": 1})
-    #: Processes of the fast runner.
+    #: Threads of the fast runner, and processes of golden.
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     #: FST waveforms of the cocotb runs.
     waves: bool = False
@@ -51,7 +50,7 @@ class FastRun:
     frames: int
     cycles_per_frame: int | None
     latency_cycles: int
-    #: Clock cycles of all processes together, and the seconds that they took.
+    #: Clock cycles of all threads together, and the seconds that they took.
     cycles: int
     seconds: float
     seconds_compile: float
@@ -115,7 +114,7 @@ def run_model(
 def run_fast(
     graph: Graph, accelerator: Accelerator, frames: NDArray[np.int16], expected: NDArray[np.int32], plan: Plan
 ) -> FastRun:
-    """Stream `frames` back to back through verilated models in several processes and compare.
+    """Stream `frames` back to back through verilated models in several threads and compare.
 
     Raises
     ------
@@ -134,18 +133,15 @@ def run_fast(
     starts = range(0, len(frames), size)
     parts = [(graph, accelerator, frames[i : i + size], expected[i : i + size], i, plan.cache) for i in starts]
     start = time.perf_counter()
-    if len(parts) == 1:
-        seen = [_run_part(parts[0])]
-    else:
-        with ProcessPoolExecutor(len(parts), mp_context=get_context("fork")) as pool:
-            seen = list(pool.map(_run_part, parts))
+    with ThreadPoolExecutor(len(parts)) as pool:  # the models run outside Python's lock
+        seen = list(pool.map(_run_part, parts))
     seconds = time.perf_counter() - start
     rhythm, latency, _ = seen[0]
     return FastRun(len(frames), rhythm, latency, sum(part[2] for part in seen), seconds, seconds_compile)
 
 
 def _run_part(part: tuple[Graph, Accelerator, Any, Any, int, Path | None]) -> tuple[int | None, int, int]:
-    """One process: (cycles per frame, latency, cycles)."""
+    """One thread: (cycles per frame, latency, cycles)."""
     graph, accelerator, frames, expected, first, cache = part
     manifest = accelerator.manifest
     with FastSim(accelerator.project, manifest.name, cache) as sim:

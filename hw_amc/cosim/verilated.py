@@ -84,7 +84,7 @@ def build_library(project: Project, top: str, cache: Path | None = None, farm: b
     recipe = (project.digest(), top, harness, str(binary), *_VERILATE, *_COMPILE, _optimisation(farm), str(farm))
     key = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:24]
     folder = (cache or default_cache()) / key
-    library = folder / "obj" / LIBRARY
+    library = folder / LIBRARY
     if library.is_file():
         return library
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,6 +118,8 @@ def _compile(
         if not (runtime / name).is_file():
             with atomic_path(runtime / name) as path:
                 shutil.copyfile(folder / "obj" / name, path)
+    # Last, and at once: whoever sees the library sees all of it.
+    (folder / "obj" / LIBRARY).replace(folder / LIBRARY)
 
 
 class Event(Flag):

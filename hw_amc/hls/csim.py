@@ -7,6 +7,7 @@ path and runs several frames in the lanes of vector registers.
 from __future__ import annotations
 
 import ctypes
+import gc
 import hashlib
 import mmap
 import os
@@ -251,6 +252,7 @@ def _parallel(simulate: Callable[..., Iterator[int]], shares: list[list[int]], *
 
 
 def _work(writer: Any, simulate: Callable[..., Iterator[int]], share: list[int], args: tuple[Any, ...]) -> None:
+    gc.disable()  # what the parent left behind may belong to threads that this process does not have
     for done in simulate(share, *args):
         writer.send(done)
 

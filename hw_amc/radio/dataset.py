@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hw_amc.errors import ConfigError, DataError
+from hw_amc.parallel import map_blocks
 from hw_amc.radio.classes import CLASSES, SNRS_DB
 from hw_amc.radio.frames import UNKNOWN_SNR_DB, FrameFile
 from hw_amc.radio.generate import generate_frames
-from hw_amc.radio.parallel import map_blocks
 from hw_amc.radio.recipes import Recipe
 from hw_amc.radio.storage import Contents, write_set
 from hw_amc.radio.wire import Normalisation, to_wire
