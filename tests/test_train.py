@@ -260,6 +260,8 @@ def test_a_killed_and_resumed_training_ends_in_the_same_weights(tiny):
     card = (folder / "b" / "MODEL_CARD.md").read_text()
     assert f"| kernel weights | {spec.kernel_weights} | {counts['kernel_weights']} |" in card
     assert f"Average over all SNRs: {100 * report['average']:.2f} %" in card
+    assert report["float"]["checkpoint"] == "pruned.npz"
+    assert f"`pruned.npz`, on the same frames: {100 * report['float']['average']:.2f} % on average" in card
 
 
 def test_a_recipe_goes_on_from_another_one_and_learns_from_a_teacher(tiny):

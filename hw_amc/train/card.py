@@ -12,7 +12,15 @@ from hw_amc.files import file_digest, load_json, write_text
 from hw_amc.models.deployed import formats_of, load_deployed
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.radio import CLASSES
-from hw_amc.train.evaluate import count_weights, evaluate, load_test_set, predict, saturation, write_accuracy
+from hw_amc.train.evaluate import (
+    count_weights,
+    evaluate,
+    float_accuracy,
+    load_test_set,
+    predict,
+    saturation,
+    write_accuracy,
+)
 from hw_amc.train.paired import save_predictions
 from hw_amc.train.recipe import TrainRecipe
 
@@ -40,6 +48,8 @@ def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Pa
     frames, eval_set = load_test_set(recipe.data, data_folder)
     predictions = predict(model, frames, eval_set)
     report = evaluate(predictions, f"hw-amc train {spec.name}")
+    if (path := _float_form(recipe, folder)) is not None:
+        report["float"] = float_accuracy(path, spec, frames)
     write_accuracy(folder / "accuracy.json", report)
     save_predictions(folder, predictions)
     rows = np.linspace(0, len(frames) - 1, min(SATURATION_FRAMES, len(frames))).astype(int)
@@ -53,6 +63,11 @@ def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Pa
     }
     write_text(folder / "MODEL_CARD.md", card(spec, recipe, report, facts))
     return report
+
+
+def _float_form(recipe: TrainRecipe, folder: Path) -> Path | None:
+    """Weights that the last stage quantised; None where that stage began with nothing."""
+    return folder / "checkpoints" / f"{recipe.stages[-2].name}.npz" if recipe.stages[1:] else recipe.start
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
@@ -112,7 +127,16 @@ def _accuracy(report: Mapping[str, Any]) -> list[str]:
         *_table(("SNR, dB", "top-1 accuracy, %"), rows),
         "",
         f"Average over all SNRs: {100 * report['average']:.2f} %. From 10 dB: {_percent(report['at_least_10_db'])}.",
+        *_float_accuracy(report),
     ]
+
+
+def _float_accuracy(report: Mapping[str, Any]) -> list[str]:
+    if "float" not in report:
+        return []
+    before = report["float"]
+    figures = f"{_percent(before['average'])} on average, {_percent(before['at_least_10_db'])} from 10 dB"
+    return ["", f"The float network that was quantised, `{before['checkpoint']}`, on the same frames: {figures}."]
 
 
 def confusion(report: Mapping[str, Any]) -> list[str]:

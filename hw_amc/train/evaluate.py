@@ -16,12 +16,15 @@ from rich.progress import track
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.files import write_text
 from hw_amc.models.deployed import rebuild
+from hw_amc.models.specs import GruCnnSpec
 from hw_amc.radio import CLASSES, load_recipe
 from hw_amc.stimulus import TEST_SPLIT
 from hw_amc.train.data import Floats, FrameSet, load_part, whole
 from hw_amc.train.fast_affine import fast_front_layers
 from hw_amc.train.paired import Predictions
 from hw_amc.train.recipe import Data
+from hw_amc.train.teacher import load_teacher
+from hw_amc.train.trainee import quantise_input
 
 #: SNRs whose confusion matrices are kept, dB.
 CONFUSION_SNRS = (0, 10, 20)
@@ -96,6 +99,27 @@ def accuracy_report(predictions: Predictions) -> dict[str, Any]:
         "at_least_10_db": round(float(np.mean(right[loud])), 5) if loud.any() else None,
         "confusion": {k: confusion[k] for k in sorted(confusion, key=int)},
     }
+
+
+def float_accuracy(path: Path, spec: GruCnnSpec, frames: FrameSet) -> dict[str, Any]:
+    """Accuracy (0..1) of the float network whose weights a stage left in `path`: what quantisation began with.
+
+    Its inputs are rounded as the deployed network's.
+
+    Returns
+    -------
+    `checkpoint` (the file's name), `average`, `at_least_10_db`.
+
+    Raises
+    ------
+    ConfigError, DataError
+        The file is missing, damaged, or another network's.
+    """
+    logits = load_teacher(path, spec, share=1.0, temperature=1.0).logits
+    parts = (whole(frames, slice(first, first + BATCH))[0] for first in range(0, len(frames), BATCH))
+    classes = np.concatenate([np.argmax(logits(quantise_input(part)), axis=-1) for part in parts]).astype(np.uint8)
+    report = accuracy_report(Predictions(classes, frames.labels, frames.snr_db, {}))
+    return {"checkpoint": path.name, "average": report["average"], "at_least_10_db": report["at_least_10_db"]}
 
 
 def evaluate(predictions: Predictions, command: str) -> dict[str, Any]:
