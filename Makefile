@@ -42,8 +42,8 @@ rtl: $(VENV)/.all  ## Verilog of MODEL, and its estimate at each R
 cosim: $(VENV)/.all  ## simulate the Verilog in Verilator and Icarus against golden
 	@$(BIN)/hw-amc cosim $(MODEL) $(HARDWARE) $(ON_DATA) $(if $(WAVES),--waves) $(if $(RTL),--hls $(RTL)) $(if $(FAST),--fast --frames $(FRAMES))
 
-synth: $(VENV)/.all  ## LUT, FF, DSP, BRAM and CARRY4 of the accelerator by Yosys
-	@$(BIN)/hw-amc synth $(MODEL) $(HARDWARE) $(ON_LANES)
+synth: $(VENV)/.all  ## LUT, FF, DSP, BRAM and CARRY4 by Yosys; BLOCKS=1 for each block, ROUTE=1 for routed clocks
+	@$(BIN)/hw-amc synth $(MODEL) $(HARDWARE) $(ON_LANES) $(if $(BLOCKS),--blocks) $(if $(ROUTE),--route)
 
 overlay: $(VENV)/.all  ## Vivado project of the overlay for BOARD
 	@$(BIN)/hw-amc overlay $(MODEL) $(HARDWARE)

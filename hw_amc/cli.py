@@ -186,6 +186,7 @@ def synth(
     cycles: Cycles = None,
     lanes: Lanes = None,
     blocks: Annotated[bool, typer.Option("--blocks", help="Each block by itself; a few LUTs more in all.")] = False,
+    route: Annotated[bool, typer.Option("--route", help="Place and route blocks on an ECP5-85F as well.")] = False,
 ) -> None:
     """Synthesise the accelerator by Yosys (many minutes) and set its counts beside the estimate."""
     from hw_amc import hardware as road
@@ -193,7 +194,7 @@ def synth(
 
     hardware = road.open_hardware(model, board, cycles, lanes)
     with console.status("Yosys: about 20 s for each 1,000 LUTs"):
-        found = road.synthesise(hardware, blocks)
+        found = road.synthesise(hardware, blocks, route, _tick)
     reports.print_synthesis(console, found)
 
 

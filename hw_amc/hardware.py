@@ -177,10 +177,13 @@ def cosimulate(
         hardware.merge({"cosim": runs})
 
 
-def synthesise(hardware: Hardware, blocks: bool = False) -> dict[str, Any]:
+def synthesise(
+    hardware: Hardware, blocks: bool = False, routed: bool = False, tell: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """Synthesise the accelerator, shell included, by Yosys; merge and return what was counted.
 
-    With `blocks` each block of the core is kept apart and counted by itself.
+    With `blocks` each block of the core is kept apart and counted by itself; with `routed` each is placed and routed
+    on an ECP5 as well. `tell` receives one line per block that was routed.
 
     Raises
     ------
@@ -189,7 +192,7 @@ def synthesise(hardware: Hardware, blocks: bool = False) -> dict[str, Any]:
     ToolMissing, ToolFailed
         Yosys is missing or fails.
     """
-    from hw_amc import synth
+    from hw_amc import route, synth
     from hw_amc.rtl.lanes import lane_module
 
     if blocks and hardware.settings.lanes > 1:
@@ -202,6 +205,13 @@ def synthesise(hardware: Hardware, blocks: bool = False) -> dict[str, Any]:
         core = hardware.core.name if blocks else None
         found = synth.run(hardware.accelerator.project, name, folder, family, repeated=lane, blocks_of=core)
         section = synth.section(found, hardware.core, hardware.board, command_line(), hardware.settings.lanes)
+        if routed:
+            section["routed"] = []
+            section["kind"]["routed"] = "measured"
+            for row in route.route(hardware.core.project, hardware.core.name, folder / route.DEVICE):
+                outcome = f"{row['fmax_mhz']:g} MHz" if "fmax_mhz" in row else row["reason"]
+                tell(f"{route.DEVICE}: {row['name']}, {outcome}")
+                section["routed"].append(row)
         hardware.merge({"synth": {hardware.board.name: section}})
     return section
 

@@ -53,7 +53,7 @@ DSPS = ("DSP48E1", "DSP48E2")
 CARRIES = {"CARRY4": 1, "CARRY8": 2}
 
 #: The child process: each line of the script is one command.
-RUNNER = """
+_RUNNER = """
 import sys
 from pyosys import libyosys
 design = libyosys.Design()
@@ -120,20 +120,14 @@ def run(
     ToolFailed
         Yosys stopped, or took too long.
     """
-    if importlib.util.find_spec("pyosys") is None:
-        raise ToolMissing("pyosys is not installed; pip install 'hw-amc[sim]'")
-    project.write(folder)
-    sources = " ".join(sorted(name for name in project.files if name.endswith(".v")))
     script = [
-        f"read_verilog -DAMC_XILINX {sources}",
         f"hierarchy -top {top}",
         *_kept_apart(repeated, blocks_of),
         f"synth_xilinx -family {family} -top {top} -flatten {' '.join(options)}",
         "tee -o stat.json stat -json",
         "write_json netlist.json",
     ]
-    (folder / "synth.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
-    tools.run([sys.executable, "-c", RUNNER, "synth.ys"], folder, timeout_s=timeout_s, log=folder / "synth.log")
+    run_yosys(project, folder, script, ("AMC_XILINX",), timeout_s)
     statistics = (folder / "stat.json").read_text(encoding="utf-8")
     cells = parse_cells(statistics, top)
     return Synthesis(
@@ -144,6 +138,27 @@ def run(
         cells=cells,
         blocks=_parse_blocks(statistics, folder / "netlist.json", top) if blocks_of else {},
     )
+
+
+def run_yosys(
+    project: Project, folder: Path, script: Sequence[str], defines: Sequence[str] = (), timeout_s: float | None = None
+) -> None:
+    """Read all Verilog of `project` and run a script's commands in `folder`, where its log goes.
+
+    Raises
+    ------
+    ToolMissing
+        pyosys is not installed.
+    ToolFailed
+        Yosys stopped, or took too long.
+    """
+    if importlib.util.find_spec("pyosys") is None:
+        raise ToolMissing("pyosys is not installed; pip install 'hw-amc[sim]'")
+    project.write(folder)
+    sources = sorted(name for name in project.files if name.endswith(".v"))
+    read = ["read_verilog", *(f"-D{name}" for name in defines), *sources]
+    (folder / "synth.ys").write_text("\n".join([" ".join(read), *script, ""]), encoding="utf-8")
+    tools.run([sys.executable, "-c", _RUNNER, "synth.ys"], folder, timeout_s=timeout_s, log=folder / "synth.log")
 
 
 def _kept_apart(repeated: str | None, blocks_of: str | None) -> Iterator[str]:

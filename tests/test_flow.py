@@ -200,7 +200,10 @@ def test_the_rtl_road(tiny, capsys):
 
 @pytest.mark.slow
 def test_synthesis_block_by_block(tiny, capsys):
-    assert run("synth", "tiny", "--board", "zcu104", "--cycles-per-step", "4", "--blocks") == 0
+    assert run("synth", "tiny", "--board", "zcu104", "--cycles-per-step", "4", "--blocks", "--route") == 0
     found = json.loads((tiny / "report.json").read_text())["synth"]["zcu104"]
     assert sum(block["ff"] for block in found["blocks"]) == found["ff"]
-    assert "conv1_relu" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "conv1_relu" in printed
+    assert "Placed and routed on an ECP5-85F" in printed
+    assert all("fmax_mhz" in row or "reason" in row for row in found["routed"])

