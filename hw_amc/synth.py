@@ -86,7 +86,6 @@ def run(
     top: str,
     folder: Path,
     family: Family = "xc7",
-    timeout_s: float | None = None,
     options: Sequence[str] = (),
     repeated: str | None = None,
     blocks_of: str | None = None,
@@ -103,8 +102,6 @@ def run(
         Where sources, script, log, statistics, netlist and longest path go.
     family : {"xc7", "xcup"}
         7-series or UltraScale+.
-    timeout_s : float, optional
-        Seconds after which Yosys is stopped.
     options : sequence of str
         More options of `synth_xilinx`.
     repeated : str, optional
@@ -118,7 +115,7 @@ def run(
     ToolMissing
         pyosys is not installed.
     ToolFailed
-        Yosys stopped, or took too long.
+        Yosys stopped.
     """
     script = [
         f"hierarchy -top {top}",
@@ -127,7 +124,7 @@ def run(
         "tee -o stat.json stat -json",
         "write_json netlist.json",
     ]
-    run_yosys(project, folder, script, ("AMC_XILINX",), timeout_s)
+    run_yosys(project, folder, script, ("AMC_XILINX",))
     statistics = (folder / "stat.json").read_text(encoding="utf-8")
     cells = parse_cells(statistics, top)
     return Synthesis(
@@ -140,9 +137,7 @@ def run(
     )
 
 
-def run_yosys(
-    project: Project, folder: Path, script: Sequence[str], defines: Sequence[str] = (), timeout_s: float | None = None
-) -> None:
+def run_yosys(project: Project, folder: Path, script: Sequence[str], defines: Sequence[str] = ()) -> None:
     """Read all Verilog of `project` and run a script's commands in `folder`, where its log goes.
 
     Raises
@@ -150,7 +145,7 @@ def run_yosys(
     ToolMissing
         pyosys is not installed.
     ToolFailed
-        Yosys stopped, or took too long.
+        Yosys stopped.
     """
     if importlib.util.find_spec("pyosys") is None:
         raise ToolMissing("pyosys is not installed; pip install 'hw-amc[sim]'")
@@ -158,7 +153,7 @@ def run_yosys(
     sources = sorted(name for name in project.files if name.endswith(".v"))
     read = ["read_verilog", *(f"-D{name}" for name in defines), *sources]
     (folder / "synth.ys").write_text("\n".join([" ".join(read), *script, ""]), encoding="utf-8")
-    tools.run([sys.executable, "-c", _RUNNER, "synth.ys"], folder, timeout_s=timeout_s, log=folder / "synth.log")
+    tools.run([sys.executable, "-c", _RUNNER, "synth.ys"], folder, log=folder / "synth.log")
 
 
 def _kept_apart(repeated: str | None, blocks_of: str | None) -> Iterator[str]:
