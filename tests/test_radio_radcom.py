@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -74,7 +75,7 @@ def test_an_open_file_goes_to_other_processes(tmp_path):
     write(path)
     with RadComFile(path) as file:
         wanted = _sums(file, np.arange(60))
-        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+        with ProcessPoolExecutor(2, multiprocessing.get_context("fork"), initializer=gc.disable) as pool:
             got = list(pool.map(_sums, [file] * 2, np.array_split(np.arange(60), 2)))
         np.testing.assert_array_equal(np.concatenate(got), wanted)
         np.testing.assert_array_equal(_sums(pickle.loads(pickle.dumps(file)), np.arange(60)), wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -131,7 +132,7 @@ def test_an_open_file_goes_to_other_processes(made):
     with RadioMlFile(path) as file:
         file.read([0])
         parts = np.array_split(np.arange(N), 2)
-        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+        with ProcessPoolExecutor(2, multiprocessing.get_context("fork"), initializer=gc.disable) as pool:
             got = list(pool.map(_first_samples, [file] * 2, parts))
         np.testing.assert_array_equal(np.concatenate(got), arrays["X"][:, 0, 0])
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(file)).read([3])[0], arrays["X"][3:4])

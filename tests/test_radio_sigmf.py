@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import pickle
@@ -115,7 +116,7 @@ def test_an_open_recording_goes_to_other_processes(tmp_path):
     meta = record(tmp_path / "air", noise(40 * T), [(3, 39 * T, label("FM"))])
     with open_frames(meta, OPTIONS) as file:
         wanted = _sums(file, np.arange(39))
-        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+        with ProcessPoolExecutor(2, multiprocessing.get_context("fork"), initializer=gc.disable) as pool:
             got = list(pool.map(_sums, [file] * 2, np.array_split(np.arange(39), 2)))
         np.testing.assert_array_equal(np.concatenate(got), wanted)
         np.testing.assert_array_equal(_sums(pickle.loads(pickle.dumps(file)), np.arange(39)), wanted)

@@ -102,7 +102,7 @@ def _merge_one(folder, index):
 
 
 def test_concurrent_writers_lose_nothing(tmp_path):
-    with ProcessPoolExecutor(4, mp_context=get_context("fork")) as pool:
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         list(pool.map(_merge_one, [tmp_path] * 24, range(24)))
     assert len(report.load(tmp_path)["bench"]) == 24
 
