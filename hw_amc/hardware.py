@@ -197,6 +197,8 @@ def synthesise(
 
     if blocks and hardware.settings.lanes > 1:
         raise ConfigError("blocks are counted in one lane, which all lanes equal; leave out --lanes, or --blocks")
+    if routed:
+        route.find_nextpnr()  # before the minutes that Yosys takes
     workspace, name = hardware.workspace, hardware.accelerator.manifest.name
     family: Literal["xc7", "xcup"] = "xc7" if hardware.board.ps == "zynq7" else "xcup"
     folder = workspace.build / "synth" / hardware.board.name
@@ -205,6 +207,7 @@ def synthesise(
         core = hardware.core.name if blocks else None
         found = synth.run(hardware.accelerator.project, name, folder, family, repeated=lane, blocks_of=core)
         section = synth.section(found, hardware.core, hardware.board, command_line(), hardware.settings.lanes)
+        hardware.merge({"synth": {hardware.board.name: section}})
         if routed:
             section["routed"] = []
             section["kind"]["routed"] = "measured"
@@ -212,7 +215,7 @@ def synthesise(
                 outcome = f"{row['fmax_mhz']:g} MHz" if "fmax_mhz" in row else row["reason"]
                 tell(f"{route.DEVICE}: {row['name']}, {outcome}")
                 section["routed"].append(row)
-        hardware.merge({"synth": {hardware.board.name: section}})
+            hardware.merge({"synth": {hardware.board.name: section}})
     return section
 
 

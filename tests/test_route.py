@@ -43,6 +43,27 @@ def test_large_blocks_are_left_out(tmp_path, monkeypatch):
     assert "fmax_mhz" in rows["first"]
 
 
+MANY = """
+module products (input clk, input [8:0] a, output [539:0] y);
+    genvar i;
+    generate for (i = 0; i < 30; i = i + 1) begin : each
+        product one (clk, a + i, a ^ i, y[18*i +: 18]);
+    end endgenerate
+endmodule
+module all (input clk, input [8:0] a, output [539:0] y, output [17:0] z);
+    products many (clk, a, y);
+    product one (clk, a, a, z);
+endmodule
+"""
+
+
+def test_a_block_with_more_multipliers_than_there_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(route, "_ARGUMENTS", ("--12k", "--package", "CABGA256"))  # 28 multipliers
+    rows = {row["name"]: row for row in route.route(Project({"core.v": CORE + MANY}), "all", tmp_path)}
+    assert "do not fit" in rows["many"]["reason"]
+    assert rows["one"]["dsp"] == 1
+
+
 def test_the_missing_tool_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(route.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(route.shutil, "which", lambda name: None)
