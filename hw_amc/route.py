@@ -1,8 +1,8 @@
 """Place and route of the core's blocks on a Lattice ECP5-85F, by Yosys and nextpnr: clocks that include the wires.
 
-No free tool routes Xilinx parts. An ECP5 (40 nm, four-input LUTs, speed grade 6) is slower than a 7-series part, so
-that a routed clock is a floor, and shows which block would limit it. Each block is routed by itself, between
-registers that shift its inputs in and its outputs out: pins do not limit it.
+No free tool routes Xilinx parts. An ECP5 (40 nm, four-input LUTs, speed grade 6) is another part, so
+that the clocks serve to rank: they show which block would limit the others once wires count. Each block is routed by
+itself, between registers that shift its inputs in and its outputs out: pins do not limit it.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def _route(project: Project, block: Block, folder: Path, nextpnr: list[str]) -> 
         return {"reason": f"{cells:,} cells: left out"}
     try:
         log = tools.run([*nextpnr, *_ARGUMENTS, "--json", "netlist.json"], folder, log=folder / "nextpnr.log")
-    except ToolFailed:  # more multipliers or block RAMs than there are
-        return {"reason": f"{cells:,} cells: do not fit, see nextpnr.log"}
+    except ToolFailed:  # such as more multipliers than there are: the other blocks are routed all the same
+        return {"reason": f"{cells:,} cells: nextpnr failed, see {folder / 'nextpnr.log'}"}
     clocks = re.findall(r"Max frequency for clock\s+'[^']*clk[^']*':\s+([\d.]+) MHz", log)
     if not clocks:
         raise ToolFailed(f"nextpnr printed no clock; see {folder / 'nextpnr.log'}")

@@ -112,10 +112,8 @@ def run(
 
     Raises
     ------
-    ToolMissing
-        pyosys is not installed.
-    ToolFailed
-        Yosys stopped.
+    ToolMissing, ToolFailed
+        As `run_yosys`.
     """
     script = [
         f"hierarchy -top {top}",

@@ -60,7 +60,8 @@ endmodule
 def test_a_block_with_more_multipliers_than_there_are(tmp_path, monkeypatch):
     monkeypatch.setattr(route, "_ARGUMENTS", ("--12k", "--package", "CABGA256"))  # 28 multipliers
     rows = {row["name"]: row for row in route.route(Project({"core.v": CORE + MANY}), "all", tmp_path)}
-    assert "do not fit" in rows["many"]["reason"]
+    assert "nextpnr failed" in rows["many"]["reason"]
+    assert "MULT18X18D" in (tmp_path / "many" / "nextpnr.log").read_text()
     assert rows["one"]["dsp"] == 1
 
 
