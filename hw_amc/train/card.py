@@ -96,7 +96,7 @@ def _training(recipe: TrainRecipe, facts: Mapping[str, Any]) -> list[str]:
     for stage in recipe.stages:
         if stage.teacher is not None:
             taught.setdefault(stage.teacher, []).append(f"{stage.name} (share {stage.teacher_share:g})")
-    lines += ["", *(f"Teacher of {', '.join(names)}: {_kept(path)}." for path, names in taught.items())]
+    lines += [line for path, names in taught.items() for line in ("", f"Teacher of {', '.join(names)}: {_kept(path)}.")]
     if "seconds" in facts["training"]:
         lines += ["", f"Wall-clock time: {facts['training']['seconds'] / 3600:.2f} hours (measured)."]
     if "clipped_weights" in facts["training"]:
