@@ -24,7 +24,8 @@ import hls4ml
 import numpy as np
 from tensorflow import keras
 
-from hw_amc import golden, hls, models
+from hw_amc import hls, models
+from hw_amc.graph import golden
 from hw_amc.hls import csim
 from hw_amc.workspace import Workspace
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from hw_amc import hardware
-from hw_amc.board.simulate import write_sim_overlay
+from hw_amc.bench.simulated import write_sim_overlay
 from hw_amc.driver import AmcOverlay
+from hw_amc.flows import rtl as hardware
 
 BATCH, ROUNDS, SEED = 256, 9, 1
 

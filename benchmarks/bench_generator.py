@@ -17,7 +17,7 @@ import numpy as np
 
 from hw_amc.parallel import map_blocks
 from hw_amc.radio import Recipe, generate_frames, load_recipe
-from hw_amc.radio.recipes import PRESETS, RADIOML2016, RADIOML2018
+from hw_amc.radio.generator.recipes import PRESETS, RADIOML2016, RADIOML2018
 
 Task = tuple[Recipe, int, int]
 

@@ -27,15 +27,16 @@ from rich.console import Console
 from rich.table import Table
 
 from hw_amc import graph as ir
-from hw_amc import synth, tools
+from hw_amc import tools
 from hw_amc.errors import Mismatch
-from hw_amc.fixed import FixedFormat
-from hw_amc.project import Project
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.adders import AdderGraph, build_graph
 from hw_amc.rtl.blocks.gru import gru_matrix
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.verilog import constant, packed
+from hw_amc.sources import Sources
+from hw_amc.synth import yosys as synth
 from hw_amc.workspace import Workspace
 
 Weights = NDArray[np.int64]
@@ -247,7 +248,7 @@ def load_matrix(model: str, units: int | None) -> tuple[Weights, int]:
 def measure(design: Design, weights: Weights, bits: int, widths: tuple[int, ...]) -> dict[str, object]:
     """Check and synthesise a design; multipliers by constants are kept out of the DSP blocks."""
     with tempfile.TemporaryDirectory() as name:
-        folder, project = Path(name), Project(design.files)
+        folder, project = Path(name), Sources(design.files)
         project.write(folder)
         check(design, weights, bits, widths, folder)
         found = synth.run(project, "dut", folder, options=() if design.loaded else ("-nodsp",))

@@ -22,12 +22,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from board_overlays import BOARDS, small_graph
 from networks import random_frames
 
-from hw_amc import config, golden, report
-from hw_amc.board.bench import run_bench
-from hw_amc.board.simulate import write_sim_overlay
+from hw_amc import config, report
+from hw_amc.bench.measure import run_bench
+from hw_amc.bench.simulated import write_sim_overlay
 from hw_amc.driver import AmcOverlay
+from hw_amc.graph import golden
 from hw_amc.rtl import build_core
-from hw_amc.rtl.shell import build_accelerator
+from hw_amc.rtl.shell.accelerator import build_accelerator
 
 GRAPH = small_graph()
 COMMAND = "python benchmarks/bench_small.py"

@@ -16,9 +16,9 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFram
 
 from hw_amc.cosim.bench import Case
 from hw_amc.cosim.results import golden_logits, require_equal
-from hw_amc.manifest import Manifest
-from hw_amc.registers import OFFSET, REGISTERS
-from hw_amc.stream import Results, pack_frames, unpack_results
+from hw_amc.interface.manifest import Manifest
+from hw_amc.interface.registers import OFFSET, REGISTERS
+from hw_amc.interface.words import Results, pack_frames, unpack_results
 
 CLOCK_NS = 8
 #: Pause patterns by name: true cycles do nothing.

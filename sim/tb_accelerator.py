@@ -14,11 +14,11 @@ import numpy as np
 from accelerator_bench import PAUSES, Bench
 from cocotb.triggers import ClockCycles
 
-from hw_amc import registers
 from hw_amc.cosim.bench import MEASURED
 from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
-from hw_amc.registers import FLAG_FRAMING, REGISTERS, TABLE
-from hw_amc.stream import pack_frames
+from hw_amc.interface import registers
+from hw_amc.interface.registers import FLAG_FRAMING, REGISTERS, TABLE
+from hw_amc.interface.words import pack_frames
 
 
 @cocotb.test()

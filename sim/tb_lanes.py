@@ -13,13 +13,13 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
-from hw_amc import registers
 from hw_amc.cosim.bench import Case
 from hw_amc.cosim.results import require_equal
-from hw_amc.manifest import Manifest
-from hw_amc.registers import OFFSET
-from hw_amc.rtl.lanes import lane_offset
-from hw_amc.stream import pack_frames, unpack_results
+from hw_amc.interface import registers
+from hw_amc.interface.manifest import Manifest
+from hw_amc.interface.registers import OFFSET
+from hw_amc.interface.words import pack_frames, unpack_results
+from hw_amc.rtl.shell.lanes import lane_offset
 
 
 class Lanes:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw_amc import graph as ir
-from hw_amc.fixed import FixedFormat, format_for
 from hw_amc.graph import Graph
-from hw_amc.project import Project
+from hw_amc.graph.fixed import FixedFormat, format_for
+from hw_amc.sources import Sources
 
 S8_6 = FixedFormat(8, 6)
 
@@ -18,7 +18,7 @@ S8_6 = FixedFormat(8, 6)
 class BehaviouralCore:
     """What `hw_amc.rtl.Core` tells of a core."""
 
-    project: Project
+    sources: Sources
     mode: str
     contexts: int
     n_channels: int
@@ -76,7 +76,7 @@ def mean_core(graph: Graph, cycles_per_step=1, delay=7, n_channels=1) -> Behavio
     per_frame = max(graph.frame_len * cycles_per_step, logits + delay)
     latency = (graph.frame_len - 1) * cycles_per_step + delay + 1
     mode = "channels" if n_channels > 1 else "frames"
-    files = Project({f"{graph.name}_core.v": text})
+    files = Sources({f"{graph.name}_core.v": text})
     return BehaviouralCore(files, mode, n_channels, n_channels, latency, per_frame)
 
 

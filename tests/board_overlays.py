@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from networks import gru_cnn_graph
 
-from hw_amc import config, registers
-from hw_amc.board.simulate import write_sim_overlay
+from hw_amc import config
+from hw_amc.bench.simulated import write_sim_overlay
 from hw_amc.graph import Graph
-from hw_amc.manifest import Head, Manifest
-from hw_amc.project import Project
-from hw_amc.rtl.shell import Accelerator
+from hw_amc.interface import registers
+from hw_amc.interface.manifest import Head, Manifest
+from hw_amc.rtl.shell.accelerator import Accelerator
+from hw_amc.sources import Sources
 
 BOARDS = Path(__file__).parents[1] / "boards"
 
@@ -59,7 +60,7 @@ def small_manifest(graph: Graph, board: str = "pynq-z2", n_channels: int = 1) ->
 
 def golden_overlay(folder: Path, graph: Graph, board: str = "pynq-z2", n_channels: int = 1) -> Path:
     """Write an overlay whose accelerator is the behavioural model."""
-    accelerator = Accelerator(Project({}), small_manifest(graph, board, n_channels))
+    accelerator = Accelerator(Sources({}), small_manifest(graph, board, n_channels))
     return write_sim_overlay(folder, accelerator, graph, config.load_board(board, BOARDS), "golden")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hw_amc import cli
+from hw_amc.cli import main as cli
 
 
 def run(*arguments: str) -> int:

@@ -11,8 +11,8 @@ from tensorflow import keras
 
 from hw_amc import models
 from hw_amc.files import file_digest
-from hw_amc.frontend import build_graph
 from hw_amc.graph import Graph
+from hw_amc.graph.reader import build_graph
 from hw_amc.models.affine import qkeras
 
 SMALL = replace(models.find("gru_cnn_c40"), name="small", cells=6, classes=5, frame_len=16)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw_amc import graph as ir
-from hw_amc.fixed import FixedFormat, format_for
 from hw_amc.graph import Graph, Node
+from hw_amc.graph.fixed import FixedFormat, format_for
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from networks import random_frames
 
-from hw_amc import golden
 from hw_amc import graph as ir
 from hw_amc.config import RtlSettings
 from hw_amc.cosim.simulators import verilator
-from hw_amc.fixed import requantize
+from hw_amc.graph import golden
+from hw_amc.graph.fixed import requantize
 from hw_amc.rtl import Core, build_core
 from hw_amc.tools import run
 
@@ -107,7 +107,7 @@ def simulate(
     """
     rng = np.random.default_rng(seed)
     pattern = (rng.random(PATTERN) < busy).astype(int) | (rng.random(PATTERN) < ready).astype(int) << 1
-    core.project.write(folder)
+    core.sources.write(folder)
     (folder / "samples.hex").write_text("\n".join(f"{int(word):x}" for word in words) + "\n")
     (folder / "pattern.hex").write_text("\n".join(f"{int(bits):x}" for bits in pattern) + "\n")
     limit = int((len(words) * core.slot_cycles * core.contexts + 4 * core.latency_cycles) / (busy * ready)) + 3000
@@ -122,7 +122,7 @@ def simulate(
         reset_at=reset_at,
     )
     (folder / "bench.v").write_text(bench)
-    sources = ["bench.v", *sorted(name for name in core.project.files if name.endswith(".v"))]
+    sources = ["bench.v", *sorted(name for name in core.sources.files if name.endswith(".v"))]
     output = _icarus(sources, folder) if simulator == "icarus" else _verilator(sources, folder)
     assert not {"timeout", "unstable"} & set(output.split()), output[-300:]
     lines = [line.split() for line in output.splitlines()]

@@ -12,10 +12,10 @@ from behavioural_core import mean_core, mean_graph
 from hw_amc.config import InputSettings, ProjectSettings, load_board
 from hw_amc.cosim.farm import TOP, build_farm
 from hw_amc.cosim.verilated import FastSim
-from hw_amc.fixed import FixedFormat
 from hw_amc.graph import Graph
-from hw_amc.project import Project
-from hw_amc.rtl.shell import Accelerator, build_accelerator
+from hw_amc.graph.fixed import FixedFormat
+from hw_amc.rtl.shell.accelerator import Accelerator, build_accelerator
+from hw_amc.sources import Sources
 
 BOARD = load_board("pynq-z2", Path(__file__).parents[1] / "boards")
 
@@ -78,7 +78,7 @@ class Farm:
 def mutant(item: Member, index: int, file: str, old: str, new: str) -> Member:
     """A copy of `item` with one change in `file`; its modules get names of their own."""
     name = f"m{index}_{item.manifest.name}"
-    files = dict(item.accelerator.project.files)
+    files = dict(item.accelerator.sources.files)
     files.pop("manifest.json")
     assert files[file].count(old) == 1, (file, old)
     files[file] = files[file].replace(old, new)
@@ -88,4 +88,4 @@ def mutant(item: Member, index: int, file: str, old: str, new: str) -> Member:
         text = re.sub(rf"\b{item.manifest.name}(_core)?\b", rf"{name}\1", text)
         renamed[f"m{index}_{path}"] = text
     manifest = replace(item.manifest, name=name)
-    return Member(item.graph, Accelerator(Project(renamed), manifest))
+    return Member(item.graph, Accelerator(Sources(renamed), manifest))

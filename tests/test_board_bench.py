@@ -14,9 +14,9 @@ from networks import random_frames
 pytest.importorskip("pynq")
 
 from hw_amc import config, report, sim_device
-from hw_amc.board import bench
-from hw_amc.board.behavioural import GoldenAccelerator
-from hw_amc.board.simulate import load_verilated, write_sim_overlay
+from hw_amc.bench import measure as bench
+from hw_amc.bench.behavioural import GoldenAccelerator
+from hw_amc.bench.simulated import load_verilated, write_sim_overlay
 from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.report.tables import device_label
@@ -181,7 +181,7 @@ def test_factory_without_sources(tmp_path: Path) -> None:
 def rtl_overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The accelerator's own Verilog behind PYNQ; compiled once, kept in the user's cache."""
     from hw_amc.rtl import build_core
-    from hw_amc.rtl.shell import build_accelerator
+    from hw_amc.rtl.shell.accelerator import build_accelerator
 
     settings, board = config.ProjectSettings(), config.load_board("pynq-z2", BOARDS)
     accelerator = build_accelerator(GRAPH, build_core(GRAPH, settings.rtl), settings, board)

@@ -16,11 +16,12 @@ from networks import random_frames
 pytest.importorskip("pynq")
 pytest.importorskip("nbmake")
 
-from hw_amc import golden, sim_device
-from hw_amc.board.archive import save_frames
+from hw_amc import sim_device
 from hw_amc.config import tomllib
 from hw_amc.driver import AmcOverlay
-from hw_amc.stimulus import Stimulus
+from hw_amc.graph import golden
+from hw_amc.overlay.archive import save_frames
+from hw_amc.verify.heldout import Stimulus
 
 NOTEBOOKS = sorted((BOARDS / "notebooks").glob("*.ipynb"))
 GRAPH = small_graph()
@@ -60,7 +61,7 @@ def test_gallery_of_trained_models(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`hw-amc sim-overlays`: what the notebooks read, and the variables that say so, which hold in any folder."""
-    from hw_amc import cli
+    from hw_amc.cli import main as cli
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="0"):

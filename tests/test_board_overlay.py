@@ -15,14 +15,17 @@ import numpy as np
 import pytest
 from board_overlays import BOARDS, small_graph, small_manifest
 
-from hw_amc import config, hardware, report
-from hw_amc.board import archive, component, overlay, reports
-from hw_amc.board.design import IP_INSTANCE, build_design
+from hw_amc import config, report
 from hw_amc.driver.identity import check_files, find_bitstream
 from hw_amc.errors import ConfigError, DataError, ToolFailed, ToolMissing
-from hw_amc.project import Project
-from hw_amc.rtl.shell import Accelerator, emit_top
+from hw_amc.flows import rtl as hardware
+from hw_amc.overlay import archive, component
+from hw_amc.overlay import project as overlay
+from hw_amc.overlay import vivado_reports as reports
+from hw_amc.overlay.design import IP_INSTANCE, build_design
+from hw_amc.rtl.shell.accelerator import Accelerator, emit_top
 from hw_amc.sim_device import hwh
+from hw_amc.sources import Sources
 from hw_amc.workspace import Workspace
 
 NAMES = ("kv260", "pynq-z1", "pynq-z2", "rfsoc2x2", "rfsoc4x2", "zcu104")
@@ -34,10 +37,10 @@ def accelerator(board: str) -> Accelerator:
     """The real top module, with an empty core: nothing below the top matters to the overlay."""
     manifest = small_manifest(GRAPH, board)
     core = f"module {manifest.name}_core; endmodule\n"
-    return Accelerator(Project({f"{manifest.name}.v": emit_top(manifest), f"{manifest.name}_core.v": core}), manifest)
+    return Accelerator(Sources({f"{manifest.name}.v": emit_top(manifest), f"{manifest.name}_core.v": core}), manifest)
 
 
-def project(board: str) -> Project:
+def project(board: str) -> Sources:
     return overlay.build_overlay(accelerator(board), config.load_board(board, BOARDS), BOARDS)
 
 
@@ -468,7 +471,7 @@ def test_vivado_that_breaks_off_leaves_no_figures(tmp_path: Path, fake_vivado: P
 def test_command_without_vivado_still_writes_the_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from hw_amc import cli
+    from hw_amc.cli import main as cli
 
     small = open_small(tmp_path)
     monkeypatch.setattr(hardware, "open_hardware", lambda *options: small)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from networks import gru_cnn_graph, random_frames
 
-from hw_amc import compare, golden
 from hw_amc.errors import Mismatch
+from hw_amc.graph import golden
+from hw_amc.verify import equality as compare
 
 GRAPH = gru_cnn_graph(np.random.default_rng(3))
 FRAMES = random_frames(np.random.default_rng(4), GRAPH, 5)

@@ -15,12 +15,12 @@ from hw_amc.cosim.bench import Case, Run, require_passed, run
 from hw_amc.cosim.model import Plan, run_fast, run_model
 from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
 from hw_amc.errors import ConfigError, Mismatch, ToolFailed, ToolMissing
-from hw_amc.project import Project
+from hw_amc.interface.words import Results
 from hw_amc.report.schema import check_section
 from hw_amc.rtl import build_core
 from hw_amc.rtl.hls_core import load_hls_core
-from hw_amc.rtl.shell import Accelerator, build_accelerator
-from hw_amc.stream import Results
+from hw_amc.rtl.shell.accelerator import Accelerator, build_accelerator
+from hw_amc.sources import Sources
 
 
 def case_of(item, count, seed=3):
@@ -161,7 +161,7 @@ def test_a_model_in_all_simulators(tmp_path):
     wrong[31, 2] += 1
     with pytest.raises(Mismatch, match=r"frame 31, class 2 .*1 of 25 frames differ"):
         run_fast(item.graph, item.accelerator, frames, wrong, plan)
-    slower = Accelerator(item.accelerator.project, replace(item.manifest, cycles_per_frame=predicted + 1))
+    slower = Accelerator(item.accelerator.sources, replace(item.manifest, cycles_per_frame=predicted + 1))
     with pytest.raises(Mismatch, match=f"cycles per frame: {predicted + 1} predicted, {predicted} measured"):
         run_model(item.graph, slower, frames, replace(plan, cocotb_frames={}))
 
@@ -177,7 +177,7 @@ def test_waves_on_demand(tmp_path):
 @pytest.mark.cosim
 def test_verilog_that_does_not_compile_is_quoted(tmp_path):
     item = member("net", frame_len=8, heads=(4,))
-    broken = Project({**item.accelerator.project.files, "net_core.v": "module net_core (input wire clk;\nendmodule\n"})
+    broken = Sources({**item.accelerator.sources.files, "net_core.v": "module net_core (input wire clk;\nendmodule\n"})
     with pytest.raises(ToolFailed, match=r"net_core\.v:1: .*error"):
         run(Accelerator(broken, item.manifest), case_of(item, 2), Run("icarus", tmp_path))
 
@@ -268,17 +268,17 @@ def test_the_bench_finds_a_mutation_of_the_network(tmp_path):
     with pytest.raises(Mismatch, match="prove"):
         run(changed, case, Run("icarus", tmp_path / "weight"))
     for name, (old, new) in CORE_MUTATIONS.items():
-        files = {file: text.replace(old, new) for file, text in accelerator.project.files.items()}
-        assert files != accelerator.project.files, name
+        files = {file: text.replace(old, new) for file, text in accelerator.sources.files.items()}
+        assert files != accelerator.sources.files, name
         with pytest.raises(Mismatch, match="prove"):
-            run(Accelerator(Project(files), accelerator.manifest), case, Run("icarus", tmp_path / name))
+            run(Accelerator(Sources(files), accelerator.manifest), case, Run("icarus", tmp_path / name))
 
 
 @pytest.mark.cosim
 def test_verilog_that_hls_exported_runs_in_the_same_bench(tmp_path):
     """A core behind the ports of HLS: its cycles are measured, not predicted."""
     graph = mean_graph(np.random.default_rng(5), name="net", frame_len=8, heads=(4,))
-    inner = mean_core(replace(graph, name="inner")).project.files["inner_core.v"]
+    inner = mean_core(replace(graph, name="inner")).sources.files["inner_core.v"]
     folder = tmp_path / "verilog"
     folder.mkdir()
     (folder / "hw_amc_core.v").write_text(EXPORT)

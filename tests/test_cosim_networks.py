@@ -13,10 +13,10 @@ from hw_amc.config import LayerRtl, ProjectSettings, RtlSettings
 from hw_amc.cosim.farm import TOP, build_farm
 from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
 from hw_amc.cosim.verilated import FastSim
+from hw_amc.interface.words import unpack_results
 from hw_amc.rtl import build_core
 from hw_amc.rtl.schedule import build_plan, legal_cycles
-from hw_amc.rtl.shell import build_accelerator
-from hw_amc.stream import unpack_results
+from hw_amc.rtl.shell.accelerator import build_accelerator
 
 PATTERNS = (None, (1, 0, 0), np.random.default_rng(3).integers(0, 2, 4093))
 

@@ -19,11 +19,11 @@ from networks import random_frames
 
 pytest.importorskip("pynq")
 
-from hw_amc import golden, sim_device
+from hw_amc import sim_device
 from hw_amc.driver import UNKNOWN, AmcOverlay, DeviceBusy, DeviceError
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.graph import Graph
-from hw_amc.manifest import Manifest
+from hw_amc.graph import Graph, golden
+from hw_amc.interface.manifest import Manifest
 
 GRAPH = small_graph()
 

@@ -17,9 +17,10 @@ from networks import random_frames
 
 pytest.importorskip("pynq")
 
-from hw_amc import golden, sim_device
+from hw_amc import sim_device
 from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
 from hw_amc.errors import ConfigError, DataError
+from hw_amc.graph import golden
 from hw_amc.sim_device import axi_dma
 
 GRAPH = small_graph()

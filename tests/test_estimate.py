@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from networks import gru_cnn_graph
 
-from hw_amc import estimate, report
+from hw_amc import report
 from hw_amc.config import HlsSettings, LayerHls, load_board
 from hw_amc.errors import ConfigError, UnsupportedLayer
-from hw_amc.estimate.logic import Adders, Context, Family, csd_digits, literal_adders, multiplier, product_luts
-from hw_amc.hls import terms
+from hw_amc.hls import estimate, terms
+from hw_amc.hls.estimate.logic import Adders, Context, Family, csd_digits, literal_adders, multiplier, product_luts
 
 BOARDS = Path(__file__).parents[1] / "boards"
 

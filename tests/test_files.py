@@ -9,7 +9,7 @@ import pytest
 
 from hw_amc.errors import ConfigError, DataError, HwAmcError
 from hw_amc.files import atomic_path, exclusive, file_digest, load_json, write_text
-from hw_amc.project import Project
+from hw_amc.sources import Sources
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -93,21 +93,21 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 
 
 def test_project_writes_only_what_differs(tmp_path: Path) -> None:
-    project = Project({"a.txt": "1", "sub/b.txt": "2"})
+    project = Sources({"a.txt": "1", "sub/b.txt": "2"})
     project.write(tmp_path)
     before = (tmp_path / "a.txt").stat().st_mtime_ns
-    Project({**project.files, "sub/b.txt": "3"}).write(tmp_path)
+    Sources({**project.files, "sub/b.txt": "3"}).write(tmp_path)
     assert (tmp_path / "a.txt").stat().st_mtime_ns == before
     assert (tmp_path / "sub" / "b.txt").read_text() == "3"
 
 
 def test_project_digest_covers_names_and_contents() -> None:
-    digests = {Project(files).digest() for files in ({"a": "bc"}, {"ab": "c"}, {"a": "bd"}, {"a": "b", "c": ""})}
+    digests = {Sources(files).digest() for files in ({"a": "bc"}, {"ab": "c"}, {"a": "bd"}, {"a": "b", "c": ""})}
     assert len(digests) == 4
-    assert Project({"a": "1", "b": "2"}).digest() == Project({"b": "2", "a": "1"}).digest()
+    assert Sources({"a": "1", "b": "2"}).digest() == Sources({"b": "2", "a": "1"}).digest()
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../a", "a/../../b"])
 def test_project_stays_in_its_folder(name: str) -> None:
-    with pytest.raises(HwAmcError, match="outside the project"):
-        Project({name: ""})
+    with pytest.raises(HwAmcError, match="outside its folder"):
+        Sources({name: ""})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hw_amc.errors import ConfigError
-from hw_amc.fixed import FixedFormat, format_for, requantize, shift_round
+from hw_amc.graph.fixed import FixedFormat, format_for, requantize, shift_round
 
 raws = st.integers(-(1 << 40), 1 << 40)
 formats = st.builds(FixedFormat, st.integers(2, 24), st.integers(-8, 24), st.booleans())

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from deployed import FILLS, SMALL
 
-from hw_amc import compare, golden, models
 from hw_amc import graph as ir
+from hw_amc import models
 from hw_amc.errors import Mismatch, UnsupportedLayer
-from hw_amc.fixed import FixedFormat
-from hw_amc.frontend import build_graph
-from hw_amc.graph import Graph
+from hw_amc.graph import Graph, golden
+from hw_amc.graph.fixed import FixedFormat
+from hw_amc.graph.reader import build_graph
+from hw_amc.verify import equality as compare
+from hw_amc.verify.keras import KerasReference, nodes_beyond_float32
 
 CLASSES = [f"class{i}" for i in range(SMALL.classes)]
 FOUR_BITS = {
@@ -35,14 +37,14 @@ def test_keras_equals_golden_in_every_layer(tmp_path: Path, fill: str, formats: 
     model, graph = deployed.build(fill, path, formats)
     frames = deployed.wire_frames(6)
     layers = [node.name for node in graph.nodes[1:]]
-    keras = compare.KerasReference(model, graph).run(frames, layers)
+    keras = KerasReference(model, graph).run(frames, layers)
     compared = compare.require_equal(graph, ("Keras", "golden"), keras, golden.run(graph, frames, layers))
     assert compared == len(frames) * sum(int(np.prod(graph[name].shape)) for name in layers)
 
 
 def _require_equal(model, graph: ir.Graph, frames: np.ndarray) -> None:
     layers = [node.name for node in graph.nodes[1:]]
-    keras = compare.KerasReference(model, graph).run(frames, layers)
+    keras = KerasReference(model, graph).run(frames, layers)
     compare.require_equal(graph, ("Keras", "golden"), keras, golden.run(graph, frames, layers))
 
 
@@ -118,16 +120,16 @@ def test_lstm_equals_golden_in_every_state(fill: str, state: tuple[int, int], bi
 def test_keras_runs_in_float64_where_float32_would_round(tmp_path: Path) -> None:
     zero, small = deployed.build("zero", tmp_path / "a.h5")
     full, large = deployed.build("largest", tmp_path / "b.h5", WIDE)
-    assert compare.KerasReference(zero, small).dtype == "float32"
-    assert compare.nodes_beyond_float32(large) == ["gru"]
-    assert compare.KerasReference(full, large).dtype == "float64"
+    assert KerasReference(zero, small).dtype == "float32"
+    assert nodes_beyond_float32(large) == ["gru"]
+    assert KerasReference(full, large).dtype == "float64"
 
 
 def test_a_changed_weight_is_named(tmp_path: Path) -> None:
     path = tmp_path / "weights.h5"
     model, graph = deployed.build("random", path)
     frames = deployed.wire_frames(4)
-    keras = compare.KerasReference(model, graph).run(frames, ["gru", "conv1", "head"])
+    keras = KerasReference(model, graph).run(frames, ["gru", "conv1", "head"])
     changed = model.get_layer("conv1").get_weights()
     changed[0][1, 2, 3] += 2.0**-7
     model.get_layer("conv1").set_weights(changed)

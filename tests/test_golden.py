@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Widths, gru_cnn_graph, random_frames
 
-from hw_amc import golden
 from hw_amc import graph as ir
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph import golden
+from hw_amc.graph.fixed import FixedFormat
 
 
 def rne(value: int, shift: int) -> int:

@@ -10,8 +10,8 @@ from networks import gru_cnn_graph
 
 from hw_amc import graph as ir
 from hw_amc.errors import ConfigError, DataError, UnsupportedLayer
-from hw_amc.fixed import FixedFormat
 from hw_amc.graph import Graph
+from hw_amc.graph.fixed import FixedFormat
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ import deployed
 import numpy as np
 import pytest
 
-from hw_amc import compare, golden, hls, tools
+from hw_amc import hls, tools
 from hw_amc.config import LayerHls
 from hw_amc.errors import ConfigError, DataError, Mismatch, ToolFailed, ToolMissing
-from hw_amc.frontend import build_graph
-from hw_amc.graph import Graph
+from hw_amc.graph import Graph, golden
+from hw_amc.graph.reader import build_graph
 from hw_amc.hls import csim
-from hw_amc.hls.interface import network_name
+from hw_amc.hls.target import network_name
+from hw_amc.verify import equality as compare
 
 pytest.importorskip("hls4ml")
 

@@ -9,11 +9,12 @@ import deployed
 import numpy as np
 import pytest
 
-from hw_amc import golden, hls
+from hw_amc import hls
 from hw_amc.config import BoardSettings, Budget, HlsSettings, LayerHls
 from hw_amc.errors import ConfigError, DataError, Mismatch, UnsupportedLayer
+from hw_amc.graph import golden
 from hw_amc.hls import terms
-from hw_amc.project import Project
+from hw_amc.sources import Sources
 
 hls4ml = pytest.importorskip("hls4ml")
 
@@ -26,7 +27,7 @@ def network(tmp_path_factory: pytest.TempPathFactory):
     return deployed.build("sparse", tmp_path_factory.mktemp("network") / "weights.h5")
 
 
-def build(network, backend: str = "Vitis", **layers: LayerHls) -> Project:
+def build(network, backend: str = "Vitis", **layers: LayerHls) -> Sources:
     model, graph = network
     return hls.build_project(model, graph, hls.Target(backend, "xc7z020clg400-1", 10.0, layers), FRAMES, _keras(graph))
 

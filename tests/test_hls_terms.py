@@ -6,9 +6,9 @@ import networks
 import numpy as np
 import pytest
 
-from hw_amc import graph as ir
 from hw_amc.config import LayerHls
 from hw_amc.errors import ConfigError, DataError
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls import count_multiplications, legal_reuse_factors, products, terms
 
 
@@ -65,7 +65,7 @@ def test_the_integers_are_read_back_from_the_text(strategy: str) -> None:
 
 def test_a_schedule_loads_multipliers_evenly_and_gives_each_one_output() -> None:
     rng = np.random.default_rng(0)
-    matrix = networks.random_weights(rng, (12, 9), ir.FixedFormat(8, 7), 0.5)
+    matrix = networks.random_weights(rng, (12, 9), FixedFormat(8, 7), 0.5)
     schedule = terms.Schedule.build(matrix, 12, 4)
     assert (schedule.outputs == schedule.outputs[:, :1]).all()
     loads = (schedule.weights != 0).sum(axis=1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hw_amc.errors import DataError
-from hw_amc.manifest import Head, Manifest
+from hw_amc.interface.manifest import Head, Manifest
 
 MANIFEST = Manifest(
     name="net", graph_digest="ab" * 32, project_digest="cd" * 32, road="rtl", interface=65536, frame_len=1024,

@@ -16,7 +16,7 @@ from hw_amc import models
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import load_json
 from hw_amc.radio import CLASSES
-from hw_amc.radio.limit import LINEAR, Limit, Point
+from hw_amc.radio.generator.limit import LINEAR, Limit, Point
 from hw_amc.train import evaluate, reach
 from hw_amc.train.data import FrameSet
 from hw_amc.train.paired import Predictions, compare_predictions, load_predictions, neighbours, save_predictions

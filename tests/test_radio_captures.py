@@ -9,8 +9,8 @@ import pytest
 
 from hw_amc.errors import DataError
 from hw_amc.radio import CLASSES, CaptureOptions, open_frames
-from hw_amc.radio.captures import PlainFile
-from hw_amc.radio.frames import UNKNOWN_SNR_DB
+from hw_amc.radio.files.captures import PlainFile
+from hw_amc.radio.files.frames import UNKNOWN_SNR_DB
 
 T = 16
 OPTIONS = CaptureOptions(T, "qam16", 12)

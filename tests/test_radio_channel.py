@@ -9,9 +9,10 @@ import pytest
 from scipy import special, stats
 
 from hw_amc.errors import ConfigError
-from hw_amc.radio import CLASSES, RECIPES, channel, fading, generate_parts
-from hw_amc.radio.propagation import Fortune, Moving
-from hw_amc.radio.recipes import Dynamic
+from hw_amc.radio import CLASSES, RECIPES, generate_parts
+from hw_amc.radio.generator import channel, fading
+from hw_amc.radio.generator.propagation import Fortune, Moving
+from hw_amc.radio.generator.recipes import Dynamic
 
 STILL = replace(RECIPES["awgn-v1"], name="still")
 DYNAMIC = RECIPES["radioml2016-v1"].dynamic

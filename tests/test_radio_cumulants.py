@@ -11,8 +11,8 @@ import pytest
 
 from hw_amc.errors import ConfigError
 from hw_amc.radio import CLASSES
-from hw_amc.radio.constellations import constellation
-from hw_amc.radio.waveforms import ANALOGUE, rrc_pulse
+from hw_amc.radio.generator.constellations import constellation
+from hw_amc.radio.generator.waveforms import ANALOGUE, rrc_pulse
 
 LINEAR = [name for name in CLASSES if name not in ANALOGUE and name != "GMSK"]
 

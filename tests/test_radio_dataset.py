@@ -23,13 +23,13 @@ from hw_amc.radio import (
     CLASSES,
     RECIPES,
     RadioMlFile,
-    dataset,
     generate_frames,
     generate_wire_set,
     make_dataset,
     open_frames,
     to_wire,
 )
+from hw_amc.radio.generator import dataset
 
 SHORT = replace(RECIPES["radioml2018-v1"], frame_len=64)
 
@@ -119,7 +119,7 @@ def test_a_killed_process_loses_seconds_only(tmp_path):
     path, whole = tmp_path / "set.h5", tmp_path / "whole.h5"
     program = (
         "import os, sys; from dataclasses import replace; from pathlib import Path\n"
-        "from hw_amc.radio import RECIPES, dataset, make_dataset, storage\n"
+        "from hw_amc.radio import RECIPES, make_dataset; from hw_amc.radio.generator import dataset, storage\n"
         "storage._SAVE_EVERY_S = 0.0; calls = []; whole = dataset.Block.frames\n"
         "def frames(block):\n"
         "    calls.append(block)\n"

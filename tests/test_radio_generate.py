@@ -9,8 +9,8 @@ import pytest
 
 from hw_amc.errors import DataError
 from hw_amc.radio import CLASSES, RECIPES, Recipe, generate_frames, generate_parts, load_recipe
-from hw_amc.radio.propagation import build_channel
-from hw_amc.radio.waveforms import rrc_pulse
+from hw_amc.radio.generator.propagation import build_channel
+from hw_amc.radio.generator.waveforms import rrc_pulse
 
 recipes = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 lawful = pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hw_amc.radio import RECIPES, waveforms
-from hw_amc.radio.propagation import Fortune, Moving
-from hw_amc.radio.recipes import Dynamic
+from hw_amc.radio import RECIPES
+from hw_amc.radio.generator import waveforms
+from hw_amc.radio.generator.propagation import Fortune, Moving
+from hw_amc.radio.generator.recipes import Dynamic
 
 PYTHON = Path("/usr/bin/python3.11")
 ORACLE = Path(__file__).parent / "gnuradio_oracle.py"

@@ -10,9 +10,10 @@ import pytest
 from scipy import special
 
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.radio import CLASSES, RECIPES, limit, waveforms
-from hw_amc.radio.constellations import constellation
-from hw_amc.radio.limit import (
+from hw_amc.radio import CLASSES, RECIPES
+from hw_amc.radio.generator import limit, waveforms
+from hw_amc.radio.generator.constellations import constellation
+from hw_amc.radio.generator.limit import (
     LINEAR,
     Limit,
     Point,

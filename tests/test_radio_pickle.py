@@ -13,7 +13,7 @@ import pytest
 from hw_amc.errors import DataError
 from hw_amc.radio import CLASSES, open_frames
 from hw_amc.radio.classes import CLASSES_2016
-from hw_amc.radio.pickled import PickledFrames, load_arrays
+from hw_amc.radio.files.pickled import PickledFrames, load_arrays
 
 T = 16
 

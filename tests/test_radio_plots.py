@@ -12,8 +12,9 @@ import pytest
 from command_line import run
 
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.radio import CLASSES, RECIPES, CaptureOptions, RadioMlFile, limit, make_dataset, open_frames
-from hw_amc.radio.limit import LINEAR, Limit, Point
+from hw_amc.radio import CLASSES, RECIPES, CaptureOptions, RadioMlFile, make_dataset, open_frames
+from hw_amc.radio.generator import limit
+from hw_amc.radio.generator.limit import LINEAR, Limit, Point
 from hw_amc.radio.plots import choose_rows, plot_frames, plot_limit, spectrogram, spectrum
 from hw_amc.report import chapters, plots
 

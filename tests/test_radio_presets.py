@@ -14,7 +14,7 @@ from scipy import fft
 from hw_amc.errors import ConfigError
 from hw_amc.radio import RECIPES, generate_frames, load_recipe
 from hw_amc.radio.classes import CLASS_SETS
-from hw_amc.radio.recipes import PRESETS, Dynamic
+from hw_amc.radio.generator.recipes import PRESETS, Dynamic
 
 #: One sample in 83 (of short frames, in 13) of every cell x 4 keys x 2 splits of each recipe, as first released.
 FROZEN = Path(__file__).parent / "data" / "radio" / "frozen_frames.npz"

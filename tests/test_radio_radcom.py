@@ -15,7 +15,7 @@ import pytest
 from hw_amc.errors import DataError
 from hw_amc.radio import open_frames
 from hw_amc.radio.classes import CLASS_SETS
-from hw_amc.radio.radcom_file import RadComFile
+from hw_amc.radio.files.radcom import RadComFile
 
 PAIRS = (("pulsed", "Airborne-detection"), ("pulsed", "Ground mapping"), ("bpsk", "Satcom"), ("amdsb", "AM radio"))
 T = 128

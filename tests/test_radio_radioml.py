@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from hw_amc.errors import DataError
-from hw_amc.radio import CLASSES, RadioMlFile, frames, radioml
+from hw_amc.radio import CLASSES, RadioMlFile
+from hw_amc.radio.files import frames, radioml
 
 N, T = 480, 16
 

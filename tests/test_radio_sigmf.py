@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sigmf
 
-sigmf = pytest.importorskip("sigmf")
-
-from hw_amc.errors import DataError  # noqa: E402
-from hw_amc.radio import CaptureOptions, open_frames  # noqa: E402
-from hw_amc.radio.frames import UNKNOWN_SNR_DB  # noqa: E402
-from hw_amc.radio.sigmf import SigMfFile  # noqa: E402
+from hw_amc.errors import DataError
+from hw_amc.radio import CaptureOptions, open_frames
+from hw_amc.radio.files.frames import UNKNOWN_SNR_DB
+from hw_amc.radio.files.sigmf import SigMfFile
 
 T = 32
 OPTIONS = CaptureOptions(frame_len=T)

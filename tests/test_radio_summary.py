@@ -12,7 +12,7 @@ import pytest
 
 from hw_amc.config import InputSettings
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.fixed import FixedFormat, requantize
+from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.radio import (
     CLASSES,
     RECIPES,

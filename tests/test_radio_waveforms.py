@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from hw_amc.errors import ConfigError
-from hw_amc.radio import CLASSES, RECIPES, generate_parts, radar, radcom, spread, waveforms
-from hw_amc.radio.constellations import constellation
-from hw_amc.radio.recipes import Recipe
-from hw_amc.radio.waveforms import ANALOGUE, rrc_pulse
+from hw_amc.radio import CLASSES, RECIPES, generate_parts
+from hw_amc.radio.generator import radar, radcom, spread, waveforms
+from hw_amc.radio.generator.constellations import constellation
+from hw_amc.radio.generator.recipes import Recipe
+from hw_amc.radio.generator.waveforms import ANALOGUE, rrc_pulse
 
 DIGITAL = [name for name in CLASSES if name not in ANALOGUE and name != "GMSK"]
 STILL = replace(RECIPES["awgn-v1"], name="still")

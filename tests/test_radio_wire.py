@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hw_amc.errors import DataError
-from hw_amc.radio.wire import count_saturated, from_wire, to_wire
+from hw_amc.interface.wire import count_saturated, from_wire, to_wire
 
 frames_of = {
     dtype: hnp.arrays(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hw_amc import registers, tools
-from hw_amc.registers import OFFSET, REGISTERS, TABLE
-from hw_amc.rtl.register_file import emit_markdown, emit_verilog
+from hw_amc import tools
+from hw_amc.interface import registers
+from hw_amc.interface.registers import OFFSET, REGISTERS, TABLE
+from hw_amc.rtl.shell.register_file import emit_markdown, emit_verilog
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,6 +75,6 @@ def test_digest_words():
 def test_importable_without_numpy():
     code = (
         "import sys; sys.modules['numpy'] = sys.modules['filelock'] = sys.modules['pydantic'] = None; "
-        "import hw_amc.registers, hw_amc.manifest"
+        "import hw_amc.interface.registers, hw_amc.interface.manifest"
     )
     tools.run([sys.executable, "-c", code], cwd=ROOT)

@@ -12,9 +12,10 @@ import pytest
 from networks import gru_cnn_graph
 from rich.console import Console
 
-from hw_amc import estimate, report
+from hw_amc import report
 from hw_amc.config import HlsSettings, load_board
 from hw_amc.errors import ConfigError, DataError
+from hw_amc.hls import estimate
 
 CSIM = {"frames": 64, "mismatches": 0, "frames_per_s": 6.5, "command": "make hls", "kind": "measured"}
 SYNTH = {"tool": "yosys 0.70", "part": "xc7z020", "R": 10, "lut": 30000, "percent": {"lut": 56.4}}

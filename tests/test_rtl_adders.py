@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw_amc.errors import ConfigError
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.adders import Output, build_graph
 
 

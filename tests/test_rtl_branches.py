@@ -7,15 +7,15 @@ import pytest
 from networks import add, avg_pool, global_pool, linear, max_pool, quantize, random_frames, residual_graph
 from rtl_bench import check
 
-from hw_amc import golden
 from hw_amc import graph as ir
 from hw_amc.config import LayerRtl, RtlSettings
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import UnsupportedLayer
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph import golden
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl import build_core
 from hw_amc.rtl.blocks.add import AddBlock
-from hw_amc.rtl.lower import Options, lower
+from hw_amc.rtl.lowering.layers import Options, lower
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def test_slots_slow_down_behind_a_pool_that_all_branches_pass(cache, tmp_path):
     layers = {name: LayerRtl(cycles_per_step=4) for name in ("slow", "last")}
     core, _ = check(graph, RtlSettings(layers=layers), tmp_path, frames=5, cache=cache)
     assert core.cycles_per_step == 2
-    assert "half_slow_unit" in core.project.files["net_core.v"]
-    assert "left_slow" not in core.project.files["net_core.v"]
+    assert "half_slow_unit" in core.sources.files["net_core.v"]
+    assert "left_slow" not in core.sources.files["net_core.v"]
 
 
 @pytest.mark.cosim
@@ -76,8 +76,8 @@ def test_lint_is_clean(cache, tmp_path):
     graph = residual_graph(np.random.default_rng(3))
     for cycles in (1, 4):
         core = build_core(graph, RtlSettings(cycles_per_step=cycles), cache=cache)
-        core.project.write(tmp_path / str(cycles))
-        lint(tmp_path / str(cycles), core.name, sorted(core.project.files))
+        core.sources.write(tmp_path / str(cycles))
+        lint(tmp_path / str(cycles), core.name, sorted(core.sources.files))
 
 
 def test_blocks_model_the_layers(cache):

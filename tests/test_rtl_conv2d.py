@@ -7,14 +7,14 @@ import pytest
 from networks import conv2d, hakimi_graph, linear, max_pool2d, mtl_graph, random_frames, reshape
 from rtl_bench import check
 
-from hw_amc import golden
 from hw_amc import graph as ir
 from hw_amc.config import LayerRtl, RtlSettings
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import UnsupportedLayer
+from hw_amc.graph import golden
 from hw_amc.rtl import build_core
 from hw_amc.rtl.blocks.join import JoinBlock
-from hw_amc.rtl.lower import Options, lower
+from hw_amc.rtl.lowering.layers import Options, lower
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,8 @@ def test_images_equal_golden(case, settings, traffic, cache, tmp_path):
 def test_lint_is_clean(cache, tmp_path):
     for index, case in enumerate(IMAGES):
         core = build_core(mtl_graph(np.random.default_rng(1), *case), RtlSettings(mode="channels"), cache=cache)
-        core.project.write(tmp_path / str(index))
-        lint(tmp_path / str(index), core.name, sorted(core.project.files))
+        core.sources.write(tmp_path / str(index))
+        lint(tmp_path / str(index), core.name, sorted(core.sources.files))
 
 
 def test_more_cycles_take_fewer_multipliers(cache):

@@ -7,13 +7,13 @@ import pytest
 from networks import gru_cnn_graph, random_frames
 from rtl_bench import core_samples, simulate
 
-from hw_amc import golden
 from hw_amc import graph as ir
 from hw_amc.config import LayerRtl, RtlSettings
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import ConfigError, UnsupportedLayer
+from hw_amc.graph import golden
 from hw_amc.rtl import build_core
-from hw_amc.rtl.lower import Options, lower
+from hw_amc.rtl.lowering.layers import Options, lower
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,8 @@ def test_lint_is_clean(graph, cache, tmp_path):
     for index, settings in enumerate(several):
         core = build_core(graph, settings, cache=cache)
         folder = tmp_path / str(index)
-        core.project.write(folder)
-        lint(folder, core.name, sorted(core.project.files))
+        core.sources.write(folder)
+        lint(folder, core.name, sorted(core.sources.files))
 
 
 @pytest.mark.cosim

@@ -7,7 +7,7 @@ from networks import gru_cnn_graph
 from hw_amc.config import BoardSettings, Budget, LayerRtl, RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.rtl import build_core, estimate, require_fit
-from hw_amc.rtl.shell import SHELL_COST
+from hw_amc.rtl.shell.accelerator import SHELL_COST
 
 
 def _board(**budget):

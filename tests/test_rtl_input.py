@@ -9,13 +9,13 @@ import pytest
 from networks import Widths, gru_cnn_graph, random_frames
 from rtl_bench import core_samples, simulate
 
-from hw_amc import golden
 from hw_amc.config import BoardSettings, Budget, RtlSettings
 from hw_amc.errors import ConfigError, UnsupportedLayer
+from hw_amc.graph import golden
 from hw_amc.rtl import build_core, estimate
 from hw_amc.rtl.adders import build_graph
 from hw_amc.rtl.clock import Cut, choose_cut
-from hw_amc.rtl.lower import integers
+from hw_amc.rtl.lowering.layers import integers
 from hw_amc.rtl.schedule import build_plan
 
 

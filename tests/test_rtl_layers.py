@@ -7,10 +7,10 @@ import pytest
 from networks import Widths, gru_cnn_graph, random_frames, random_weights
 from rtl_bench import core_samples, simulate
 
-from hw_amc import golden
 from hw_amc import graph as ir
 from hw_amc.config import RtlSettings
-from hw_amc.fixed import FixedFormat, format_for
+from hw_amc.graph import golden
+from hw_amc.graph.fixed import FixedFormat, format_for
 from hw_amc.rtl import build_core
 
 WEIGHT = FixedFormat(5, 4)

@@ -7,14 +7,14 @@ import pytest
 from networks import Widths, lstm_graph, random_frames
 from rtl_bench import check
 
-from hw_amc import golden
 from hw_amc import graph as ir
 from hw_amc.config import RtlSettings
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import UnsupportedLayer
-from hw_amc.hls import interface
+from hw_amc.graph import golden
+from hw_amc.hls import target
 from hw_amc.rtl import build_core
-from hw_amc.rtl.lower import Options, lower
+from hw_amc.rtl.lowering.layers import Options, lower
 
 #: Widths and fraction bits of the states: one range for everything; a carry up to 4; a state finer than its tanh.
 FORMATS = [(Widths(), 7), (Widths(8, 6, 8, 7, 8), 5), (Widths(6, 5, 10, 4, 5, 9), 8), (Widths(8, 4, 4, 3, 8), 3)]
@@ -67,8 +67,8 @@ def test_lint_is_clean(cache, tmp_path):
     for index, (widths, frac) in enumerate(FORMATS):
         graph = lstm_graph(np.random.default_rng(index), 16, 4, widths, frac)
         core = build_core(graph, RtlSettings(cycles_per_step=1 + 2 * (index % 2)), cache=cache)
-        core.project.write(tmp_path / str(index))
-        lint(tmp_path / str(index), core.name, sorted(core.project.files))
+        core.sources.write(tmp_path / str(index))
+        lint(tmp_path / str(index), core.name, sorted(core.sources.files))
 
 
 def test_shared_cells_take_fewer_multipliers(cache):
@@ -80,4 +80,4 @@ def test_shared_cells_take_fewer_multipliers(cache):
 
 def test_the_hls_road_refuses_it_by_name():
     with pytest.raises(UnsupportedLayer, match=r"no kernel for 'lstm' \(node 'lstm'\); use the RTL road"):
-        interface.Core.of(lstm_graph(np.random.default_rng(0)))
+        target.Core.of(lstm_graph(np.random.default_rng(0)))

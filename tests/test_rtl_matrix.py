@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.adders import build_graph
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix, word_bits

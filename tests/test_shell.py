@@ -16,11 +16,11 @@ from hw_amc.config import ProjectSettings
 from hw_amc.cosim.farm import build_farm
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import ConfigError, DataError, ToolFailed, UnsupportedLayer
-from hw_amc.fixed import FixedFormat
-from hw_amc.manifest import Manifest
-from hw_amc.project import Project
+from hw_amc.graph.fixed import FixedFormat
+from hw_amc.interface.manifest import Manifest
 from hw_amc.rtl.hls_core import load_hls_core
-from hw_amc.rtl.shell import SOURCES, build_accelerator
+from hw_amc.rtl.shell.accelerator import SOURCES, build_accelerator
+from hw_amc.sources import Sources
 
 RNG = np.random.default_rng(2)
 
@@ -31,22 +31,22 @@ def build(graph, **core):
 
 def test_manifest_is_in_the_project_and_names_the_sources():
     accelerator = build(mean_graph(RNG, heads=(5, 3)), n_channels=3)
-    text = accelerator.project.files["manifest.json"]
+    text = accelerator.sources.files["manifest.json"]
     manifest = Manifest.from_json(text)
     assert manifest == accelerator.manifest
-    sources = {name: text for name, text in accelerator.project.files.items() if name != "manifest.json"}
-    assert manifest.project_digest == Project(sources).digest()
+    sources = {name: text for name, text in accelerator.sources.files.items() if name != "manifest.json"}
+    assert manifest.project_digest == Sources(sources).digest()
     assert [len(head.classes) for head in manifest.heads] == [5, 3]
     assert (manifest.mode, manifest.n_channels, manifest.result_words) == ("channels", 3, 9)
 
 
 def test_the_same_network_gives_the_same_text():
     first, second = (build(mean_graph(np.random.default_rng(4))) for _ in range(2))
-    assert first.project.digest() == second.project.digest()
+    assert first.sources.digest() == second.sources.digest()
 
 
 def test_ports_are_those_of_the_ip():
-    text = build(mean_graph(RNG)).project.files["mean_net.v"]
+    text = build(mean_graph(RNG)).sources.files["mean_net.v"]
     for port in ("s_axis_tdata", "m_axis_tlast", "s_axi_awaddr", "aclk", "aresetn"):
         assert f" {port}" in text
     assert "ASSOCIATED_BUSIF s_axis:m_axis:s_axi" in text
@@ -84,7 +84,7 @@ def test_logits_wider_than_a_word_are_refused():
 def test_a_file_of_the_core_must_not_hide_one_of_the_shell():
     graph = mean_graph(RNG)
     core = mean_core(graph)
-    core = replace(core, project=Project({**core.project.files, "amc_shell.v": ""}))
+    core = replace(core, sources=Sources({**core.sources.files, "amc_shell.v": ""}))
     with pytest.raises(ConfigError, match=r"amc_shell\.v has the name"):
         build_accelerator(graph, core, ProjectSettings(), BOARD)
 
@@ -98,9 +98,9 @@ def test_a_farm_refuses_the_same_name_twice():
 def test_a_farm_refuses_different_files_of_one_name():
     item = member("one")
     other = mutant(member("two"), 1, "amc_shell_tags.v", "assign out_valid", "assign  out_valid")
-    renamed = {name.removeprefix("m1_"): text for name, text in other.accelerator.project.files.items()}
+    renamed = {name.removeprefix("m1_"): text for name, text in other.accelerator.sources.files.items()}
     with pytest.raises(ConfigError, match="different files"):
-        build_farm([item.accelerator, replace(other.accelerator, project=Project(renamed))])
+        build_farm([item.accelerator, replace(other.accelerator, sources=Sources(renamed))])
 
 
 @pytest.mark.cosim
@@ -113,8 +113,8 @@ def test_lint_and_verilog_2001(tmp_path, name):
         "wide": {"heads": (1,), "input_fmt": FixedFormat(13, 11)},
     }
     accelerator = member(name, **shapes[name]).accelerator
-    accelerator.project.write(tmp_path)
-    sources = sorted(file for file in accelerator.project.files if file.endswith(".v"))
+    accelerator.sources.write(tmp_path)
+    sources = sorted(file for file in accelerator.sources.files if file.endswith(".v"))
     lint(tmp_path, name, sources)
     tools.run(["iverilog", "-g2001", "-Wall", "-t", "null", "-s", name, *sources], cwd=tmp_path)
 
@@ -164,7 +164,7 @@ def write_hls(folder: Path, text: str) -> Path:
 def test_hls_verilog_gets_the_cores_ports(tmp_path):
     graph = mean_graph(RNG)
     core = load_hls_core(write_hls(tmp_path, HLS.format(bits=15)), graph)
-    adapter = core.project.files["mean_net_core.v"]
+    adapter = core.sources.files["mean_net_core.v"]
     assert ".ap_clk(clk), .ap_rst_n(!rst)" in adapter
     assert ".samples_TDATA(s_tdata)" in adapter
     assert ".logits_TREADY(m_tready)" in adapter

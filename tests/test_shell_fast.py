@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from shell_farm import Farm, members
 
-from hw_amc import registers
 from hw_amc.cosim.results import golden_logits, require_equal
 from hw_amc.cosim.verilated import Event
 from hw_amc.errors import DataError, ToolFailed
-from hw_amc.registers import FLAG_FRAMING, REGISTERS
-from hw_amc.stream import pack_frames, unpack_results
+from hw_amc.interface import registers
+from hw_amc.interface.registers import FLAG_FRAMING, REGISTERS
+from hw_amc.interface.words import pack_frames, unpack_results
 
 pytestmark = pytest.mark.cosim
 

@@ -8,15 +8,15 @@ from behavioural_core import mean_core, mean_graph
 from networks import gru_cnn_graph, random_frames
 from shell_farm import BOARD
 
-from hw_amc.board.design import build_design
 from hw_amc.config import ProjectSettings, RtlSettings
 from hw_amc.cosim.bench import Case, Run, run
 from hw_amc.cosim.results import golden_logits
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import ConfigError
-from hw_amc.manifest import Manifest
+from hw_amc.interface.manifest import Manifest
+from hw_amc.overlay.design import build_design
 from hw_amc.rtl import build_core
-from hw_amc.rtl.shell import build_accelerator
+from hw_amc.rtl.shell.accelerator import build_accelerator
 
 
 def _laned(lanes, cache=None):
@@ -33,12 +33,12 @@ def test_one_lane_is_the_plain_accelerator():
     assert one.lane is one
     _, two = _laned(2)
     assert two.manifest.lanes == 2
-    assert Manifest.from_json(two.project.files["manifest.json"]) == two.manifest
+    assert Manifest.from_json(two.sources.files["manifest.json"]) == two.manifest
     single = two.lane
     assert (single.manifest.name, single.manifest.lanes) == (f"{graph.name}_lane", 1)
     # A lane is the accelerator of one stream under another name.
-    plain = one.project.files[f"{graph.name}.v"].replace(f"{graph.name}: shell", f"{graph.name}_lane: shell")
-    assert two.project.files[f"{graph.name}_lane.v"] == plain.replace(
+    plain = one.sources.files[f"{graph.name}.v"].replace(f"{graph.name}: shell", f"{graph.name}_lane: shell")
+    assert two.sources.files[f"{graph.name}_lane.v"] == plain.replace(
         f"module {graph.name} ", f"module {graph.name}_lane "
     )
 
@@ -58,8 +58,8 @@ def test_an_overlay_takes_one_lane():
 @pytest.mark.parametrize("lanes", [2, 3])
 def test_lint_is_clean(tmp_path, lanes):
     accelerator = _laned(lanes)[1]
-    accelerator.project.write(tmp_path)
-    lint(tmp_path, accelerator.manifest.name, sorted(f for f in accelerator.project.files if f.endswith(".v")))
+    accelerator.sources.write(tmp_path)
+    lint(tmp_path, accelerator.manifest.name, sorted(f for f in accelerator.sources.files if f.endswith(".v")))
 
 
 @pytest.mark.cosim

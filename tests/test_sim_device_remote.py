@@ -18,8 +18,8 @@ from networks import random_frames
 
 pytest.importorskip("pynq.remote.mmio_pb2_grpc", reason="PYNQ.remote needs PYNQ 3.1 and gRPC: make test-board")
 
-from hw_amc import golden
 from hw_amc.driver import AmcOverlay, DeviceBusy, DeviceError, DeviceStalled
+from hw_amc.graph import golden
 
 TESTS = Path(__file__).parent
 GRAPH = small_graph()

@@ -13,10 +13,10 @@ from networks import gru_cnn_graph
 
 from hw_amc.config import InputSettings
 from hw_amc.errors import DataError
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.radio import CaptureOptions, convert, open_frames, to_wire
 from hw_amc.radio.quality import InputPath
-from hw_amc.stimulus import held_out, input_path
+from hw_amc.verify.heldout import held_out, input_path
 
 T = 16
 SETTINGS = InputSettings()

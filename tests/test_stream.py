@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw_amc.errors import DataError
-from hw_amc.stream import pack_frames, unpack_results
+from hw_amc.interface.words import pack_frames, unpack_results
 
 
 def test_words_of_channels_take_turns():

@@ -9,16 +9,17 @@ import pytest
 from networks import gru_cnn_graph
 from rich.console import Console
 
-from hw_amc import report, synth
+from hw_amc import report
 from hw_amc.config import BoardSettings, Budget, RtlSettings
 from hw_amc.errors import ToolFailed
-from hw_amc.fixed import FixedFormat
-from hw_amc.project import Project
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl import build_core
 from hw_amc.rtl.adders import build_graph
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix
-from hw_amc.rtl.shell import SHELL_COST
+from hw_amc.rtl.shell.accelerator import SHELL_COST
+from hw_amc.sources import Sources
+from hw_amc.synth import yosys as synth
 
 
 def test_statistics_are_parsed():
@@ -42,7 +43,7 @@ def test_blocks_and_repeated_modules_are_counted_apart(tmp_path):
         "  wire [7:0] s; core core (clk, a, s, r); always @(posedge clk) q <= s;",
         "endmodule",
     ]
-    project = Project({"top.v": "\n".join(lines)})
+    project = Sources({"top.v": "\n".join(lines)})
     found = synth.run(project, "top", tmp_path / "blocks", blocks_of="core")
     flip_flops = {name: synth.count_resources(cells)["ff"] for name, cells in found.blocks.items()}
     assert flip_flops == {"core.sum_unit": 8, "core.last": 1}
@@ -61,7 +62,7 @@ def test_estimate_is_near_the_synthesised(cycles, tmp_path):
     graph = build_graph(weights, [FixedFormat(8, 0)] * 10)
     widths = (signed_width(graph, range(16)),) * 16
     matrix = Matrix("dut", graph, widths) if cycles == 1 else SerialMatrix("dut", graph, widths, cycles)
-    found = synth.run(Project(matrix.files()), "dut", tmp_path)
+    found = synth.run(Sources(matrix.files()), "dut", tmp_path)
     cost = matrix.cost()
     assert found.dsp == 0
     # A register, a LUT or a short carry chain, a register.

@@ -1,4 +1,4 @@
-"""The longest path of small netlists, added up by hand from the delays that hw_amc/timing.py states."""
+"""The longest path of small netlists, added up by hand from the delays that hw_amc/synth/paths.py states."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hw_amc.errors import ToolFailed
-from hw_amc.timing import find_longest_path, load_longest_path
+from hw_amc.synth.paths import find_longest_path, load_longest_path
 
 OUTPUTS = {"O", "CO", "Q", "O5", "O6", "P", "DOA", "DOADO"}
 

@@ -17,7 +17,7 @@ from hw_amc import tools
 from hw_amc.cosim.simulators import Simulator, environment
 from hw_amc.errors import Mismatch, ToolFailed, ToolMissing
 from hw_amc.graph import Graph
-from hw_amc.rtl.shell import Accelerator
+from hw_amc.rtl.shell.accelerator import Accelerator
 
 #: The benches, in the source checkout.
 BENCHES = Path(__file__).parents[2] / "sim"
@@ -96,7 +96,7 @@ def run(accelerator: Accelerator, case: Case, settings: Run, top: str | None = N
     extra = environment(settings.simulator)
     folder = settings.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator.project.write(folder / "verilog")
+    accelerator.sources.write(folder / "verilog")
     accelerator.manifest.save(folder / "manifest.json")
     case.save(folder)
     results = folder / "results.xml"
@@ -129,9 +129,9 @@ def _explain(error: ToolFailed, log: Path) -> ToolFailed | ToolMissing:
 def _job(accelerator: Accelerator, settings: Run, folder: Path, results: Path, top: str | None) -> Any:
     from hw_amc.cosim.cocotb_runner import Job  # needs cocotb, which `hw-amc --help` does not
 
-    names = sorted(name for name in accelerator.project.files if name.endswith((".v", ".sv")))
+    names = sorted(name for name in accelerator.sources.files if name.endswith((".v", ".sv")))
     kind = f"{settings.simulator}-waves" if settings.waves else settings.simulator
-    build = folder / f"build-{kind}-{accelerator.project.digest()[:12]}"
+    build = folder / f"build-{kind}-{accelerator.sources.digest()[:12]}"
     return Job(
         simulator=settings.simulator,
         sources=[str(folder / "verilog" / name) for name in names],

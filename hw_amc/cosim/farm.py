@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hw_amc import registers
 from hw_amc.errors import ConfigError
-from hw_amc.project import Project
-from hw_amc.rtl.shell import Accelerator
+from hw_amc.interface import registers
+from hw_amc.rtl.shell.accelerator import Accelerator
+from hw_amc.sources import Sources
 
 TOP = "farm"
 
@@ -40,7 +40,7 @@ _CHOSEN = {
 }
 
 
-def build_farm(accelerators: Sequence[Accelerator]) -> Project:
+def build_farm(accelerators: Sequence[Accelerator]) -> Sources:
     """Return a project whose top, `farm`, holds all `accelerators` behind one set of ports and an input `select`.
 
     Simulate it with ``FastSim(project, farm.TOP, farm=True)`` and ``FastSim.select``.
@@ -55,11 +55,11 @@ def build_farm(accelerators: Sequence[Accelerator]) -> Project:
         raise ConfigError(f"accelerators of a farm need different names: {', '.join(names)}")
     files: dict[str, str] = {}
     for accelerator in accelerators:
-        for name, text in accelerator.project.files.items():
+        for name, text in accelerator.sources.files.items():
             if name != "manifest.json" and files.setdefault(name, text) != text:
                 raise ConfigError(f"two accelerators of a farm have different files {name}")
     files[f"{TOP}.v"] = _emit_top(names)
-    return Project(files)
+    return Sources(files)
 
 
 def _emit_top(names: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 // One accelerator as a shared object: streams, AXI4-Lite and a clock behind a C interface (hw_amc/cosim/verilated.py).
 //
-// Ports are those of every top module of hw_amc.rtl.shell. A cycle: inputs change while the clock is low, handshakes
+// Ports are those of every top module of hw_amc.rtl.shell.accelerator. A cycle: inputs change while the clock is low, handshakes
 // are read off when all has settled, then the clock rises. Nothing here is shared between instances.
 #include <algorithm>
 #include <cstdint>

@@ -20,8 +20,8 @@ from hw_amc.cosim.simulators import Simulator
 from hw_amc.cosim.verilated import FastSim, build_library
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.graph import Graph
-from hw_amc.rtl.shell import Accelerator
-from hw_amc.stream import unpack_results
+from hw_amc.interface.words import unpack_results
+from hw_amc.rtl.shell.accelerator import Accelerator
 
 #: What is predicted, not seen.
 _KIND = {"predicted_cycles_per_frame": "estimated"}
@@ -123,7 +123,7 @@ def run_fast(
     """
     name = accelerator.manifest.name
     start = time.perf_counter()
-    build_library(accelerator.project, name, plan.cache)
+    build_library(accelerator.sources, name, plan.cache)
     seconds_compile = time.perf_counter() - start
     n_channels, together = accelerator.manifest.n_channels, accelerator.manifest.round_results
     # A part must be long enough to show its rhythm.
@@ -144,7 +144,7 @@ def _run_part(part: tuple[Graph, Accelerator, Any, Any, int, Path | None]) -> tu
     """One thread: (cycles per frame, latency, cycles)."""
     graph, accelerator, frames, expected, first, cache = part
     manifest = accelerator.manifest
-    with FastSim(accelerator.project, manifest.name, cache) as sim:
+    with FastSim(accelerator.sources, manifest.name, cache) as sim:
         capture = sim.stream(frames)
         require_equal(graph, expected, unpack_results(capture.words, manifest.classes), "verilator", first)
         ends = capture.cycles[manifest.result_words - 1 :: manifest.result_words]

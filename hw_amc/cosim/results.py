@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc import golden
 from hw_amc.errors import Mismatch
-from hw_amc.fixed import FixedFormat
-from hw_amc.graph import Graph
-from hw_amc.stream import Results
+from hw_amc.graph import Graph, golden
+from hw_amc.graph.fixed import FixedFormat
+from hw_amc.interface.words import Results
 
 
 def golden_logits(graph: Graph, frames: NDArray[Any], input_shift: int = 0, workers: int = 1) -> NDArray[np.int32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hw_amc.cosim.verilated import Event, FastSim
-from hw_amc.stream import Words
+from hw_amc.interface.words import Words
 
 
 class VerilatedModel:

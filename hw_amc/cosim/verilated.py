@@ -30,9 +30,9 @@ from hw_amc import tools
 from hw_amc.cosim.simulators import verilator
 from hw_amc.errors import DataError, ToolFailed
 from hw_amc.files import atomic_path
-from hw_amc.project import Project
-from hw_amc.registers import OFFSET, REGISTERS, TABLE
-from hw_amc.stream import Results, Words, pack_frames, unpack_results
+from hw_amc.interface.registers import OFFSET, REGISTERS, TABLE
+from hw_amc.interface.words import Results, Words, pack_frames, unpack_results
+from hw_amc.sources import Sources
 
 HARNESS = Path(__file__).with_name("harness.cc")
 LIBRARY = "amc.so"
@@ -54,15 +54,15 @@ def default_cache() -> Path:
     return user_cache_path("hw-amc") / "verilated"
 
 
-def build_library(project: Project, top: str, cache: Path | None = None, farm: bool = False) -> Path:
-    """Verilate and compile `project`; an earlier build of the same sources is used again.
+def build_library(sources: Sources, top: str, cache: Path | None = None, farm: bool = False) -> Path:
+    """Verilate and compile `sources`; an earlier build of the same sources is used again.
 
     Parameters
     ----------
-    project : Project
+    sources : Sources
         Verilog sources.
     top : str
-        Top module, with the ports of `hw_amc.rtl.shell.emit_top`.
+        Top module, with the ports of `hw_amc.rtl.shell.accelerator.emit_top`.
     cache : Path, optional
         Where builds are kept, one folder each, named by the digest of all that goes into them.
     farm : bool
@@ -79,9 +79,9 @@ def build_library(project: Project, top: str, cache: Path | None = None, farm: b
     """
     binary, environment = verilator()
     # The manifest names the board and its clock, which change nothing that Verilator reads.
-    project = Project({name: text for name, text in project.files.items() if not name.endswith(".json")})
+    sources = Sources({name: text for name, text in sources.files.items() if not name.endswith(".json")})
     harness = HARNESS.read_text(encoding="utf-8")
-    recipe = (project.digest(), top, harness, str(binary), *_VERILATE, *_COMPILE, _optimisation(farm), str(farm))
+    recipe = (sources.digest(), top, harness, str(binary), *_VERILATE, *_COMPILE, _optimisation(farm), str(farm))
     key = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:24]
     folder = (cache or default_cache()) / key
     library = folder / LIBRARY
@@ -90,7 +90,7 @@ def build_library(project: Project, top: str, cache: Path | None = None, farm: b
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):  # another process may be compiling the same sources: wait for it
         if not library.is_file():
-            _compile(project, top, folder, [str(binary)], {**environment}, farm)
+            _compile(sources, top, folder, [str(binary)], {**environment}, farm)
     return library
 
 
@@ -100,13 +100,13 @@ def _optimisation(farm: bool) -> str:
 
 
 def _compile(
-    project: Project, top: str, folder: Path, program: list[str], environment: dict[str, str], farm: bool
+    sources: Sources, top: str, folder: Path, program: list[str], environment: dict[str, str], farm: bool
 ) -> None:
-    project.write(folder)
+    sources.write(folder)
     flags = "-fPIC" + (" -DAMC_FARM" if farm else "")
-    sources = sorted(name for name in project.files if name.endswith((".v", ".sv")))
+    verilog = sorted(name for name in sources.files if name.endswith((".v", ".sv")))
     args = [*program, *_VERILATE, "--top-module", top, "-CFLAGS", flags, "-LDFLAGS", "-shared -fPIC"]
-    tools.run([*args, "--Mdir", "obj", *sources, HARNESS], folder, env=environment, log=folder / "verilator.log")
+    tools.run([*args, "--Mdir", "obj", *verilog, HARNESS], folder, env=environment, log=folder / "verilator.log")
     environment.pop("MAKEFLAGS", None)
     runtime = folder.parent / f"runtime-{hashlib.sha256(repr((program, _COMPILE)).encode()).hexdigest()[:12]}"
     for name in _RUNTIME:
@@ -150,12 +150,12 @@ class FastSim:
 
     Parameters
     ----------
-    project, top, cache, farm
+    sources, top, cache, farm
         See `build_library`.
     """
 
-    def __init__(self, project: Project, top: str, cache: Path | None = None, farm: bool = False) -> None:
-        self._lib = _load(build_library(project, top, cache, farm))
+    def __init__(self, sources: Sources, top: str, cache: Path | None = None, farm: bool = False) -> None:
+        self._lib = _load(build_library(sources, top, cache, farm))
         self._sim = ctypes.c_void_p(self._lib.amc_new())
         self.reset()
 
@@ -280,7 +280,7 @@ class FastSim:
         return data.value
 
     def write(self, register: str, value: int) -> None:
-        """Write a register by its name in `hw_amc.registers`."""
+        """Write a register by its name in `hw_amc.interface.registers`."""
         self.write_word(OFFSET[register], value)
 
     def read(self, register: str, field: str | None = None) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
-from hw_amc.radio.wire import Normalisation, to_wire
+from hw_amc.interface.wire import Normalisation, to_wire
 
 Frames = NDArray[Any]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from hw_amc import registers
 from hw_amc.driver.errors import DeviceError
 from hw_amc.driver.transfer import Link
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.manifest import Manifest
+from hw_amc.interface import registers
+from hw_amc.interface.manifest import Manifest
 
 _CHECKSUMS = "SHA256SUMS"
 

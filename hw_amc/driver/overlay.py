@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc import registers
 from hw_amc.driver import batches
 from hw_amc.driver.benchmark import Benchmark, measure
 from hw_amc.driver.devices import choose_device, is_remote, is_simulated, lock_tag
@@ -23,9 +22,10 @@ from hw_amc.driver.identity import check_files, check_identity, find_bitstream
 from hw_amc.driver.lock import DeviceLock
 from hw_amc.driver.transfer import Link
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.manifest import Manifest
-from hw_amc.radio.wire import Normalisation
-from hw_amc.stream import Results, unpack_results
+from hw_amc.interface import registers
+from hw_amc.interface.manifest import Manifest
+from hw_amc.interface.wire import Normalisation
+from hw_amc.interface.words import Results, unpack_results
 
 #: Label of a frame whose margin is below the threshold.
 UNKNOWN = -1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hw_amc.driver.errors import DeviceError, DeviceStalled, reason, transport_errors
-from hw_amc.registers import OFFSET, REGISTERS
+from hw_amc.interface.registers import OFFSET, REGISTERS
 
 #: Soft reset bit of either DMA control register, and the control registers' offsets (PG021).
 _DMA_RESET, _DMA_CONTROL, _DMA_STATUS = 1 << 2, 0x00, 0x04

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
-from hw_amc.fixed import FixedFormat, requantize
 from hw_amc.graph import Graph
-from hw_amc.hls.interface import Core, Target, network_name
-from hw_amc.project import Project
+from hw_amc.graph.fixed import FixedFormat, requantize
+from hw_amc.hls.target import Core, Target, network_name
+from hw_amc.sources import Sources
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -23,7 +23,7 @@ DESCRIPTION = "hw_amc.json"
 NATIVE = ("ap_fixed.h", "ap_int.h", "hls_stream.h")
 
 
-def build_project(model: Any, graph: Graph, target: Target, frames: NDArray[Any], keras: Tensors) -> Project:
+def build_project(model: Any, graph: Graph, target: Target, frames: NDArray[Any], keras: Tensors) -> Sources:
     """Build the complete HLS project of a deployed model.
 
     Parameters
@@ -68,7 +68,7 @@ def build_project(model: Any, graph: Graph, target: Target, frames: NDArray[Any]
         **_scripts(graph, target),
         DESCRIPTION: json.dumps(describe(graph, target), indent=1) + "\n",
     }
-    return Project(files)
+    return Sources(files)
 
 
 def describe(graph: Graph, target: Target) -> dict[str, Any]:

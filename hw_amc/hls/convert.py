@@ -15,7 +15,7 @@ from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, Node
 from hw_amc.hls import layers, reader, terms
-from hw_amc.hls.interface import Core, Target, cpp_type, network_name
+from hw_amc.hls.target import Core, Target, cpp_type, network_name
 
 #: Elements in the FIFO between two layers. In a chain whose layers work at constant rates the slowest one sets the
 #: pace, and a deeper FIFO before it would only fill: two suffice, one being written while the other is read.

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from hw_amc import tools
 from hw_amc.errors import ConfigError, DataError, ToolFailed
 from hw_amc.files import atomic_path, load_json, write_text
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls.bench import DESCRIPTION, to_samples
 
 Tensor = NDArray[Any]

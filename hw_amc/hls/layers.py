@@ -16,9 +16,9 @@ from hls4ml.model.optimizer import OptimizerPass
 from hls4ml.model.types import FixedPrecisionType, RoundingMode, SaturationMode, Source
 
 from hw_amc import graph as ir
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls import terms
-from hw_amc.hls.interface import cpp_type, raw_type
+from hw_amc.hls.target import cpp_type, raw_type
 
 BACKENDS = ("Vivado", "Vitis")
 FIRMWARE = Path(__file__).parent / "firmware"

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from hw_amc import graph as ir
 from hw_amc.errors import Mismatch
-from hw_amc.fixed import FixedFormat
 from hw_amc.graph import Graph, Node
-from hw_amc.hls.interface import Core, Target
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls.layers import LAYERS
+from hw_amc.hls.target import Core, Target
 from hw_amc.models.qkeras_shims import load_qkeras
 
 qkeras = load_qkeras()

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from hw_amc import graph as ir
 from hw_amc.config import LayerHls
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.fixed import FixedFormat
 from hw_amc.graph import Node, Weights
+from hw_amc.graph.fixed import FixedFormat
 
 Integers = NDArray[np.int64]
 

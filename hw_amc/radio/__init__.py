@@ -8,34 +8,34 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hw_amc.interface.wire import WIRE_FRAC, count_saturated, from_wire, to_wire
 from hw_amc.radio.classes import CLASSES, SNRS_DB, check_classes_file
-from hw_amc.radio.wire import WIRE_FRAC, count_saturated, from_wire, to_wire
 
 if TYPE_CHECKING:
-    from hw_amc.radio.captures import CaptureOptions
-    from hw_amc.radio.dataset import convert, generate_wire_set, make_dataset
-    from hw_amc.radio.frames import FrameFile
-    from hw_amc.radio.generate import SPLITS, generate_frames, generate_parts
-    from hw_amc.radio.radioml import RadioMlFile
-    from hw_amc.radio.readers import open_frames
-    from hw_amc.radio.recipes import RECIPES, Recipe, load_recipe
+    from hw_amc.radio.files.captures import CaptureOptions
+    from hw_amc.radio.files.frames import FrameFile
+    from hw_amc.radio.files.radioml import RadioMlFile
+    from hw_amc.radio.files.readers import open_frames
+    from hw_amc.radio.generator.dataset import convert, generate_wire_set, make_dataset
+    from hw_amc.radio.generator.generate import SPLITS, generate_frames, generate_parts
+    from hw_amc.radio.generator.recipes import RECIPES, Recipe, load_recipe
     from hw_amc.radio.summary import describe
 
 _LAZY = {
-    "CaptureOptions": "captures",
-    "FrameFile": "frames",
-    "open_frames": "readers",
-    "convert": "dataset",
+    "CaptureOptions": "files.captures",
+    "FrameFile": "files.frames",
+    "open_frames": "files.readers",
+    "convert": "generator.dataset",
     "describe": "summary",
-    "generate_wire_set": "dataset",
-    "make_dataset": "dataset",
-    "SPLITS": "generate",
-    "generate_frames": "generate",
-    "generate_parts": "generate",
-    "RadioMlFile": "radioml",
-    "RECIPES": "recipes",
-    "Recipe": "recipes",
-    "load_recipe": "recipes",
+    "generate_wire_set": "generator.dataset",
+    "make_dataset": "generator.dataset",
+    "SPLITS": "generator.generate",
+    "generate_frames": "generator.generate",
+    "generate_parts": "generator.generate",
+    "RadioMlFile": "files.radioml",
+    "RECIPES": "generator.recipes",
+    "Recipe": "generator.recipes",
+    "load_recipe": "generator.recipes",
 }
 
 __all__ = [

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import atomic_path
-from hw_amc.radio.frames import UNKNOWN_SNR_DB, FrameFile, Rows
-from hw_amc.radio.limit import Limit
-from hw_amc.report.plots import BLUE, MUTED, ORANGE, STYLE
+from hw_amc.radio.files.frames import UNKNOWN_SNR_DB, FrameFile, Rows
+from hw_amc.radio.generator.limit import Limit
+from hw_amc.style import BLUE, MUTED, ORANGE, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

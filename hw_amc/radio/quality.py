@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc.fixed import FixedFormat, shift_round
-from hw_amc.radio.wire import WIRE_BITS, WIRE_FRAC, Normalisation, saturates
+from hw_amc.graph.fixed import FixedFormat, shift_round
+from hw_amc.interface.wire import WIRE_BITS, WIRE_FRAC, Normalisation, saturates
 
 #: Shares from which a figure is warned about: of the values, of the power, of the values.
 SATURATED_LIMIT, OFFSET_LIMIT, CLIPPED_LIMIT = 0.01, 0.01, 0.001

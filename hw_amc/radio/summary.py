@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from hw_amc.errors import DataError
-from hw_amc.radio.captures import CaptureOptions
-from hw_amc.radio.frames import UNKNOWN_SNR_DB, FrameFile
+from hw_amc.radio.files.captures import CaptureOptions
+from hw_amc.radio.files.frames import UNKNOWN_SNR_DB, FrameFile
+from hw_amc.radio.files.readers import open_frames
 from hw_amc.radio.quality import InputPath, Quality
-from hw_amc.radio.readers import open_frames
 
 #: Most frames whose samples are read.
 _EXAMINED = 16384

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hw_amc.radio.limit import kept_limit
+from hw_amc.radio.generator.limit import kept_limit
 from hw_amc.report import plots, published
 from hw_amc.report.document import (
     Cell,

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hw_amc import estimate
 from hw_amc.config import BoardSettings, HlsSettings
 from hw_amc.graph import Affine, Graph, Node
+from hw_amc.hls import estimate
 
 #: Weight matrices that pruning works on; biases and affines stay dense.
 KERNELS = ("kernel", "recurrent")

@@ -1,7 +1,7 @@
 """The RTL road: a Graph becomes plain Verilog, the accelerator's core, with a known number of cycles.
 
 >>> core = build_core(graph, settings)              # doctest: +SKIP
->>> core.project.write(folder)                      # doctest: +SKIP
+>>> core.sources.write(folder)                      # doctest: +SKIP
 
 Needs da4ml (extra `sim`), which is imported when a core is built.
 """

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hw_amc.errors import ConfigError, Mismatch, ToolMissing
 from hw_amc.files import atomic_path
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 
 #: float32 inside da4ml holds integers up to this.
 MAX_WEIGHT = 1 << 24

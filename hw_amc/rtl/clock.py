@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.errors import ConfigError
-from hw_amc.estimate.logic import FAMILIES, Family, family_of
+from hw_amc.hls.estimate.logic import FAMILIES, Family, family_of
 from hw_amc.rtl.adders import AdderGraph
 
 #: Part of the period that is kept back for routing and uncertainty: what Vitis HLS keeps back (UG1399).

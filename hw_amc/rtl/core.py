@@ -8,10 +8,10 @@ from typing import Literal
 
 from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.graph import Graph
-from hw_amc.project import Project
 from hw_amc.rtl.blocks.base import Cost, Wires, naming
 from hw_amc.rtl.schedule import Plan, build_plan
 from hw_amc.rtl.verilog import vector
+from hw_amc.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Core:
 
     #: Name of the top module: the graph's name with `_core`.
     name: str
-    project: Project
+    sources: Sources
     mode: Literal["frames", "channels"]
     #: R: clock cycles per time step, of the slowest layer.
     cycles_per_step: int
@@ -98,7 +98,7 @@ def build_core(
         files |= step.block.files()
     return Core(
         name=name,
-        project=Project(files),
+        sources=Sources(files),
         mode=settings.mode,
         cycles_per_step=plan.cycles_per_step,
         contexts=timing.contexts,

@@ -13,7 +13,7 @@ from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
 from hw_amc.rtl.blocks.base import Cost
 from hw_amc.rtl.schedule import Plan, build_plan, legal_cycles
-from hw_amc.rtl.shell import SHELL_COST
+from hw_amc.rtl.shell.accelerator import SHELL_COST
 
 #: Placement and routing become hard above this part of a resource.
 FULL = 1.0

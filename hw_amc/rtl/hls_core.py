@@ -9,8 +9,8 @@ from typing import Literal
 
 from hw_amc.errors import DataError
 from hw_amc.graph import Graph
-from hw_amc.project import Project
-from hw_amc.rtl.shell import input_format
+from hw_amc.rtl.shell.accelerator import input_format
+from hw_amc.sources import Sources
 
 #: Top function of the HLS projects (hw_amc/hls).
 TOP = "hw_amc_core"
@@ -20,7 +20,7 @@ TOP = "hw_amc_core"
 class HlsCore:
     """What the shell needs to know; cycles are what simulation finds."""
 
-    project: Project
+    sources: Sources
     contexts: int = 1
     mode: Literal["frames", "channels"] = "frames"
     n_channels: int = 1
@@ -51,7 +51,7 @@ def load_hls_core(folder: Path, graph: Graph, top: str = TOP) -> HlsCore:
     ports = _ports(text, top)
     field = -(-input_format(graph).bits // 8) * 8
     adapter = _adapter(graph.name, top, ports, 2 * field, f"{folder / name}: module {top}")
-    return HlsCore(Project({**files, f"{graph.name}_core.v": adapter}))
+    return HlsCore(Sources({**files, f"{graph.name}_core.v": adapter}))
 
 
 def _module(files: dict[str, str], top: str, folder: Path) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from hw_amc.rtl.blocks.join import JoinBlock
 from hw_amc.rtl.blocks.retime import RetimeBlock
 from hw_amc.rtl.blocks.route import Route
 from hw_amc.rtl.clock import choose_cut
-from hw_amc.rtl.lower import Chain, Options, lower
+from hw_amc.rtl.lowering.layers import Chain, Options, lower
 
 
 @dataclass(frozen=True)

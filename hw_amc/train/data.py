@@ -13,8 +13,8 @@ import numpy as np
 
 from hw_amc.errors import DataError
 from hw_amc.files import atomic_path
+from hw_amc.interface.wire import Normalisation
 from hw_amc.radio import CLASSES, SPLITS, WIRE_FRAC, generate_wire_set, load_recipe
-from hw_amc.radio.wire import Normalisation
 from hw_amc.train.recipe import Data
 
 #: Sets of fewer frames are made without further processes.

@@ -18,13 +18,13 @@ from hw_amc.files import write_text
 from hw_amc.models.deployed import rebuild
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.radio import CLASSES, load_recipe
-from hw_amc.stimulus import TEST_SPLIT
 from hw_amc.train.data import Floats, FrameSet, load_part, whole
 from hw_amc.train.fast_affine import fast_front_layers
 from hw_amc.train.paired import Predictions
 from hw_amc.train.recipe import Data
 from hw_amc.train.teacher import load_teacher
 from hw_amc.train.trainee import quantise_input
+from hw_amc.verify.heldout import TEST_SPLIT
 
 #: SNRs whose confusion matrices are kept, dB.
 CONFUSION_SNRS = (0, 10, 20)

@@ -18,10 +18,10 @@ import numpy as np
 from hw_amc.errors import ConfigError
 from hw_amc.models.deployed import load_deployed
 from hw_amc.radio import CLASSES
-from hw_amc.radio.limit import Limit
-from hw_amc.stimulus import TEST_SPLIT
+from hw_amc.radio.generator.limit import Limit
 from hw_amc.train.data import Floats, FrameSet, load_frames
 from hw_amc.train.evaluate import find_logits
+from hw_amc.verify.heldout import TEST_SPLIT
 
 
 @dataclass(frozen=True)

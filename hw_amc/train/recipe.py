@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from hw_amc.errors import ConfigError
-from hw_amc.radio.wire import Normalisation
+from hw_amc.interface.wire import Normalisation
 
 if sys.version_info >= (3, 11):
     import tomllib

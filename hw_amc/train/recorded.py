@@ -10,7 +10,7 @@ import numpy as np
 
 from hw_amc.errors import DataError
 from hw_amc.radio import CLASSES, SPLITS, FrameFile, open_frames, to_wire
-from hw_amc.radio.frames import Rows
+from hw_amc.radio.files.frames import Rows
 from hw_amc.radio.names import class_places
 from hw_amc.radio.quality import InputPath, Quality
 from hw_amc.train.data import Cells, FrameSet, keep_frames

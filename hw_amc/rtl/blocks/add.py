@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.blocks.route import Route

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import ConfigError
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 
 Tensor = NDArray[np.int64]
 

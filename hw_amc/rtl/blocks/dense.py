@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
-from hw_amc.fixed import FixedFormat, requantize
 from hw_amc.graph import Node
+from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.rtl.blocks.base import Cost, Tensor, Timing, Wires, adder_cost, memory_cost
 from hw_amc.rtl.blocks.recurrent import half
 from hw_amc.rtl.verilog import constant, instance, library, packed, vector

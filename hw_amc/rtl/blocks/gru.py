@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc import graph as ir
-from hw_amc.fixed import FixedFormat, requantize
+from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.rtl.blocks.base import Cost, Tensor, Timing, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.recurrent import RecurrentBlock, half, sum_bits

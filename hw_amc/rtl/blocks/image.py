@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, delay_cost, memory_cost
 from hw_amc.rtl.blocks.linear import LinearBlock, declare, flags_delay
 from hw_amc.rtl.verilog import instance, library, vector

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc import graph as ir
-from hw_amc.fixed import FixedFormat, requantize
+from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.rtl.adders import integer_format
 from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, delay_cost, memory_cost
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.verilog import instance, library

@@ -1,0 +1,1 @@
+"""An accelerator through driver and PYNQ: behavioural, in simulation, or on a board."""

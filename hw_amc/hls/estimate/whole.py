@@ -1,0 +1,125 @@
+"""The whole accelerator: layers side by side on a stream, and a sweep over the reuse factor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hw_amc.config import BoardSettings, HlsSettings, LayerHls
+from hw_amc.graph import Graph
+from hw_amc.hls import terms
+from hw_amc.hls.estimate.layers import Cost, layer_cost
+from hw_amc.hls.estimate.logic import Context, family_of
+
+#: Share of the clock period that HLS keeps back for routing, by default: UG1399, and UG902 for Vivado HLS.
+UNCERTAINTY = {"Vitis": 0.27, "Vivado": 0.125}
+#: Rows of a sweep that nobody chose the factors of.
+MOST_FACTORS = 10
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Layers in graph order, their total, and what it means on the board."""
+
+    layers: tuple[Cost, ...]
+    total: Cost
+    #: Resource -> percent of the board's budget.
+    percent: dict[str, float]
+    frames_per_s: float
+    clock_mhz: float
+    board: BoardSettings = field(repr=False)
+
+    @property
+    def fits(self) -> bool:
+        """Whether no resource is over the board's budget."""
+        return all(value <= 100 for value in self.percent.values())
+
+    def section(self, command: str, sweep: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """Return the report's object `estimate.hls`."""
+        found = {
+            "board": self.board.name,
+            "part": self.board.part,
+            "clock_mhz": self.clock_mhz,
+            "cycles_per_frame": self.total.cycles,
+            "latency_cycles": self.total.latency_cycles,
+            "frames_per_s": self.frames_per_s,
+            **{key: getattr(self.total, key) for key in ("lut", "ff", "dsp", "bram36")},
+            "percent": self.percent,
+        }
+        return {**found, **({"sweep": list(sweep)} if sweep else {}), "command": command, "kind": "estimated"}
+
+
+def hls(graph: Graph, settings: HlsSettings, board: BoardSettings) -> Estimate:
+    """Estimate the HLS accelerator of `graph`.
+
+    Parameters
+    ----------
+    graph : Graph
+    settings : HlsSettings
+        Reuse factors, back end (its share of the clock kept for routing) and clock.
+    board : BoardSettings
+        Part, clock (where `settings` has none) and budget.
+
+    Raises
+    ------
+    ConfigError
+        A reuse factor is illegal for its layer; the message lists the legal ones.
+    UnsupportedLayer
+        A node or a part for which no formula is known.
+    """
+    clock_ns = settings.clock_ns or 1e3 / board.clock_mhz
+    context = Context(family_of(board.part), clock_ns * (1 - UNCERTAINTY[settings.backend]))
+    layers = [layer_cost(node, sources[0], settings.layer(node.name), context) for node, sources in graph.walk()]
+    total = _total(graph.name, layers)
+    budget = {key: value for key, value in board.budget.model_dump().items() if value and hasattr(total, key)}
+    percent = {key: round(100 * getattr(total, key) / value, 2) for key, value in budget.items()}
+    clock_mhz = 1e3 / clock_ns
+    return Estimate(tuple(layers), total, percent, round(clock_mhz * 1e6 / total.cycles, 1), clock_mhz, board)
+
+
+def sweep(
+    graph: Graph, settings: HlsSettings, board: BoardSettings, reuse_factors: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
+    """Estimate the accelerator at several reuse factors; every layer takes its largest legal one up to each.
+
+    Parameters
+    ----------
+    graph, settings, board
+        As for `hls`; the reuse factors of `settings` are not used.
+    reuse_factors : sequence of int, optional
+        Some of those that the largest matrix admits, by default.
+
+    Returns
+    -------
+    list of rows: reuse_factor, cycles_per_frame, latency_cycles, frames_per_s, lut, ff, dsp, bram36, percent, fits.
+    """
+    rows = []
+    for wanted in reuse_factors or _factors_of_largest(graph):
+        layers = {
+            node.name: LayerHls(reuse_factor=max(f for f in terms.legal_reuse_factors(node) if f <= wanted))
+            for node in graph.nodes
+            if node.arrays()
+        }
+        found = hls(graph, settings.model_copy(update={"layers": layers}), board)
+        row = {"reuse_factor": wanted, "fits": found.fits, **found.section("")}
+        rows.append({key: row[key] for key in row if key not in ("board", "part", "clock_mhz", "command", "kind")})
+    return rows
+
+
+def _factors_of_largest(graph: Graph) -> list[int]:
+    """Legal reuse factors of the node with the most weights, each half as large again as the one before."""
+    node = max(graph.nodes, key=lambda node: sum(array.size for array in node.arrays().values()))
+    factors = [1]
+    for factor in terms.legal_reuse_factors(node):
+        if factor >= 1.5 * factors[-1] and len(factors) < MOST_FACTORS:
+            factors.append(factor)
+    return factors
+
+
+def _total(name: str, layers: Sequence[Cost]) -> Cost:
+    """All layers work at once on a stream: the slowest gives the interval, the others add one step each."""
+    slowest = max(layers, key=lambda cost: cost.cycles)
+    latency = slowest.cycles + sum(cost.latency_cycles for cost in layers if cost is not slowest)
+    sums = {key: sum(getattr(cost, key) for cost in layers) for key in ("lut", "ff", "dsp", "bram36")}
+    return Cost(name, slowest.cycles, latency, **sums)

@@ -1,0 +1,1 @@
+"""Files of frames: one reader a format."""

@@ -1,0 +1,1 @@
+"""From the nodes of a Graph to hardware blocks."""

@@ -1,0 +1,1 @@
+"""The shell around every core: registers, framing, results, lanes."""

@@ -1,0 +1,1 @@
+"""Synthesis, place and route, and logic-only timing with open tools."""

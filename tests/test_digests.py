@@ -1,0 +1,38 @@
+"""Digests of what is committed: arithmetic and emitted Verilog change on purpose, here, with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hw_amc.flows.rtl import open_hardware
+from hw_amc.graph import Graph
+
+PROJECTS = Path(__file__).parents[1] / "hls_projects"
+
+GRAPHS = {
+    "gru_cnn_c40": "328b721b949e859c",
+    "gru_cnn_c80": "a43325997d9f96ce",
+    "gru_cnn_sparse05": "8cf161a7ac014c18",
+    "gru_cnn_sparse07": "4cc42a9901a7f776",
+    "gru_cnn_sparse08": "820440054711f205",
+    "gru_cnn_sparse085": "4bf42565df0627dd",
+    "gru_cnn_w4_sparse085": "0bcc1daa47cc87eb",
+}
+#: gru_cnn_sparse07 in the shell, at the R of its project.toml.
+VERILOG = "a980e9a427dee8cd"
+
+
+def test_every_committed_model_has_its_digest_here() -> None:
+    assert sorted(path.parent.name for path in PROJECTS.glob("*/graph.json")) == sorted(GRAPHS)
+
+
+@pytest.mark.parametrize("model", sorted(GRAPHS))
+def test_graph_digest(model: str) -> None:
+    assert Graph.load(PROJECTS / model).digest()[:16] == GRAPHS[model]
+
+
+@pytest.mark.cosim
+def test_verilog_digest_of_the_lead_model() -> None:
+    assert open_hardware("gru_cnn_sparse07").accelerator.sources.digest()[:16] == VERILOG
