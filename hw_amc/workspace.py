@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,23 +16,27 @@ from hw_amc.models import MODELS
 
 #: Overrides the search for the folder that holds hls_projects/ and boards/.
 ROOT_VARIABLE = "HW_AMC_ROOT"
+#: Models, boards and benches that come with the package; links into the tree in a checkout.
+SHIPPED = Path(__file__).with_name("shipped")
 
 
 def find_root() -> Path:
-    """Return the folder that holds hls_projects/: $HW_AMC_ROOT, here or above, or the source checkout.
+    """Return the workspace: $HW_AMC_ROOT, the folder here or above that holds hls_projects/, the checkout, or here.
 
     Raises
     ------
     ConfigError
-        None of them holds hls_projects/.
+        $HW_AMC_ROOT is no folder.
     """
     named = os.environ.get(ROOT_VARIABLE)
+    if named:
+        if not Path(named).is_dir():
+            raise ConfigError(f"{ROOT_VARIABLE} = {named} is no folder")
+        return Path(named)
     here = Path.cwd()
-    places = [Path(named)] if named else [here, *here.parents, Path(__file__).parents[1]]
-    for place in places:
-        if (place / "hls_projects").is_dir():
-            return place
-    raise ConfigError(f"no hls_projects/ in {here} or above; go to the checkout or set {ROOT_VARIABLE}")
+    checkout = SHIPPED.joinpath("hls_projects").resolve().parent
+    places = [here, *here.parents, *([] if checkout == SHIPPED.resolve() else [checkout])]
+    return next((place for place in places if (place / "hls_projects").is_dir()), here)
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,29 @@ class Workspace:
 
     @property
     def folder(self) -> Path:
-        """What is committed: weights.h5, graph.json, graph.npz, project.toml, MODEL_CARD.md."""
+        """What is committed: weights.h5, graph.json, graph.npz, project.toml, card; the workspace's own come first."""
+        shipped = SHIPPED / "hls_projects" / self.model
+        return shipped if shipped.is_dir() and not self._is_own() else self.own_folder
+
+    @property
+    def own_folder(self) -> Path:
+        """The model's folder in this workspace, whether it exists or not."""
         return self.root / "hls_projects" / self.model
 
     @property
     def build(self) -> Path:
-        """What is generated."""
-        return self.folder / "build"
+        """What is generated; in the workspace, for shipped models too."""
+        return self.own_folder / "build"
+
+    def _is_own(self) -> bool:
+        """Whether the workspace holds more of the model than what was generated for it."""
+        return self.own_folder.is_dir() and any(path != self.build for path in self.own_folder.iterdir())
+
+    def take_over(self) -> Path:
+        """Copy a shipped model's folder into the workspace, so that it can be changed; return its own folder."""
+        if not self._is_own() and self.folder.is_dir():
+            shutil.copytree(self.folder, self.own_folder, ignore=shutil.ignore_patterns("build"), dirs_exist_ok=True)
+        return self.own_folder
 
     @property
     def weights(self) -> Path:
@@ -87,8 +108,10 @@ class Workspace:
         return config.load_project(self.folder)
 
     def board(self, name: str | None = None) -> BoardSettings:
-        """Read the named board's settings, or those of project.toml's board."""
-        return config.load_board(name or self.settings().board, self.root / "boards")
+        """Read the named board's settings, or those of project.toml's board; the workspace's boards come first."""
+        wanted = name or self.settings().board
+        own = self.root / "boards"
+        return config.load_board(wanted, own if (own / wanted).is_dir() else SHIPPED / "boards")
 
     def load_graph(self) -> Graph:
         """Read the committed graph and require that it belongs to weights.h5 and project.toml.

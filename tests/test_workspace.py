@@ -38,8 +38,8 @@ def test_another_wire_format_is_noticed(workspace: Workspace) -> None:
 
 
 def test_an_untrained_model_says_how_to_train_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="run `hw-amc train gru_cnn_c40`"):
-        Workspace.open("gru_cnn_c40", tmp_path).weights  # noqa: B018
+    with pytest.raises(DataError, match="run `hw-amc train gru_cnn_c50`"):
+        Workspace.open("gru_cnn_c50", tmp_path).weights  # noqa: B018
 
 
 def test_unknown_models_suggest_near_names(tmp_path: Path) -> None:
@@ -55,3 +55,30 @@ def test_the_root_is_found_from_below_and_by_variable(
     monkeypatch.setenv("HW_AMC_ROOT", str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match="HW_AMC_ROOT"):
         find_root()
+
+
+def test_shipped_models_and_boards_serve_an_empty_folder(tmp_path: Path) -> None:
+    workspace = Workspace.open("gru_cnn_c40", tmp_path)
+    assert workspace.load_graph().name == "gru_cnn_c40"
+    assert workspace.board("zcu104").name == "zcu104"
+    assert workspace.build == tmp_path / "hls_projects" / "gru_cnn_c40" / "build"
+    assert list(tmp_path.iterdir()) == []
+    workspace.build.mkdir(parents=True)
+    assert workspace.load_graph().name == "gru_cnn_c40"
+
+
+def test_a_shipped_model_is_copied_before_it_is_changed(tmp_path: Path) -> None:
+    workspace = Workspace.open("gru_cnn_c40", tmp_path)
+    assert workspace.take_over() == tmp_path / "hls_projects" / "gru_cnn_c40" == workspace.folder
+    assert workspace.load_graph().name == "gru_cnn_c40"
+    (workspace.folder / "project.toml").write_text('board = "zcu104"\n')
+    assert workspace.take_over() == workspace.folder
+    assert workspace.board().name == "zcu104"
+
+
+def test_without_a_workspace_the_current_folder_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("hw_amc.workspace.SHIPPED", tmp_path / "site-packages" / "hw_amc" / "shipped")
+    (tmp_path / "site-packages" / "hw_amc" / "shipped" / "hls_projects").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert find_root() == tmp_path / "empty"

@@ -59,15 +59,14 @@ Data = Annotated[
 @app.command()
 def models() -> None:
     """List the models, and which of them are trained."""
+    from hw_amc.flows.rtl import trained_models
     from hw_amc.models import MODELS
-    from hw_amc.workspace import find_root
 
-    root = find_root()
+    having = trained_models()
     table = Table("model", "cells", "sparsity", "parameters", "nonzeros", "trained")
     for spec in MODELS.values():
-        trained = (root / "hls_projects" / spec.name / "weights.h5").is_file()
         row = (spec.name, spec.cells, f"{spec.sparsity:g}", f"{spec.parameters:,}", f"{spec.nonzeros:,}")
-        table.add_row(*map(str, row), "yes" if trained else "")
+        table.add_row(*map(str, row), "yes" if spec.name in having else "")
     console.print(table)
 
 
@@ -115,7 +114,7 @@ def graph(
     road = flow.open_road(model, console)
     built = flow.build_graph(road.workspace, road.deployed)
     if update:
-        built.save(road.workspace.folder)
+        built.save(road.workspace.take_over())
     table = Table("node", "operation", "shape", "format", title=f"{built.name}  {built.digest()[:16]}")
     for node in built.nodes:
         table.add_row(node.name, node.op, " x ".join(map(str, node.shape)), str(node.fmt))
@@ -304,7 +303,7 @@ def train(
         return
     from hw_amc.train import run_recipe
 
-    run_recipe(model, path, workspace.folder, restart, workspace.root / "data")
+    run_recipe(model, path, workspace.take_over(), restart, workspace.root / "data")
 
 
 def _print_duration(model: str, path: Path) -> None:

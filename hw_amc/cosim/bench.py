@@ -20,7 +20,7 @@ from hw_amc.graph import Graph
 from hw_amc.rtl.shell.accelerator import Accelerator
 
 #: The benches, in the source checkout.
-BENCHES = Path(__file__).parents[2] / "sim"
+BENCHES = Path(__file__).parents[1] / "shipped" / "sim"
 #: Bench that the accelerator's proof runs, and its one test.
 MODULE, PROOF = "tb_accelerator", r"\.prove$"
 

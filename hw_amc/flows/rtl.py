@@ -18,7 +18,7 @@ from hw_amc.flows.command import command_line
 from hw_amc.graph import Graph
 from hw_amc.interface.manifest import Manifest
 from hw_amc.verify.heldout import Stimulus, held_out
-from hw_amc.workspace import Workspace, find_root
+from hw_amc.workspace import SHIPPED, Workspace, find_root
 
 if TYPE_CHECKING:
     from hw_amc.bench.measure import Bench
@@ -106,8 +106,14 @@ def open_hardware(
 
 def trained_models() -> list[str]:
     """Names of the models that have weights and a graph, in alphabetical order."""
-    folders = sorted(path.parent for path in find_root().glob("hls_projects/*/graph.json"))
-    return [folder.name for folder in folders if (folder / "weights.h5").is_file()]
+    return sorted(
+        {
+            path.parent.name
+            for place in (find_root(), SHIPPED)
+            for path in place.glob("hls_projects/*/graph.json")
+            if path.with_name("weights.h5").is_file()
+        }
+    )
 
 
 def write(hardware: Hardware, rows: list[Row]) -> Path:
@@ -225,9 +231,8 @@ def write_overlay(hardware: Hardware) -> Path:
     from hw_amc.overlay.project import build_overlay
 
     folder = hardware.workspace.build / "overlay" / hardware.board.name
-    boards = hardware.workspace.root / "boards"
     with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
-        build_overlay(hardware.accelerator, hardware.board, boards).write(folder)
+        build_overlay(hardware.accelerator, hardware.board, SHIPPED / "boards").write(folder)
     return folder
 
 

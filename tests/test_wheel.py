@@ -1,0 +1,75 @@
+"""The package outside its checkout: what a wheel holds, and that it serves an empty folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    tree = folder / "tree"
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, files.split("\0")):
+        source, copy = ROOT / name, tree / name
+        if not source.exists():
+            continue  # deleted, not committed yet
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink():
+            copy.symlink_to(os.readlink(source))
+        else:
+            copy.write_bytes(source.read_bytes())
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    subprocess.run([*build, str(tree)], check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installed")
+    ZipFile(wheel).extractall(folder)
+    return folder
+
+
+def _run(installed: Path, folder: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1", "COLUMNS": "140"}
+    command = [sys.executable, "-m", "hw_amc", *arguments]
+    found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_a_wheel_holds_models_boards_benches_and_no_build(wheel: Path) -> None:
+    names = set(ZipFile(wheel).namelist())
+    for name in (
+        "hls_projects/gru_cnn_sparse07/weights.h5",
+        "hls_projects/gru_cnn_sparse07/graph.npz",
+        "boards/pynq-z2/board.toml",
+        "boards/overlay/build.tcl",
+        "sim/tb_accelerator.py",
+    ):
+        assert f"hw_amc/shipped/{name}" in names
+    tracked = set(
+        subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    )
+    inside = {name for name in names if not name.startswith("hw_amc-")}
+    links = {"hw_amc/shipped/": "", "hw_amc/notebooks/": "boards/notebooks/"}
+    for link, place in links.items():
+        inside = {name.replace(link, place, 1) if name.startswith(link) else name for name in inside}
+    assert inside <= tracked
+    code = {name for name in tracked if name.startswith("hw_amc/") and Path(name).suffix in {".py", ".v", ".cc", ".h"}}
+    assert code <= inside
+
+
+def test_an_installed_wheel_lists_models_and_writes_verilog(installed: Path, tmp_path: Path) -> None:
+    assert "gru_cnn_sparse07" in _run(installed, tmp_path, "models")
+    _run(installed, tmp_path, "rtl", "gru_cnn_w4_sparse085", "-R", "10")
+    assert (tmp_path / "hls_projects/gru_cnn_w4_sparse085/build/rtl/pynq-z2/manifest.json").is_file()
