@@ -19,6 +19,7 @@ from hw_amc.cosim.results import cycles_between_results, golden_logits, require_
 from hw_amc.interface import registers
 from hw_amc.interface.registers import FLAG_FRAMING, REGISTERS, TABLE
 from hw_amc.interface.words import pack_frames
+from hw_amc.rtl.shell.accelerator import input_format
 
 
 @cocotb.test()
@@ -165,7 +166,7 @@ async def level(dut):
     """input_shift moves the rounding; samples out of range are counted."""
     bench = Bench(dut)
     rng = np.random.default_rng(23)
-    fmt = bench.graph["input_quant"].fmt
+    fmt = input_format(bench.graph)
     await bench.reset()
     for shift in (-20, -3, -1, 0, 1, 4, 20):
         await bench.write("INPUT_SHIFT", shift)

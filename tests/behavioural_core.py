@@ -16,7 +16,7 @@ S8_6 = FixedFormat(8, 6)
 
 @dataclass(frozen=True)
 class BehaviouralCore:
-    """What `hw_amc.rtl.Core` tells of a core."""
+    """What `hw_amc.rtl.RtlCore` tells of a core."""
 
     sources: Sources
     mode: str

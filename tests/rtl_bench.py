@@ -13,7 +13,7 @@ from hw_amc.config import RtlSettings
 from hw_amc.cosim.simulators import verilator
 from hw_amc.graph import golden
 from hw_amc.graph.fixed import requantize
-from hw_amc.rtl import Core, build_core
+from hw_amc.rtl import RtlCore, build_core
 from hw_amc.tools import run
 
 #: Length of the patterns of idle input and of back-pressure.
@@ -83,7 +83,7 @@ class Run:
     frame_cycles: list[int]
 
 
-def core_samples(graph: ir.Graph, frames: np.ndarray, core: Core) -> np.ndarray:
+def core_samples(graph: ir.Graph, frames: np.ndarray, core: RtlCore) -> np.ndarray:
     """Words for s_tdata (n, T): frames through the input quantiser, in fields."""
     fmt = graph.nodes[1].fmt
     raw = requantize(frames.astype(np.int64), graph.input.fmt.frac, fmt) & ((1 << core.field_bits) - 1)
@@ -91,7 +91,7 @@ def core_samples(graph: ir.Graph, frames: np.ndarray, core: Core) -> np.ndarray:
 
 
 def simulate(
-    core: Core,
+    core: RtlCore,
     words: np.ndarray,
     results: int,
     folder: Path,
@@ -151,7 +151,7 @@ def _verilator(sources: list[str], folder: Path) -> str:
 
 def check(
     graph: ir.Graph, settings: RtlSettings, folder: Path, frames: int = 0, cache: Path | None = None, **traffic
-) -> tuple[Core, Run]:
+) -> tuple[RtlCore, Run]:
     """Build the core and require golden's logits of random frames: `frames`, or three for each context."""
     core = build_core(graph, settings, cache=cache or folder / "cache")
     raw = random_frames(np.random.default_rng(5), graph, frames or 3 * core.contexts)

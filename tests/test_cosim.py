@@ -11,7 +11,7 @@ from networks import gru_cnn_graph
 from shell_farm import BOARD, Member, member, mutant
 
 from hw_amc.config import ProjectSettings, RtlSettings
-from hw_amc.cosim.bench import Case, Run, require_passed, run
+from hw_amc.cosim.bench import BenchRun, Case, require_passed, run
 from hw_amc.cosim.model import Plan, run_fast, run_model
 from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
 from hw_amc.errors import ConfigError, Mismatch, ToolFailed, ToolMissing
@@ -114,7 +114,7 @@ def test_missing_simulator(monkeypatch, tmp_path):
     item = member("net")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissing, match="iverilog"):
-        run(item.accelerator, case_of(item, 1), Run("icarus", tmp_path))
+        run(item.accelerator, case_of(item, 1), BenchRun("icarus", tmp_path))
 
 
 def test_too_few_frames_for_the_channels(tmp_path):
@@ -136,7 +136,7 @@ def test_too_few_frames_for_the_channels(tmp_path):
 )
 def test_the_interface_in_icarus(tmp_path, name, shape):
     item = member(name, **shape)
-    run(item.accelerator, case_of(item, 6), Run("icarus", tmp_path, tests=None))
+    run(item.accelerator, case_of(item, 6), BenchRun("icarus", tmp_path, tests=None))
 
 
 @pytest.mark.cosim
@@ -169,7 +169,7 @@ def test_a_model_in_all_simulators(tmp_path):
 @pytest.mark.cosim
 def test_waves_on_demand(tmp_path):
     item = member("net", frame_len=8, heads=(4,))
-    run(item.accelerator, case_of(item, 2), Run("icarus", tmp_path, waves=True))
+    run(item.accelerator, case_of(item, 2), BenchRun("icarus", tmp_path, waves=True))
     (wave,) = tmp_path.glob("**/*.fst")
     assert wave.stat().st_size > 1000
 
@@ -179,7 +179,7 @@ def test_verilog_that_does_not_compile_is_quoted(tmp_path):
     item = member("net", frame_len=8, heads=(4,))
     broken = Sources({**item.accelerator.sources.files, "net_core.v": "module net_core (input wire clk;\nendmodule\n"})
     with pytest.raises(ToolFailed, match=r"net_core\.v:1: .*error"):
-        run(Accelerator(broken, item.manifest), case_of(item, 2), Run("icarus", tmp_path))
+        run(Accelerator(broken, item.manifest), case_of(item, 2), BenchRun("icarus", tmp_path))
 
 
 MUTATIONS = {
@@ -214,7 +214,7 @@ def test_the_bench_finds_a_mutation(tmp_path, name):
     if name == "tie":
         item, case = _tied(case)
     changed = mutant(item, 1, file, old, new)
-    settings = Run("icarus", tmp_path / "changed", tests=rf"\.{test}$")
+    settings = BenchRun("icarus", tmp_path / "changed", tests=rf"\.{test}$")
     with pytest.raises(Mismatch, match=test.partition("/")[0]):
         run(changed.accelerator, case, settings)
 
@@ -259,19 +259,19 @@ def test_the_bench_finds_a_mutation_of_the_network(tmp_path):
     accelerator = accelerator_of(graph, SIX_CYCLES)
     frames = (rng.integers(-32768, 32768, (3, graph.frame_len, 2)) // 2).astype(np.int16)
     case = Case(graph, frames, golden_logits(graph, frames))
-    run(accelerator, case, Run("icarus", tmp_path / "right"))
+    run(accelerator, case, BenchRun("icarus", tmp_path / "right"))
     gru = graph["gru"]
     kernel = gru.kernel.copy()
     kernel[tuple(np.argwhere(kernel)[0])] ^= 1
     other = graph.replace_node(replace(gru, kernel=kernel))
     changed = accelerator_of(other, SIX_CYCLES)
     with pytest.raises(Mismatch, match="prove"):
-        run(changed, case, Run("icarus", tmp_path / "weight"))
+        run(changed, case, BenchRun("icarus", tmp_path / "weight"))
     for name, (old, new) in CORE_MUTATIONS.items():
         files = {file: text.replace(old, new) for file, text in accelerator.sources.files.items()}
         assert files != accelerator.sources.files, name
         with pytest.raises(Mismatch, match="prove"):
-            run(Accelerator(Sources(files), accelerator.manifest), case, Run("icarus", tmp_path / name))
+            run(Accelerator(Sources(files), accelerator.manifest), case, BenchRun("icarus", tmp_path / name))
 
 
 @pytest.mark.cosim

@@ -15,7 +15,7 @@ from hw_amc.cosim.results import cycles_between_results, golden_logits, require_
 from hw_amc.cosim.verilated import FastSim
 from hw_amc.interface.words import unpack_results
 from hw_amc.rtl import build_core
-from hw_amc.rtl.schedule import build_plan, legal_cycles
+from hw_amc.rtl.schedule import build_schedule, legal_cycles
 from hw_amc.rtl.shell.accelerator import build_accelerator
 
 PATTERNS = (None, (1, 0, 0), np.random.default_rng(3).integers(0, 2, 4093))
@@ -43,7 +43,7 @@ def draw(rng, index):
 
 def draw_settings(rng, graph):
     """R of all layers and of some, K, mode and channels: any that are possible."""
-    chain = build_plan(graph, RtlSettings()).chain
+    chain = build_schedule(graph, RtlSettings()).chain
     cycles = min(int(rng.choice([1, 1, 2, 3, 5, 8])), legal_cycles(chain)[-1])
     layers = {}
     if rng.random() < 0.5:
@@ -54,7 +54,7 @@ def draw_settings(rng, graph):
                 layers[block.layer] = LayerRtl(cycles_per_step=int(rng.integers(1, most + 1)))
     mode = "channels" if rng.random() < 0.3 else "frames"
     rtl = RtlSettings(cycles_per_step=cycles, layers=layers, mode=mode)
-    most = build_plan(graph, rtl).timing.contexts
+    most = build_schedule(graph, rtl).timing.contexts
     contexts = int(rng.choice([0, 0, 1, rng.integers(1, most + 1)]))
     n_channels = int(rng.integers(0, (contexts or most) + 1)) if mode == "channels" else 0
     return rtl.model_copy(update={"contexts": contexts, "n_channels": n_channels})

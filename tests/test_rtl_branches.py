@@ -15,7 +15,8 @@ from hw_amc.graph import golden
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl import build_core
 from hw_amc.rtl.blocks.add import AddBlock
-from hw_amc.rtl.lowering.layers import Options, lower
+from hw_amc.rtl.lowering.network import lower
+from hw_amc.rtl.lowering.options import Options
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +87,16 @@ def test_blocks_model_the_layers(cache):
     chain = lower(graph, Options("t", cache=cache))
     (frame,) = random_frames(np.random.default_rng(3), graph, 1)
     tensors = golden.run(graph, frame[None], keep=[node.name for node in graph.nodes])
-    known = {layer.block.name: layer.block for layer in chain.layers}
+    known = {layer.block.name: layer.block for layer in chain.links}
 
-    def tensor(route):
-        return tensors[route.blocks[-1].name if route.blocks else chain.entry.name][0]
+    def tensor(branch):
+        return tensors[branch.blocks[-1].name if branch.blocks else chain.entry.name][0]
 
-    for layer in chain.layers:
-        block, x = layer.block, tensor(layer.route)
+    for layer in chain.links:
+        block, x = layer.block, tensor(layer.branch)
         if isinstance(block, AddBlock):
             x = np.concatenate([tensor(block.early), x], axis=-1)
-            assert block.late == layer.route
+            assert block.late == layer.branch
         np.testing.assert_array_equal(block.model(x).reshape(tensors[block.name][0].shape), tensors[block.name][0])
     assert {"sum1", "sum2", "sum3", "twice"} <= set(known)
     # Around convolutions the short way waits; behind different pools the one that waits for more samples is late.

@@ -14,7 +14,8 @@ from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import golden
 from hw_amc.rtl import build_core
 from hw_amc.rtl.blocks.join import JoinBlock
-from hw_amc.rtl.lowering.layers import Options, lower
+from hw_amc.rtl.lowering.network import lower
+from hw_amc.rtl.lowering.options import Options
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +66,15 @@ def test_blocks_model_images(case, cache):
     tensors = golden.run(graph, frames, keep=[node.name for node in graph.nodes])
     for index in range(len(frames)):
         streams = {"": tensors[chain.entry.name][index]}
-        for layer in chain.layers:
+        for layer in chain.links:
             block = layer.block
             if isinstance(block, JoinBlock):
                 x = np.concatenate([streams[feed.last] for feed in block.feeds], axis=1)
             else:
-                x = streams[layer.route.last]
+                x = streams[layer.branch.last]
             streams[block.name] = block.model(x)
         logits = np.concatenate([tensors[name][index] for name in graph.outputs])
-        np.testing.assert_array_equal(chain.results.model(streams[chain.route.last]), logits)
+        np.testing.assert_array_equal(chain.results.model(streams[chain.branch.last]), logits)
 
 
 @pytest.mark.cosim

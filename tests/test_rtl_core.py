@@ -13,7 +13,8 @@ from hw_amc.cosim.simulators import lint
 from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.graph import golden
 from hw_amc.rtl import build_core
-from hw_amc.rtl.lowering.layers import Options, lower
+from hw_amc.rtl.lowering.network import lower
+from hw_amc.rtl.lowering.options import Options
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +196,14 @@ def test_unsupported_nodes_are_named(graph, cache):
 def test_names_must_be_identifiers(graph, cache):
     with pytest.raises(UnsupportedLayer, match="'my-net' is no Verilog identifier"):
         build_core(replace(graph, name="my-net"), RtlSettings(), cache=cache)
+
+
+def test_an_operation_that_no_file_lowers_is_named(graph, cache):
+    class Mystery(ir.Quantize):
+        op = "mystery"
+
+    odd = Mystery("odd", ("conv1_relu",), graph["conv1_relu"].shape, graph["conv1_relu"].fmt)
+    pool = replace(graph["pool"], inputs=("odd",))
+    nodes = tuple(part for node in graph.nodes for part in ((odd, pool) if node.name == "pool" else (node,)))
+    with pytest.raises(UnsupportedLayer, match=r"rtl: 'mystery' \(node 'odd'\) has no hardware$"):
+        lower(replace(graph, nodes=nodes), Options("t", cache=cache))

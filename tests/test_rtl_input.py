@@ -12,11 +12,10 @@ from rtl_bench import core_samples, simulate
 from hw_amc.config import BoardSettings, Budget, RtlSettings
 from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.graph import golden
-from hw_amc.rtl import build_core, estimate
-from hw_amc.rtl.adders import build_graph
+from hw_amc.rtl import build_core, estimate_rates
+from hw_amc.rtl.adders import build_graph, integers
 from hw_amc.rtl.clock import Cut, choose_cut
-from hw_amc.rtl.lowering.layers import integers
-from hw_amc.rtl.schedule import build_plan
+from hw_amc.rtl.schedule import build_schedule
 
 
 def _board(part="xc7z020clg400-1", clock_mhz=125.0):
@@ -70,7 +69,7 @@ def test_formats_too_wide_are_named(cycles, tmp_path):
     with pytest.raises(ConfigError, match=r"rtl: layer 'gru': bits must be 2\.\.48, not 49; use narrower formats"):
         build_core(wide, RtlSettings(cycles_per_step=cycles), cache=tmp_path)
     with pytest.raises(ConfigError, match="layer 'gru'"):
-        estimate(wide, RtlSettings(cycles_per_step=cycles), _board(), cache=tmp_path)
+        estimate_rates(wide, RtlSettings(cycles_per_step=cycles), _board(), cache=tmp_path)
 
 
 def test_logits_wider_than_a_word_are_refused(tmp_path):
@@ -123,7 +122,7 @@ def test_a_cut_from_the_clock_needs_a_known_part():
 def test_a_slow_clock_shortens_the_loop(tmp_path):
     graph = gru_cnn_graph(np.random.default_rng(2), 8, 3, (3, 2))
     core = _check(graph, RtlSettings(clock_mhz=40, contexts=2), tmp_path, _board())
-    fast = build_plan(graph, RtlSettings(contexts=2), cache=tmp_path / "cache")
+    fast = build_schedule(graph, RtlSettings(contexts=2), cache=tmp_path / "cache")
     assert core.loop_latency < fast.loop_latency
     assert core.latency_cycles < fast.latency_cycles
 

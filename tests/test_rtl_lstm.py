@@ -14,7 +14,8 @@ from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import golden
 from hw_amc.hls import target
 from hw_amc.rtl import build_core
-from hw_amc.rtl.lowering.layers import Options, lower
+from hw_amc.rtl.lowering.network import lower
+from hw_amc.rtl.lowering.options import Options
 
 #: Widths and fraction bits of the states: one range for everything; a carry up to 4; a state finer than its tanh.
 FORMATS = [(Widths(), 7), (Widths(8, 6, 8, 7, 8), 5), (Widths(6, 5, 10, 4, 5, 9), 8), (Widths(8, 4, 4, 3, 8), 3)]

@@ -8,7 +8,8 @@ import pytest
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.adders import build_graph
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
-from hw_amc.rtl.blocks.serial import SerialMatrix, word_bits
+from hw_amc.rtl.blocks.serial import SerialMatrix
+from hw_amc.rtl.blocks.serial_plan import word_bits
 from hw_amc.rtl.verilog import packed
 from hw_amc.tools import run
 

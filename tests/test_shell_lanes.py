@@ -9,7 +9,7 @@ from networks import gru_cnn_graph, random_frames
 from shell_farm import BOARD
 
 from hw_amc.config import ProjectSettings, RtlSettings
-from hw_amc.cosim.bench import Case, Run, run
+from hw_amc.cosim.bench import BenchRun, Case, run
 from hw_amc.cosim.results import golden_logits
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import ConfigError
@@ -69,4 +69,4 @@ def test_lanes_work_side_by_side(tmp_path, lanes):
     graph, accelerator = _laned(lanes, tmp_path / "cache" if lanes == 2 else None)
     frames = random_frames(np.random.default_rng(4), graph, 4 * lanes)
     case = Case(graph, frames, golden_logits(graph, frames))
-    run(accelerator, case, Run("icarus", tmp_path / "run", tests=None, module="tb_lanes"))
+    run(accelerator, case, BenchRun("icarus", tmp_path / "run", tests=None, module="tb_lanes"))

@@ -54,7 +54,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Run:
+class BenchRun:
     """How to run a bench."""
 
     simulator: Simulator
@@ -70,14 +70,14 @@ class Run:
     benches: Path = BENCHES
 
 
-def run(accelerator: Accelerator, case: Case, settings: Run, top: str | None = None) -> dict[str, Any]:
+def run(accelerator: Accelerator, case: Case, settings: BenchRun, top: str | None = None) -> dict[str, Any]:
     """Build `accelerator`, run the bench and return what it measured.
 
     Parameters
     ----------
     accelerator : Accelerator
     case : Case
-    settings : Run
+    settings : BenchRun
     top : str, optional
         Another top module than the manifest's (a farm).
 
@@ -126,7 +126,7 @@ def _explain(error: ToolFailed, log: Path) -> ToolFailed | ToolMissing:
     return ToolFailed(f"{complaints[0]} (see {log})") if complaints else error
 
 
-def _job(accelerator: Accelerator, settings: Run, folder: Path, results: Path, top: str | None) -> Any:
+def _job(accelerator: Accelerator, settings: BenchRun, folder: Path, results: Path, top: str | None) -> Any:
     from hw_amc.cosim.cocotb_runner import Job  # needs cocotb, which `hw-amc --help` does not
 
     names = sorted(name for name in accelerator.sources.files if name.endswith((".v", ".sv")))

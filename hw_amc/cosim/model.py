@@ -158,7 +158,7 @@ def _cocotb(accelerator: Accelerator, case: Case, simulator: Simulator, plan: Pl
     start, n_channels = time.perf_counter(), accelerator.manifest.n_channels
     count = -(-plan.cocotb_frames[simulator] // n_channels) * n_channels
     first = Case(case.graph, case.frames[:count], case.expected[:count])
-    settings = bench.Run(simulator, plan.folder / simulator, waves=plan.waves, timeout_s=plan.timeout_s)
+    settings = bench.BenchRun(simulator, plan.folder / simulator, waves=plan.waves, timeout_s=plan.timeout_s)
     measured = bench.run(accelerator, first, settings)
     return {**measured, "seconds": time.perf_counter() - start}
 

@@ -22,7 +22,7 @@ from hw_amc.workspace import SHIPPED, Workspace, find_root
 
 if TYPE_CHECKING:
     from hw_amc.bench.measure import Bench
-    from hw_amc.rtl import Core, Row
+    from hw_amc.rtl import RateEstimate, RtlCore
     from hw_amc.rtl.shell.accelerator import Accelerator
 
 #: `BOARD=sim` simulates the accelerator of project.toml's board; any other BOARD that of another one.
@@ -47,7 +47,7 @@ class Hardware:
         return self.workspace.load_graph()
 
     @cached_property
-    def core(self) -> Core:
+    def core(self) -> RtlCore:
         """The network in Verilog."""
         from hw_amc.rtl import build_core
 
@@ -77,11 +77,11 @@ class Hardware:
         """Merge figures into report.json."""
         report.merge(self.workspace.build, section, self.graph.digest())
 
-    def estimate(self) -> list[Row]:
+    def estimate(self) -> list[RateEstimate]:
         """Resources and speed at each possible R."""
-        from hw_amc.rtl import estimate
+        from hw_amc.rtl import estimate_rates
 
-        return estimate(self.graph, self.settings, self.board)
+        return estimate_rates(self.graph, self.settings, self.board)
 
 
 def open_hardware(
@@ -116,7 +116,7 @@ def trained_models() -> list[str]:
     )
 
 
-def write(hardware: Hardware, rows: list[Row]) -> Path:
+def write(hardware: Hardware, rows: list[RateEstimate]) -> Path:
     """Write the accelerator's Verilog and manifest, and merge the estimate `rows`; return the folder."""
     with exclusive(hardware.workspace.build, f"hw-amc on {hardware.workspace.model}"):
         hardware.accelerator.sources.write(hardware.folder)
@@ -124,7 +124,7 @@ def write(hardware: Hardware, rows: list[Row]) -> Path:
     return hardware.folder
 
 
-def _estimate_section(hardware: Hardware, rows: list[Row]) -> dict[str, Any]:
+def _estimate_section(hardware: Hardware, rows: list[RateEstimate]) -> dict[str, Any]:
     """The row that is built, and all rows as a sweep over R."""
     tables = [
         {
@@ -199,28 +199,27 @@ def synthesise(
         Yosys is missing or fails.
     """
     from hw_amc.rtl.shell.lanes import lane_module
-    from hw_amc.synth import nextpnr as route
-    from hw_amc.synth import yosys as synth
+    from hw_amc.synth import nextpnr, yosys
 
     if blocks and hardware.settings.lanes > 1:
         raise ConfigError("blocks are counted in one lane, which all lanes equal; leave out --lanes, or --blocks")
     if routed:
-        route.find_nextpnr()  # before the minutes that Yosys takes
+        nextpnr.find_nextpnr()  # before the minutes that Yosys takes
     workspace, name = hardware.workspace, hardware.accelerator.manifest.name
     family: Literal["xc7", "xcup"] = "xc7" if hardware.board.ps == "zynq7" else "xcup"
     folder = workspace.build / "synth" / hardware.board.name
     lane = lane_module(name) if hardware.settings.lanes > 1 else None
     with exclusive(workspace.build, f"hw-amc on {workspace.model}"):
         core = hardware.core.name if blocks else None
-        found = synth.run(hardware.accelerator.sources, name, folder, family, repeated=lane, blocks_of=core)
-        section = synth.section(found, hardware.core, hardware.board, command_line(), hardware.settings.lanes)
+        found = yosys.run(hardware.accelerator.sources, name, folder, family, repeated=lane, blocks_of=core)
+        section = yosys.section(found, hardware.core, hardware.board, command_line(), hardware.settings.lanes)
         hardware.merge({"synth": {hardware.board.name: section}})
         if routed:
             section["routed"] = []
             section["kind"]["routed"] = "measured"
-            for row in route.route(hardware.core.sources, hardware.core.name, folder / route.DEVICE):
+            for row in nextpnr.route_blocks(hardware.core.sources, hardware.core.name, folder / nextpnr.DEVICE):
                 outcome = f"{row['fmax_mhz']:g} MHz" if "fmax_mhz" in row else row["reason"]
-                tell(f"{route.DEVICE}: {row['name']}, {outcome}")
+                tell(f"{nextpnr.DEVICE}: {row['name']}, {outcome}")
                 section["routed"].append(row)
             hardware.merge({"synth": {hardware.board.name: section}})
     return section

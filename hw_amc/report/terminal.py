@@ -11,7 +11,7 @@ from hw_amc.report.tables import layer_table, proof_table, resource_table, sweep
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hw_amc.rtl import Row
+    from hw_amc.rtl import RateEstimate
 
 _MOODS = {True: "green", False: "red", None: "yellow"}
 _COLORS = {"measured": "", "estimated": "yellow", "published": "magenta"}
@@ -45,7 +45,7 @@ def print_estimate(console: Console, report: dict[str, Any]) -> None:
             _print(console, title, table)
 
 
-def print_rates(console: Console, title: str, rows: Sequence[Row], chosen: int) -> None:
+def print_rates(console: Console, title: str, rows: Sequence[RateEstimate], chosen: int) -> None:
     """Print what the accelerator costs at each R and how fast it is; the chosen R has a mark."""
     heads = ("R", "K", "cycles/frame", "frames/s", "LUT", "FF", "DSP", "BRAM36", "CARRY4", "fits")
     cells = []

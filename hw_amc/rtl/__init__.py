@@ -8,7 +8,7 @@ Needs da4ml (extra `sim`), which is imported when a core is built.
 
 from __future__ import annotations
 
-from hw_amc.rtl.core import Core, build_core
-from hw_amc.rtl.estimate import Row, estimate, require_fit
+from hw_amc.rtl.core import RtlCore, build_core
+from hw_amc.rtl.rates import RateEstimate, estimate_rates, require_fit
 
-__all__ = ["Core", "Row", "build_core", "estimate", "require_fit"]
+__all__ = ["RateEstimate", "RtlCore", "build_core", "estimate_rates", "require_fit"]

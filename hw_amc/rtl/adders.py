@@ -113,6 +113,11 @@ class AdderGraph:
         return np.stack(columns, axis=1)
 
 
+def integers(fmt: FixedFormat) -> FixedFormat:
+    """Return the format's integers without its binary point."""
+    return FixedFormat(fmt.bits, 0, fmt.signed)
+
+
 def integer_format(low: int, high: int) -> FixedFormat:
     """Return the narrowest format of an integer in [low, high]; one bit at least."""
     if low >= 0:

@@ -8,14 +8,14 @@ from typing import Literal
 
 from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.graph import Graph
-from hw_amc.rtl.blocks.base import Cost, Wires, naming
-from hw_amc.rtl.schedule import Plan, build_plan
+from hw_amc.rtl.blocks.base import Resources, Wires, naming
+from hw_amc.rtl.schedule import Schedule, build_schedule
 from hw_amc.rtl.verilog import vector
 from hw_amc.sources import Sources
 
 
 @dataclass(frozen=True)
-class Core:
+class RtlCore:
     """The network in Verilog, with what is known of it before simulation.
 
     The top module is `name`, with bare AXI4-Streams (no TLAST)::
@@ -58,7 +58,7 @@ class Core:
     #: Logits of all heads.
     words_per_result: int
     #: Estimated resources by block.
-    costs: dict[str, Cost]
+    costs: dict[str, Resources]
 
     @property
     def sample_bits(self) -> int:
@@ -68,7 +68,7 @@ class Core:
 
 def build_core(
     graph: Graph, settings: RtlSettings, board: BoardSettings | None = None, cache: Path | None = None
-) -> Core:
+) -> RtlCore:
     """Write the core of `graph`.
 
     Parameters
@@ -90,27 +90,27 @@ def build_core(
     UnsupportedLayer
         A node has no hardware; the message names it.
     """
-    plan = build_plan(graph, settings, board, cache)
-    chain, timing = plan.chain, plan.timing
+    schedule = build_schedule(graph, settings, board, cache)
+    chain, timing = schedule.chain, schedule.timing
     name = f"{graph.name}_core"
-    files = {f"{name}.v": _emit(name, plan)} | plan.entry.files() | chain.results.files()
-    for step in plan.steps:
+    files = {f"{name}.v": _emit(name, schedule)} | schedule.entry.files() | chain.results.files()
+    for step in schedule.steps:
         files |= step.block.files()
-    return Core(
+    return RtlCore(
         name=name,
         sources=Sources(files),
         mode=settings.mode,
-        cycles_per_step=plan.cycles_per_step,
+        cycles_per_step=schedule.cycles_per_step,
         contexts=timing.contexts,
         n_channels=timing.used_contexts if settings.mode == "channels" else 1,
-        loop_latency=plan.loop_latency,
+        loop_latency=schedule.loop_latency,
         slot_cycles=timing.slot_cycles,
         frame_len=graph.frame_len,
-        cycles_per_frame=plan.cycles_per_frame,
-        latency_cycles=plan.latency_cycles,
+        cycles_per_frame=schedule.cycles_per_frame,
+        latency_cycles=schedule.latency_cycles,
         field_bits=-(-chain.entry.fmt.bits // 8) * 8,
         words_per_result=chain.results.words,
-        costs=plan.costs(),
+        costs=schedule.costs(),
     )
 
 
@@ -136,16 +136,16 @@ module {name} (
 """
 
 
-def _emit(name: str, plan: Plan) -> str:
+def _emit(name: str, schedule: Schedule) -> str:
     """Text of the top module."""
-    chain, entry, timing = plan.chain, plan.entry, plan.timing
+    chain, entry, timing = schedule.chain, schedule.entry, schedule.timing
     bits = chain.entry.fmt.bits
     field = -(-bits // 8) * 8
     source = Wires("entry_flags", "entry_data", 2, chain.entry.fmt)
     text = [
         _TOP.format(
             name=name,
-            blocks=len(plan.steps),
+            blocks=len(schedule.steps),
             contexts=timing.contexts,
             slot_cycles=timing.slot_cycles,
             field=field,
@@ -157,13 +157,13 @@ def _emit(name: str, plan: Plan) -> str:
         ),
         entry.emit(source, timing),
     ]
-    for step in plan.steps:
+    for step in schedule.steps:
         with naming(step.block.name):
             text.append(step.block.emit(step.source, step.timing))
-    source = plan.route.wires
-    if plan.results_timing.ctx_bits < timing.ctx_bits:
-        used, most = plan.results_timing.ctx_bits, timing.ctx_bits
+    source = schedule.branch.wires
+    if schedule.results_timing.ctx_bits < timing.ctx_bits:
+        used, most = schedule.results_timing.ctx_bits, timing.ctx_bits
         text.append(f"    wire unused_contexts = &{{1'b0, {source.flags}[{4 + used}+:{most - used}]}};")
         source = replace(source, flags=f"{{{source.flags}[4+:{used}], {source.flags}[3:0]}}")
-    text += [chain.results.emit(source, plan.results_timing), "endmodule", ""]
+    text += [chain.results.emit(source, schedule.results_timing), "endmodule", ""]
     return "\n".join(text)

@@ -12,13 +12,14 @@ from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
 from hw_amc.rtl.blocks.add import AddBlock
 from hw_amc.rtl.blocks.affine import AffineBlock
-from hw_amc.rtl.blocks.base import Block, Cost, Timing, Wires, naming
+from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Wires, naming
+from hw_amc.rtl.blocks.branch import Branch
 from hw_amc.rtl.blocks.entry import Entry
 from hw_amc.rtl.blocks.join import JoinBlock
 from hw_amc.rtl.blocks.retime import RetimeBlock
-from hw_amc.rtl.blocks.route import Route
 from hw_amc.rtl.clock import choose_cut
-from hw_amc.rtl.lowering.layers import Chain, Options, lower
+from hw_amc.rtl.lowering.network import Chain, lower
+from hw_amc.rtl.lowering.options import Options
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Step:
 
     block: Block
     #: Of the slots in which the block's samples come.
-    timing: Timing
+    timing: SlotTiming
     #: Slots of the entry for one of the block's.
     slowness: int
     #: Wires of its input; of two branches, of the later one.
@@ -35,24 +36,24 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """The blocks and how they share time: all that is known before any text is written."""
 
     chain: Chain
     #: The chain's blocks, and re-timing ones among them.
     steps: tuple[Step, ...]
     #: The way to the results.
-    route: Route
+    branch: Branch
     entry: Entry
-    timing: Timing
+    timing: SlotTiming
     #: R: of the slowest layer, cycles for an input sample.
     cycles_per_step: int
     loop_latency: int
 
     @property
-    def results_timing(self) -> Timing:
+    def results_timing(self) -> SlotTiming:
         """Of the results, which know no other contexts than those in use."""
-        return Timing(self.timing.used_contexts, self.timing.slot_cycles)
+        return SlotTiming(self.timing.used_contexts, self.timing.slot_cycles)
 
     @property
     def cycles_per_frame(self) -> int:
@@ -68,13 +69,13 @@ class Plan:
         cycle = self.entry.first_slot(self.timing) + (self.entry.frame_len - 1) * self.timing.round_cycles
         cycle += self.entry.latency
         steps = {step.block.name: step for step in self.steps}
-        for step in (steps[block.name] for block in self.route.blocks):
+        for step in (steps[block.name] for block in self.branch.blocks):
             if isinstance(step.block, RetimeBlock):
                 cycle = step.block.leave(cycle, step.timing)
             cycle += step.block.lag * step.timing.round_cycles + step.block.latency(step.timing)
         return cycle + self.chain.results.latency - self.entry.accept_cycle(self.timing)
 
-    def costs(self) -> dict[str, Cost]:
+    def costs(self) -> dict[str, Resources]:
         """Estimated resources by block."""
         costs = {"entry": self.entry.cost(self.timing)}
         for step in self.steps:
@@ -83,9 +84,9 @@ class Plan:
         return costs | {"results": self.chain.results.cost(self.results_timing)}
 
 
-def build_plan(
+def build_schedule(
     graph: Graph, settings: RtlSettings, board: BoardSettings | None = None, cache: Path | None = None
-) -> Plan:
+) -> Schedule:
     """Choose blocks, contexts and slots; parameters and errors as `hw_amc.rtl.build_core`."""
     folder = user_cache_path("hw_amc") / "adders" if cache is None else cache
     layers = {name: layer.cycles_per_step for name, layer in settings.layers.items()}
@@ -96,10 +97,10 @@ def build_plan(
     R = _slowest(chain) if layers else settings.cycles_per_step
     loop = max((block.loop_latency for block in chain.blocks), default=0)
     timing = choose_timing(settings, R, loop)
-    steps, route = _retime(chain, timing)
+    steps, branch = _retime(chain, timing)
     gap = max((max(step.block.lag - 1, 0) * step.slowness for step in steps), default=0)
     entry = Entry(settings.mode, graph.frame_len, gap, 2 * chain.entry.fmt.bits)
-    return Plan(chain, steps, route, entry, timing, R, loop)
+    return Schedule(chain, steps, branch, entry, timing, R, loop)
 
 
 def legal_cycles(chain: Chain) -> list[int]:
@@ -108,7 +109,7 @@ def legal_cycles(chain: Chain) -> list[int]:
     return max(filter(None, words), key=max, default=[1])
 
 
-def choose_timing(settings: RtlSettings, cycles: int, loop: int) -> Timing:
+def choose_timing(settings: RtlSettings, cycles: int, loop: int) -> SlotTiming:
     """Contexts K and the cycles of a slot.
 
     Parameters
@@ -133,7 +134,7 @@ def choose_timing(settings: RtlSettings, cycles: int, loop: int) -> Timing:
         raise ConfigError(
             f"n_channels = {settings.n_channels} is not possible with {contexts} contexts; legal: 1..{contexts}"
         )
-    return Timing(contexts, max(cycles, -(-loop // contexts)), settings.n_channels or None)
+    return SlotTiming(contexts, max(cycles, -(-loop // contexts)), settings.n_channels or None)
 
 
 def _slowest(chain: Chain) -> int:
@@ -147,36 +148,36 @@ def _slowest(chain: Chain) -> int:
 
 def _all_pass(chain: Chain, index: int) -> bool:
     """Whether no branch leads past this block: only there may slots become slower."""
-    before = {layer.block.name for layer in chain.layers[:index]} | {""}
-    routes = [chain.route]
-    for layer in chain.layers[index + 1 :]:
-        block = layer.block
-        routes += [block.early, block.late] if isinstance(block, AddBlock) else [layer.route]
-        routes += block.feeds if isinstance(block, JoinBlock) else ()
-    return not any(route.last in before for route in routes)
+    before = {link.block.name for link in chain.links[:index]} | {""}
+    branches = [chain.branch]
+    for link in chain.links[index + 1 :]:
+        block = link.block
+        branches += [block.early, block.late] if isinstance(block, AddBlock) else [link.branch]
+        branches += block.feeds if isinstance(block, JoinBlock) else ()
+    return not any(branch.last in before for branch in branches)
 
 
-def _retime(chain: Chain, timing: Timing) -> tuple[tuple[Step, ...], Route]:
+def _retime(chain: Chain, timing: SlotTiming) -> tuple[tuple[Step, ...], Branch]:
     """Put a re-timing block behind each pool in front of a layer that needs more cycles than a slot has."""
     steps, slowness = list[Step](), 1
     # Routes with these blocks in them, by the name of their last block in the chain.
-    routes = {"": Route(chain.route.entry)}
-    for index, layer in enumerate(chain.layers):
-        block, route = layer.block, routes[layer.route.last]
+    branches = {"": Branch(chain.branch.entry)}
+    for index, link in enumerate(chain.links):
+        block, branch = link.block, branches[link.branch.last]
         if isinstance(block, AddBlock):
-            block = replace(block, early=routes[block.early.last], late=route)
+            block = replace(block, early=branches[block.early.last], late=branch)
         elif isinstance(block, JoinBlock):
-            block = replace(block, feeds=tuple(routes[feed.last] for feed in block.feeds))
-        steps.append(Step(block, timing, slowness, route.wires))
-        routes[block.name] = route.then(block)
+            block = replace(block, feeds=tuple(branches[feed.last] for feed in block.feeds))
+        steps.append(Step(block, timing, slowness, branch.wires))
+        branches[block.name] = branch.then(block)
         needed = max((later.cycles for later in chain.blocks[index + 1 :]), default=1)
         if block.decimation > 1 and needed > timing.slot_cycles and _all_pass(chain, index):
             slowness *= block.decimation
-            timing = Timing(timing.contexts, timing.slot_cycles * block.decimation, timing.used)
+            timing = SlotTiming(timing.contexts, timing.slot_cycles * block.decimation, timing.used)
             slow = RetimeBlock(f"{block.name}_slow", block.channels, block.fmt)
             steps.append(Step(slow, timing, slowness, block.output()))
-            routes[block.name] = routes[block.name].then(slow)
-    return tuple(steps), routes[chain.route.last]
+            branches[block.name] = branches[block.name].then(slow)
+    return tuple(steps), branches[chain.branch.last]
 
 
 def _require_layers(layers: dict[str, int], chain: Chain) -> None:

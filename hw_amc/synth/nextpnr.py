@@ -45,7 +45,7 @@ endmodule
 
 
 @dataclass(frozen=True)
-class Block:
+class RoutedBlock:
     """An instance in the core: its module, parameters (digits 0 and 1) and ports (direction, bits)."""
 
     module: str
@@ -53,7 +53,7 @@ class Block:
     ports: Mapping[str, tuple[str, int]]
 
 
-def route(sources: Sources, core: str, folder: Path) -> Iterator[dict[str, Any]]:
+def route_blocks(sources: Sources, core: str, folder: Path) -> Iterator[dict[str, Any]]:
     """Route every block of a core.
 
     Parameters
@@ -80,7 +80,7 @@ def route(sources: Sources, core: str, folder: Path) -> Iterator[dict[str, Any]]
     """
     nextpnr = find_nextpnr()
     for name, block in _blocks(sources, core, folder).items():
-        yield {"name": name, **_route(sources, block, folder / name, nextpnr)}
+        yield {"name": name, **_route_block(sources, block, folder / name, nextpnr)}
 
 
 def find_nextpnr() -> list[str]:
@@ -92,7 +92,7 @@ def find_nextpnr() -> list[str]:
     return [sys.executable, "-c", _PACKED]
 
 
-def _blocks(sources: Sources, core: str, folder: Path) -> dict[str, Block]:
+def _blocks(sources: Sources, core: str, folder: Path) -> dict[str, RoutedBlock]:
     """Instances in `core` by name, the first of each kind."""
     run_yosys(sources, folder, [f"hierarchy -top {core}", "proc", "write_json blocks.json"])
     modules = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))["modules"]
@@ -101,11 +101,11 @@ def _blocks(sources: Sources, core: str, folder: Path) -> dict[str, Block]:
     for kind, name in sorted(kinds.items(), key=lambda item: item[1]):
         ports = {port: (data["direction"], len(data["bits"])) for port, data in modules[kind]["ports"].items()}
         module = modules[kind]["attributes"].get("hdlname", kind).split("\\")[-1]
-        found[name] = Block(module, modules[kind].get("parameter_default_values", {}), ports)
+        found[name] = RoutedBlock(module, modules[kind].get("parameter_default_values", {}), ports)
     return found
 
 
-def _wrapper(block: Block) -> str:
+def _wrapper(block: RoutedBlock) -> str:
     place = {"input": 0, "output": 0}
     wires = {"input": "in", "output": "result"}
     pins = []
@@ -125,7 +125,7 @@ def _wrapper(block: Block) -> str:
     )
 
 
-def _route(sources: Sources, block: Block, folder: Path, nextpnr: list[str]) -> dict[str, Any]:
+def _route_block(sources: Sources, block: RoutedBlock, folder: Path, nextpnr: list[str]) -> dict[str, Any]:
     wrapped = Sources({**sources.files, "routed.v": _wrapper(block)})
     run_yosys(wrapped, folder, ["synth_ecp5 -top routed -json netlist.json"])
     netlist = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]["routed"]["cells"]

@@ -70,7 +70,7 @@ Bit = int | str
 
 
 @dataclass(frozen=True)
-class Step:
+class PathStep:
     """A cell on a path, and when its output (at the end: its input, setup included) is ready."""
 
     cell: str
@@ -84,7 +84,7 @@ class LongestPath:
     """From clock to clock, through cells alone."""
 
     ns: float
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
 
     def describe(self) -> str:
         """One line: cells from the first to the last, with the time at each."""
@@ -208,11 +208,11 @@ class _Analysis:
         if worst is None:
             return LongestPath(0.0, ())
         time, name, pin, bit = worst
-        steps = [Step(_label(name, self.cells[name]), self.cells[name]["type"], pin, time / 1000)]
+        steps = [PathStep(_label(name, self.cells[name]), self.cells[name]["type"], pin, time / 1000)]
         at: Bit | None = bit
         while at is not None and at in self.arrival:
             ready, driver, out, before = self.arrival[at]
-            steps.append(Step(_label(driver, self.cells[driver]), self.cells[driver]["type"], out, ready / 1000))
+            steps.append(PathStep(_label(driver, self.cells[driver]), self.cells[driver]["type"], out, ready / 1000))
             at = before
         return LongestPath(time / 1000, tuple(reversed(steps)))
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from hw_amc import tools
 from hw_amc.config import BoardSettings
 from hw_amc.errors import ToolFailed, ToolMissing
-from hw_amc.rtl import Core
+from hw_amc.rtl import RtlCore
 from hw_amc.rtl.shell.accelerator import SHELL_COST
 from hw_amc.sources import Sources
 from hw_amc.synth.paths import load_longest_path
@@ -210,14 +210,14 @@ def _count(modules: dict[str, dict[str, int]], top: str) -> Counter[str]:
     return total
 
 
-def section(found: Synthesis, core: Core, board: BoardSettings, command: str, lanes: int = 1) -> dict[str, Any]:
+def section(found: Synthesis, core: RtlCore, board: BoardSettings, command: str, lanes: int = 1) -> dict[str, Any]:
     """Report section `synth.<board>`: what was counted, beside the estimate.
 
     Parameters
     ----------
     found : Synthesis
         Of the accelerator, shell included.
-    core : Core
+    core : RtlCore
         Of one lane.
     board : BoardSettings
     command : str
@@ -258,7 +258,7 @@ def section(found: Synthesis, core: Core, board: BoardSettings, command: str, la
     return {**facts, **figures, **speed, "command": command, "kind": kinds}
 
 
-def _block_rows(found: Synthesis, core: Core) -> list[dict[str, Any]]:
+def _block_rows(found: Synthesis, core: RtlCore) -> list[dict[str, Any]]:
     """Resources of each block of the core, beside the estimate; what is in none of them is the shell."""
     cells: dict[str, Counter[str]] = {name: Counter() for name in core.costs}
     shell = Counter(found.cells)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, delay_cost
+from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, delay_cost
 from hw_amc.rtl.blocks.linear import Requantize, declare
 from hw_amc.rtl.verilog import instance, library, packed
 
@@ -48,10 +48,10 @@ class AffineBlock(Block):
         """Channels of a multiplier."""
         return -(-self.channels // self.banks)
 
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         return self.share + 4
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         out, spare = self.output(), [0] * (self.banks * self.share - self.channels)
         bits = self.requantize.sum_bits
         parameters: dict[str, int | str] = {
@@ -87,9 +87,9 @@ class AffineBlock(Block):
     def model(self, x: NDArray[Any]) -> Tensor:
         return self.requantize.model(np.asarray(x, np.int64) * self.kernel)
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         bits_in, bits = self.source_fmt.bits, self.requantize.sum_bits
-        bank = Cost(lut=bits_in * -(-self.share // 4) + self.weight_bits + bits, ff=bits_in + 2 * bits, dsp=1)
-        bank += Cost(lut=self.fmt.bits + 4)
-        registers = Cost(ff=self.channels * (bits_in + self.fmt.bits))
+        bank = Resources(lut=bits_in * -(-self.share // 4) + self.weight_bits + bits, ff=bits_in + 2 * bits, dsp=1)
+        bank += Resources(lut=self.fmt.bits + 4)
+        registers = Resources(ff=self.channels * (bits_in + self.fmt.bits))
         return bank * self.banks + registers + delay_cost(timing.ctx_bits + 4, self.latency(timing))

@@ -18,7 +18,7 @@ Tensor = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Cost:
+class Resources:
     """Estimated resources, in the primitives of Xilinx 7-series and UltraScale+."""
 
     lut: float = 0
@@ -27,8 +27,8 @@ class Cost:
     dsp: float = 0
     bram36: float = 0
 
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(
             self.lut + other.lut,
             self.ff + other.ff,
             self.carry + other.carry,
@@ -36,33 +36,33 @@ class Cost:
             self.bram36 + other.bram36,
         )
 
-    def __mul__(self, count: int) -> Cost:
-        return Cost(self.lut * count, self.ff * count, self.carry * count, self.dsp * count, self.bram36 * count)
+    def __mul__(self, count: int) -> Resources:
+        return Resources(self.lut * count, self.ff * count, self.carry * count, self.dsp * count, self.bram36 * count)
 
 
-def adder_cost(bits: int) -> Cost:
+def adder_cost(bits: int) -> Resources:
     """An adder of `bits` bits on a carry chain, with its register."""
-    return Cost(lut=bits, ff=bits, carry=-(-bits // 4))
+    return Resources(lut=bits, ff=bits, carry=-(-bits // 4))
 
 
-def delay_cost(bits: int, cycles: int) -> Cost:
+def delay_cost(bits: int, cycles: int) -> Resources:
     """Return a delay line's: flip-flops up to three cycles, then a LUT for each bit and 32 cycles, and a flip-flop."""
     if cycles <= 3:
-        return Cost(ff=bits * max(cycles, 0))
-    return Cost(lut=bits * -(-(cycles - 1) // 32), ff=bits)
+        return Resources(ff=bits * max(cycles, 0))
+    return Resources(lut=bits * -(-(cycles - 1) // 32), ff=bits)
 
 
-def memory_cost(bits: int, words: int) -> Cost:
+def memory_cost(bits: int, words: int) -> Resources:
     """State of `words` contexts: flip-flops for one, else distributed RAM (32 deep: 6 bits in 4 LUTs)."""
     if words <= 1:
-        return Cost(ff=bits)
+        return Resources(ff=bits)
     if words <= 32:
-        return Cost(lut=4 * -(-bits // 6), ff=bits)
-    return Cost(lut=4 * -(-bits // 3) * -(-words // 64), ff=bits)
+        return Resources(lut=4 * -(-bits // 6), ff=bits)
+    return Resources(lut=4 * -(-bits // 3) * -(-words // 64), ff=bits)
 
 
 @dataclass(frozen=True)
-class Timing:
+class SlotTiming:
     """How time is shared: K contexts, a slot every `slot_cycles` cycles."""
 
     contexts: int
@@ -138,11 +138,11 @@ class Block(ABC):
         return Wires(f"{self.name}_flags", f"{self.name}_data", self.channels, self.fmt)
 
     @abstractmethod
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         """Declarations and instances for the core's module."""
 
     @abstractmethod
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         """Cycles from the input's slot to the output's."""
 
     @abstractmethod
@@ -154,5 +154,5 @@ class Block(ABC):
         """Integer model: one frame (T, channels in) -> (T out, channels)."""
 
     @abstractmethod
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         """Estimated resources."""

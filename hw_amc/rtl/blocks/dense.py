@@ -12,7 +12,7 @@ from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Node
 from hw_amc.graph.fixed import FixedFormat, requantize
-from hw_amc.rtl.blocks.base import Cost, Tensor, Timing, Wires, adder_cost, memory_cost
+from hw_amc.rtl.blocks.base import Resources, SlotTiming, Tensor, Wires, adder_cost, memory_cost
 from hw_amc.rtl.blocks.recurrent import half
 from hw_amc.rtl.verilog import constant, instance, library, packed, vector
 
@@ -23,7 +23,7 @@ DRAIN = 4
 
 
 @dataclass(frozen=True)
-class Stage:
+class DenseStage:
     """A dense layer of the program."""
 
     node: ir.Dense
@@ -45,12 +45,12 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Dense:
-    """Keeps a frame's vectors and works off dense layers, heads last; takes the place of `Results`."""
+class DenseProgram:
+    """Keeps a frame's vectors and works off dense layers, heads last; takes the place of `PooledResults`."""
 
     prefix: str
     #: Hidden layers in order, then the heads.
-    stages: tuple[Stage, ...]
+    stages: tuple[DenseStage, ...]
     #: Elements of a vector.
     channels: int
     #: Vectors of a frame.
@@ -93,11 +93,11 @@ class Dense:
         """Steps of the program."""
         return sum(self._idle(stage) + self._groups(stage) * len(stage.places) for stage in self.stages)
 
-    def _groups(self, stage: Stage) -> int:
+    def _groups(self, stage: DenseStage) -> int:
         return -(-stage.units // self.lanes)
 
     @staticmethod
-    def _idle(stage: Stage) -> int:
+    def _idle(stage: DenseStage) -> int:
         return DRAIN if stage.places[0][1] < 0 else 0
 
     @cached_property
@@ -115,7 +115,7 @@ class Dense:
         """Bits that every hidden layer's rounding cuts: weights of the others are shifted up to it."""
         return max([0, *(stage.shift for stage in self.stages)])
 
-    def _weights(self, stage: Stage) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _weights(self, stage: DenseStage) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Kernel and bias as the hardware has them."""
         up = self._shift - stage.shift if stage.rounded is not None else 0
         kernel = stage.node.kernel.astype(np.int64) << up
@@ -148,7 +148,7 @@ class Dense:
             "GROUP": max((sum(map(self._groups, self.stages)) - 1).bit_length(), 1),
         }
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         """Return the instances, which drive the result stream.
 
         Raises
@@ -220,7 +220,7 @@ class Dense:
             tables="".join(tables),
         )
 
-    def _words(self, stage: Stage, group: int) -> list[int]:
+    def _words(self, stage: DenseStage, group: int) -> list[int]:
         w, (kernel, _) = self.widths, self._weights(stage)
         columns = kernel[:, group * self.lanes : (group + 1) * self.lanes]
         words = []
@@ -235,7 +235,7 @@ class Dense:
             words.append(word | weights << (w["SELECT"] + w["ADDRESS"] + 4))
         return words
 
-    def _note(self, stage: Stage, group: int) -> int:
+    def _note(self, stage: DenseStage, group: int) -> int:
         w, (_, bias) = self.widths, self._weights(stage)
         mine = bias[group * self.lanes : (group + 1) * self.lanes]
         note = 0
@@ -259,15 +259,15 @@ class Dense:
                 hidden[stage.rounded.name] = np.asarray(requantize(total, stage.node.fmt.frac, stage.rounded.fmt))
         return np.concatenate(logits)
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         """Frames and program in block RAM, a multiplier and an accumulator a lane, the element's multiplexer."""
         w = self.widths
         blocks = -(-self._word_bits // 72) * -(-self.steps // 512) + 0.5 * -(-self._note_bits // 36)
         frames = -(-(self.channels * w["X"]) // 72) * -(-(2 << w["TIME"]) // 512)
         select = w["X"] * (-(-self.channels // 4) + -(-self.lanes // 4))
-        lane = adder_cost(w["SUM"]) + Cost(lut=3 * w["X"], ff=w["X"] + 3 * w["WEIGHT"] + 4 * w["SUM"], dsp=1)
+        lane = adder_cost(w["SUM"]) + Resources(lut=3 * w["X"], ff=w["X"] + 3 * w["WEIGHT"] + 4 * w["SUM"], dsp=1)
         hidden = memory_cost(self.lanes * w["X"], 1 << w["ADDRESS"])
-        control = Cost(lut=select + 80, ff=(self.channels + self.lanes) * w["X"] + 100, bram36=blocks + frames)
+        control = Resources(lut=select + 80, ff=(self.channels + self.lanes) * w["X"] + 100, bram36=blocks + frames)
         return lane * self.lanes + hidden + control
 
 
@@ -276,7 +276,7 @@ def _integer(values: object, bits: int) -> int:
     return int(packed(values, bits).split("'h")[1], 16)  # type: ignore[arg-type]
 
 
-def choose_lanes(stages: tuple[Stage, ...], cycles: int) -> int:
+def choose_lanes(stages: tuple[DenseStage, ...], cycles: int) -> int:
     """Products a cycle: the fewest that work a frame off in `cycles`, or one for each unit of the widest layer."""
     widest = max(stage.units for stage in stages)
     for lanes in range(1, widest):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hw_amc.rtl.blocks.base import Cost, Timing, Wires, memory_cost
+from hw_amc.rtl.blocks.base import Resources, SlotTiming, Wires, memory_cost
 from hw_amc.rtl.verilog import instance, library
 
 Mode = Literal["frames", "channels"]
@@ -30,7 +30,7 @@ class Entry:
         """Cycles from a slot to its flags."""
         return 2 if self.mode == "frames" else 1
 
-    def first_slot(self, timing: Timing) -> int:
+    def first_slot(self, timing: SlotTiming) -> int:
         """Cycle of the slot that takes the first sample; cycle 0 is the first without reset.
 
         s_tready rises in cycle 1. In frame mode the sample is then written, and context 0 reads it in its next slot.
@@ -38,11 +38,11 @@ class Entry:
         earliest = 2 if self.mode == "frames" else 1
         return -(-earliest // timing.round_cycles) * timing.round_cycles
 
-    def accept_cycle(self, timing: Timing) -> int:
+    def accept_cycle(self, timing: SlotTiming) -> int:
         """Cycle in which the first sample is accepted."""
         return 1 if self.mode == "frames" else self.first_slot(timing)
 
-    def emit(self, out: Wires, timing: Timing) -> str:
+    def emit(self, out: Wires, timing: SlotTiming) -> str:
         """Return the instance; `s_sample` is the stream's word."""
         time_bits = max((self.frame_len + self.gap - 1).bit_length(), 1)
         parameters = {
@@ -81,17 +81,17 @@ class Entry:
         """Bits that count the samples of a frame."""
         return max((self.frame_len - 1).bit_length(), 1)
 
-    def _slice_bits(self, timing: Timing) -> int:
+    def _slice_bits(self, timing: SlotTiming) -> int:
         """Width of a block RAM that is as deep as the buffers; a ninth bit comes with eight."""
         bits = max(_BLOCK_DEPTH >> (timing.ctx_bits + self._address_bits), 1)
         return min(bits + bits // 8, 36, self.width)
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         """The frame buffers, and some control."""
-        control = Cost(lut=60, ff=60)
+        control = Resources(lut=60, ff=60)
         if self.mode == "channels":
-            return control + Cost(ff=self.width)
+            return control + Resources(ff=self.width)
         depth, bits = 1 << (timing.ctx_bits + self._address_bits), self._slice_bits(timing)
         blocks = -(-self.width // bits) * -(-depth // _BLOCK_DEPTH) if depth * self.width > 1024 else 0
         position = (self.frame_len + self.gap - 1).bit_length() + 1
-        return control + memory_cost(2 * position, timing.contexts) + Cost(ff=2 * self.width, bram36=blocks)
+        return control + memory_cost(2 * position, timing.contexts) + Resources(ff=2 * self.width, bram36=blocks)

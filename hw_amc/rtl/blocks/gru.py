@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hw_amc import graph as ir
 from hw_amc.graph.fixed import FixedFormat, requantize
-from hw_amc.rtl.blocks.base import Cost, Tensor, Timing, adder_cost, delay_cost, memory_cost
+from hw_amc.rtl.blocks.base import Resources, SlotTiming, Tensor, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.recurrent import RecurrentBlock, half, sum_bits
 
@@ -83,12 +83,12 @@ class GruBlock(RecurrentBlock):
             output[t] = h
         return output
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         widths, H = self.widths, self.node.units
         state, gate = widths["STATE"], widths["GATE"]
         cell = adder_cost(widths["SUM"]) * 2 + adder_cost(widths["HB"]) + adder_cost(widths["XB"] - gate)
-        cell += Cost(lut=2 * (gate + 5), ff=2 * gate) + Cost(lut=state + 6, ff=3 * state)
-        cell += adder_cost(state + 1) + Cost(lut=state + 2, ff=2 * state, dsp=2)
+        cell += Resources(lut=2 * (gate + 5), ff=2 * gate) + Resources(lut=state + 6, ff=3 * state)
+        cell += adder_cost(state + 1) + Resources(lut=state + 2, ff=2 * state, dsp=2)
         cell += delay_cost(gate, 3) + delay_cost(state, 5) + delay_cost(state, 3) + delay_cost(widths["XB"] - gate, 2)
         flags = delay_cost(timing.ctx_bits + 4, self.latency(timing))
         pad = timing.round_cycles - self.loop_latency
@@ -98,9 +98,9 @@ class GruBlock(RecurrentBlock):
         # A multiplexer of `share` inputs for the matrix' outputs, a table for the constants, the states' memory.
         wires = 2 * widths["MZ"] + widths["MH"] + widths["MX"]
         tables = 2 * widths["SUM"] + widths["HB"] + widths["XB"]
-        cell += Cost(lut=wires * -(-self.share // 4) + tables, ff=wires + tables)
+        cell += Resources(lut=wires * -(-self.share // 4) + tables, ff=wires + tables)
         cell += memory_cost(state, timing.contexts * self.share) + delay_cost(state, pad)
-        return self.matrix.cost() + cell * self.banks + Cost(ff=H * state, lut=self.banks * self.share) + flags
+        return self.matrix.cost() + cell * self.banks + Resources(ff=H * state, lut=self.banks * self.share) + flags
 
 
 def gru_matrix(node: ir.Gru, source_fmt: FixedFormat) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, delay_cost, memory_cost
+from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, delay_cost, memory_cost
 from hw_amc.rtl.blocks.linear import LinearBlock, declare, flags_delay
 from hw_amc.rtl.verilog import instance, library, vector
 
@@ -93,7 +93,7 @@ class Window:
         """Wires that leave the window."""
         return Wires(f"{self.name}_window_flags", f"{self.name}_window_data", self.values, self.fmt)
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         """Declarations and instance."""
         out = self.output()
         parameters = {
@@ -135,12 +135,12 @@ class Window:
                 parts.append(moved)
         return np.concatenate(parts, axis=1)
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         """Rows in distributed RAM, one copy for each row that is read, and the columns' state."""
         width = self.layout.phases * self.depth * self.fmt.bits
         lines = memory_cost(width, timing.contexts << self._address_bits) * (self.rows - 1)
-        columns = memory_cost(self.rows * self.back * width, timing.contexts) if self.back else Cost()
-        return lines + columns + Cost(ff=width) + delay_cost(timing.ctx_bits + 4, 1)
+        columns = memory_cost(self.rows * self.back * width, timing.contexts) if self.back else Resources()
+        return lines + columns + Resources(ff=width) + delay_cost(timing.ctx_bits + 4, 1)
 
 
 @dataclass(frozen=True)
@@ -174,10 +174,10 @@ class Conv2dBlock(Block):
     def legal_cycles(self) -> list[int]:
         return self.linear.legal_cycles
 
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         return 1 + self.linear.latency(timing)
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         return f"{self.window.emit(source, timing)}\n{self.linear.emit(self.window.output(), timing)}"
 
     def files(self) -> dict[str, str]:
@@ -186,7 +186,7 @@ class Conv2dBlock(Block):
     def model(self, x: NDArray[Any]) -> Tensor:
         return self.linear.model(self.window.model(x))
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         return self.window.cost(timing) + self.linear.cost(timing)
 
 
@@ -232,10 +232,10 @@ class MaxPool2dBlock(Block):
             for channel in range(window.depth)
         ]
 
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         return 1 + self._levels
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         out, inside, bits, name = self.output(), self.window.output(), self.fmt.bits, self.name
         parameters: dict[str, int | str] = {
             "CHANNELS": self.channels,
@@ -266,8 +266,8 @@ class MaxPool2dBlock(Block):
         largest: Tensor = self.window.model(x)[:, self._candidates].max(axis=2)
         return largest
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         nodes = self.channels * ((1 << self._levels) - 1)
         bits = self.fmt.bits
-        tree = Cost(lut=2 * bits, ff=bits, carry=-(-bits // 4)) * nodes
+        tree = Resources(lut=2 * bits, ff=bits, carry=-(-bits // 4)) * nodes
         return self.window.cost(timing) + tree + delay_cost(timing.ctx_bits + 4, self._levels)

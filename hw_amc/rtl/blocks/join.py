@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, delay_cost
+from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, delay_cost
+from hw_amc.rtl.blocks.branch import Branch
 from hw_amc.rtl.blocks.linear import declare, flags_delay
-from hw_amc.rtl.blocks.route import Route
 from hw_amc.rtl.verilog import extended, instance, library, vector
 
 
@@ -21,7 +21,7 @@ class JoinBlock(Block):
 
     name: str
     #: The branches; the first one's flags go on.
-    feeds: tuple[Route, ...]
+    feeds: tuple[Branch, ...]
     #: Integers of every element, wide enough for each branch.
     fmt: FixedFormat
 
@@ -29,16 +29,16 @@ class JoinBlock(Block):
     def channels(self) -> int:  # type: ignore[override]
         return sum(feed.wires.channels for feed in self.feeds)
 
-    def _waits(self, timing: Timing) -> list[int]:
+    def _waits(self, timing: SlotTiming) -> list[int]:
         """Cycles by which each branch waits."""
         first = self.feeds[0]
         ahead = [feed.beyond(first).cycles(timing) - first.beyond(feed).cycles(timing) for feed in self.feeds]
         return [max(ahead) - cycles for cycles in ahead]
 
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         return self._waits(timing)[0]
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         out, parts = self.output(), []
         text = [declare(out, timing)]
         for index, (feed, wait) in enumerate(zip(self.feeds, self._waits(timing), strict=True)):
@@ -69,7 +69,7 @@ class JoinBlock(Block):
         """Integer model: one frame (T, channels of all branches side by side), unchanged."""
         return np.asarray(x, np.int64)
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         waits = self._waits(timing)
         cost = delay_cost(timing.ctx_bits + 4, waits[0])
         for feed, wait in zip(self.feeds, waits, strict=True):

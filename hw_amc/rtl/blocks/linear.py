@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from hw_amc import graph as ir
 from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.rtl.adders import integer_format
-from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost, memory_cost
+from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix
-from hw_amc.rtl.blocks.serial import SerialMatrix, legal_cycles
+from hw_amc.rtl.blocks.serial import SerialMatrix
+from hw_amc.rtl.blocks.serial_plan import legal_cycles
 from hw_amc.rtl.verilog import instance, library, packed, vector
 
 
@@ -73,11 +74,11 @@ class Requantize:
             return total
         return np.asarray(requantize(total, self.source.frac, self.fmt), np.int64)
 
-    def cost(self) -> Cost:
+    def cost(self) -> Resources:
         """Adder, tie, saturation."""
         if self.fmt is None:
             return adder_cost(self.sum_bits) * len(self.bias)
-        rounding = Cost(lut=self.fmt.bits + 2 + -(-max(self.shift, 0) // 6), ff=self.fmt.bits)
+        rounding = Resources(lut=self.fmt.bits + 2 + -(-max(self.shift, 0) // 6), ff=self.fmt.bits)
         return (adder_cost(self.sum_bits) + rounding) * len(self.bias)
 
 
@@ -93,10 +94,10 @@ class QuantizeBlock(Block):
     def fmt(self) -> FixedFormat:  # type: ignore[override]
         return self.requantize.fmt or self.requantize.sum_fmt
 
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         return self.requantize.latency
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         out = self.output()
         return "\n".join(
             [
@@ -112,7 +113,7 @@ class QuantizeBlock(Block):
     def model(self, x: NDArray[Any]) -> Tensor:
         return self.requantize.model(x)
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         return self.requantize.cost() + delay_cost(timing.ctx_bits + 4, self.latency(timing))
 
 
@@ -153,10 +154,10 @@ class LinearBlock(Block):
     def lag(self) -> int:  # type: ignore[override]
         return self.ahead
 
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         return self.matrix.depth + (2 if self.taps > 1 else 0) + self.requantize.latency
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         out, name = self.output(), self.name
         products = self.taps * self.channels * self.product_fmt.bits
         text = [
@@ -179,7 +180,7 @@ class LinearBlock(Block):
         ]
         return "\n".join(text)
 
-    def _state(self, timing: Timing) -> str:
+    def _state(self, timing: SlotTiming) -> str:
         name = self.name
         parameters: dict[str, int | str] = {
             "CTX": timing.ctx_bits,
@@ -217,23 +218,23 @@ class LinearBlock(Block):
                     total[t - tap + before] += products[t, tap]
         return self.requantize.model(total)
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         cost = self.matrix.cost() + self.requantize.cost() + delay_cost(timing.ctx_bits + 4, self.latency(timing))
         if self.taps > 1:
             bits = self.channels * self.requantize.source.bits
             cost += memory_cost(bits * (self.taps - 1), timing.contexts)
             cost += adder_cost(self.requantize.source.bits) * (self.channels * (self.taps - 1))
-            cost += Cost(ff=self.taps * self.channels * self.product_fmt.bits)
+            cost += Resources(ff=self.taps * self.channels * self.product_fmt.bits)
         return cost
 
 
-def declare(out: Wires, timing: Timing) -> str:
+def declare(out: Wires, timing: SlotTiming) -> str:
     """Declare the wires that leave a block."""
     flags = f"    wire [{timing.ctx_bits + 3}:0] {out.flags};"
     return f"\n    // {out.data}: {out.channels} x {out.fmt}\n{flags}\n    wire {vector(out.width)} {out.data};"
 
 
-def flags_delay(name: str, source: str, out: str, timing: Timing, cycles: int) -> str:
+def flags_delay(name: str, source: str, out: str, timing: SlotTiming, cycles: int) -> str:
     """Return the delay of the flags beside a data path."""
     ports = {"clk": "clk", "rst": "rst", "d": source, "q": out}
     return instance("amc_flags", name, {"CTX": timing.ctx_bits, "CYCLES": cycles}, ports)

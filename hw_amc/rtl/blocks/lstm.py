@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hw_amc import graph as ir
 from hw_amc.graph.fixed import FixedFormat, requantize
-from hw_amc.rtl.blocks.base import Cost, Tensor, Timing, adder_cost, delay_cost, memory_cost
+from hw_amc.rtl.blocks.base import Resources, SlotTiming, Tensor, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix
 from hw_amc.rtl.blocks.recurrent import RecurrentBlock, half, sum_bits
 
@@ -84,22 +84,22 @@ class LstmBlock(RecurrentBlock):
             output[t] = h
         return output
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         w, H = self.widths, self.node.units
         state, gate, candidate = w["STATE"], w["GATE"], w["CAND"]
-        cell = adder_cost(w["SUM"]) * 4 + Cost(lut=3 * (gate + 5) + candidate + 5, ff=3 * gate + candidate)
-        cell += Cost(lut=2 * state + candidate + 16, ff=candidate + state, dsp=3) + adder_cost(w["TOTAL"])
-        cell += Cost(ff=2 * (gate + state) + w["PRODUCT"]) + delay_cost(gate, 4) + delay_cost(state, 6)
-        cell += delay_cost(state, 2) + delay_cost(state, 8) + delay_cost(state, 2) + Cost(lut=2 * state)
+        cell = adder_cost(w["SUM"]) * 4 + Resources(lut=3 * (gate + 5) + candidate + 5, ff=3 * gate + candidate)
+        cell += Resources(lut=2 * state + candidate + 16, ff=candidate + state, dsp=3) + adder_cost(w["TOTAL"])
+        cell += Resources(ff=2 * (gate + state) + w["PRODUCT"]) + delay_cost(gate, 4) + delay_cost(state, 6)
+        cell += delay_cost(state, 2) + delay_cost(state, 8) + delay_cost(state, 2) + Resources(lut=2 * state)
         flags = delay_cost(timing.ctx_bits + 4, self.latency(timing))
         pad = timing.round_cycles - self.loop_latency
         if isinstance(self.matrix, Matrix):
             loop = delay_cost(2 * H * state, self.matrix.depth) + delay_cost(2 * H * state, pad)
-            return self.matrix.cost() + cell * H + Cost(ff=4 * H * state) + loop + flags
+            return self.matrix.cost() + cell * H + Resources(ff=4 * H * state) + loop + flags
         # A multiplexer of `share` inputs for the matrix' outputs, a table for the constants, the states' memory.
-        cell += Cost(lut=4 * w["M"] * -(-self.share // 4) + 4 * w["SUM"], ff=4 * (w["M"] + w["SUM"]))
+        cell += Resources(lut=4 * w["M"] * -(-self.share // 4) + 4 * w["SUM"], ff=4 * (w["M"] + w["SUM"]))
         cell += memory_cost(2 * state, timing.contexts * self.share) + delay_cost(2 * state, pad)
-        return self.matrix.cost() + cell * self.banks + Cost(ff=H * state, lut=self.banks * self.share) + flags
+        return self.matrix.cost() + cell * self.banks + Resources(ff=H * state, lut=self.banks * self.share) + flags
 
 
 def lstm_matrix(node: ir.Lstm, source_fmt: FixedFormat) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from hw_amc.rtl.adders import Adder, AdderGraph, Output
-from hw_amc.rtl.blocks.base import Cost
+from hw_amc.rtl.blocks.base import Resources
 from hw_amc.rtl.verilog import extended, instance, vector
 
 _HEADER = """\
@@ -151,7 +151,7 @@ class Matrix:
             return extended(name, fmt.bits, fmt.signed, -out.shift, width)
         return f"{extended(name, fmt.bits, fmt.signed, 0, width - out.shift)}, {out.shift}'d0"
 
-    def cost(self) -> Cost:
+    def cost(self) -> Resources:
         """One LUT for each bit on a carry chain; the registers of all delays."""
         lut = carry = 0
         for index, adder in enumerate(self.graph.adders, len(self.graph.inputs)):
@@ -160,7 +160,7 @@ class Matrix:
             lut += chain
             carry += -(-chain // 4)
         ff = sum(self.graph.formats[node].bits * delay for node, delay in self._delays.items())
-        return Cost(lut=lut, ff=ff, carry=carry)
+        return Resources(lut=lut, ff=ff, carry=carry)
 
 
 def signed_width(graph: AdderGraph, columns: Sequence[int]) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hw_amc import graph as ir
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, adder_cost, delay_cost, memory_cost
+from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.verilog import instance, library
 
@@ -38,10 +38,10 @@ class PoolBlock(Block):
     def fmt(self) -> FixedFormat:  # type: ignore[override]
         return self.node.fmt
 
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         return 2
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         out = self.output()
         parameters = {
             "CTX": timing.ctx_bits,
@@ -72,7 +72,7 @@ class PoolBlock(Block):
         pooled = windows.max(axis=1) if isinstance(self.node, ir.MaxPool1d) else windows.sum(axis=1)
         return np.asarray(pooled, np.int64)
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         bits = self.channels * self.fmt.bits
         cost = adder_cost(self.fmt.bits) * self.channels + memory_cost(bits, timing.contexts)
-        return cost + Cost(ff=self.channels * self.source_fmt.bits) + delay_cost(timing.ctx_bits + 4, 2)
+        return cost + Resources(ff=self.channels * self.source_fmt.bits) + delay_cost(timing.ctx_bits + 4, 2)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from hw_amc import graph as ir
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.adders import integer_format
-from hw_amc.rtl.blocks.base import Block, Timing, Wires
+from hw_amc.rtl.blocks.base import Block, SlotTiming, Wires
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.blocks.matrix import Matrix
-from hw_amc.rtl.blocks.serial import SerialMatrix, legal_cycles
+from hw_amc.rtl.blocks.serial import SerialMatrix
+from hw_amc.rtl.blocks.serial_plan import legal_cycles
 from hw_amc.rtl.verilog import instance, library, packed, vector
 
 #: Cycles of a cell. GRU: gate sum, gate, product, candidate sum, candidate, difference, product, blend, state.
@@ -82,7 +83,7 @@ class RecurrentBlock(Block):
     def constants(self) -> dict[str, NDArray[np.int64]]:
         """Constants of each cell by the names of the loop's parameters."""
 
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         return 1 + self.loop_latency if isinstance(self.matrix, Matrix) else timing.round_cycles
 
     @property
@@ -91,7 +92,7 @@ class RecurrentBlock(Block):
         registers = 0 if isinstance(self.matrix, Matrix) else self.share
         return self.matrix.depth + registers + CELL_CYCLES
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         out, name, widths, H = self.output(), self.name, self.widths, self.node.units
         shared = isinstance(self.matrix, SerialMatrix)
         ports = {"clk": "clk", "rst": "rst", "in_flags": source.flags}
@@ -116,7 +117,7 @@ class RecurrentBlock(Block):
             ]
         )
 
-    def _parameters(self, source: Wires, timing: Timing) -> dict[str, int | str]:
+    def _parameters(self, source: Wires, timing: SlotTiming) -> dict[str, int | str]:
         widths = self.widths
         parameters: dict[str, int | str] = {
             "CTX": timing.ctx_bits,

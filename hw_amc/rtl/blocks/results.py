@@ -8,11 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc import graph as ir
-from hw_amc.errors import UnsupportedLayer
-from hw_amc.graph import Graph, Node
+from hw_amc.graph import Node
 from hw_amc.graph.fixed import FixedFormat, requantize
-from hw_amc.rtl.blocks.base import Cost, Tensor, Timing, Wires, adder_cost, memory_cost
+from hw_amc.rtl.blocks.base import Resources, SlotTiming, Tensor, Wires, adder_cost, memory_cost
 from hw_amc.rtl.verilog import instance, library, packed
 
 #: Cycles from the flags of a frame's last vector to its first logit on the port, for a logit of one term.
@@ -31,11 +29,11 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Results:
+class PooledResults:
     """Global pool, optional quantiser, heads (affine, dense, or nothing), serialiser."""
 
-    #: A maximum has been found in front: a sum of one vector.
-    pool: ir.GlobalAvgPool1d | ir.GlobalMaxPool1d
+    #: Over the whole frame: a mean, or a maximum that has been found in front, so that one vector is added up.
+    pool: Node
     source_fmt: FixedFormat
     #: Format after the quantiser behind the pool.
     factor_fmt: FixedFormat
@@ -62,7 +60,7 @@ class Results:
         """Signed bits of the widest weight."""
         return max(2, *(max(term.weight.bit_length(), (~term.weight).bit_length()) + 1 for term in self.terms))
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         """Return the instance, which drives the result stream."""
         channels = self.pool.shape[0]
         shift = self.pool.fmt.frac - self.factor_fmt.frac
@@ -122,55 +120,11 @@ class Results:
                 logits.append(value)
         return np.array(logits, np.int64)
 
-    def cost(self, timing: Timing) -> Cost:
+    def cost(self, timing: SlotTiming) -> Resources:
         """Sums, places, the row register and its multiplexer, the terms' table, one multiplier."""
         channels, bits = self.pool.shape[0], self.pool.fmt.bits
         row = channels * bits
         table = len(self.terms) * (self.weight_bits + self.logit_bits) / 32
         cost = adder_cost(bits) * channels + memory_cost(row, timing.contexts)
-        cost += memory_cost(row, 2 << timing.ctx_bits) + Cost(lut=bits * -(-channels // 4), dsp=1)
-        return cost + Cost(lut=table + 2 * bits + 2 * self.logit_bits + 40, ff=8 * self.logit_bits)
-
-
-def build_results(graph: Graph, pool: ir.GlobalAvgPool1d | ir.GlobalMaxPool1d) -> Results:
-    """Fold what follows the global pool into steps.
-
-    Raises
-    ------
-    UnsupportedLayer
-        A node behind the pool that is neither its quantiser nor a head, or logits wider than 32 bits.
-    """
-    source = graph.sources(pool)[0]
-    behind = graph.nodes[graph.nodes.index(pool) + 1 :]
-    vector: Node = pool
-    if behind and isinstance(behind[0], ir.Quantize) and behind[0].inputs == (pool.name,):
-        vector, behind = behind[0], behind[1:]
-    for node in behind:
-        is_head = isinstance(node, ir.Affine | ir.Dense) and node.name in graph.outputs
-        if not is_head or node.inputs != (vector.name,):
-            raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) behind {vector.name!r} has no hardware")
-    terms: list[Term] = []
-    bits = 2
-    for name in graph.outputs:
-        head = graph[name]
-        terms += _head_terms(head, vector)
-        bits = max(bits, head.fmt.bits + (not head.fmt.signed))
-    if bits > 32:
-        raise UnsupportedLayer(f"rtl: logits of {bits} bits do not fit int32; requantise in front of the heads")
-    return Results(pool, source.fmt, vector.fmt, tuple(terms), bits)
-
-
-def _head_terms(head: Node, vector: Node) -> list[Term]:
-    if head.name == vector.name:
-        return [Term(channel, 1, 0, True, True) for channel in range(head.shape[0])]
-    if isinstance(head, ir.Affine):
-        bias = head.scaled_bias(vector.fmt)
-        return [Term(c, int(head.kernel[c]), int(bias[c]), True, True) for c in range(head.shape[0])]
-    if isinstance(head, ir.Dense):
-        bias, rows = head.scaled_bias(vector.fmt), head.kernel.shape[0]
-        return [
-            Term(row, int(head.kernel[row, column]), int(bias[column]), row == 0, row == rows - 1)
-            for column in range(head.shape[0])
-            for row in range(rows)
-        ]
-    raise UnsupportedLayer(f"rtl: output {head.name!r} ({head.op}) is not a head behind {vector.name!r}")
+        cost += memory_cost(row, 2 << timing.ctx_bits) + Resources(lut=bits * -(-channels // 4), dsp=1)
+        return cost + Resources(lut=table + 2 * bits + 2 * self.logit_bits + 40, ff=8 * self.logit_bits)

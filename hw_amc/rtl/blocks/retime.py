@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.blocks.base import Block, Cost, Tensor, Timing, Wires, delay_cost, memory_cost
+from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, delay_cost, memory_cost
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.verilog import instance, library
 
@@ -25,15 +25,15 @@ class RetimeBlock(Block):
     channels: int
     fmt: FixedFormat
 
-    def latency(self, timing: Timing) -> int:
+    def latency(self, timing: SlotTiming) -> int:
         """Cycles from the slow slot to its flags."""
         return 1
 
-    def leave(self, arrival: int, timing: Timing) -> int:
+    def leave(self, arrival: int, timing: SlotTiming) -> int:
         """Cycle of context 0's slow slot for a sample that arrives in cycle `arrival`; 0 is the first without reset."""
         return -(-(arrival + 1) // timing.round_cycles) * timing.round_cycles
 
-    def emit(self, source: Wires, timing: Timing) -> str:
+    def emit(self, source: Wires, timing: SlotTiming) -> str:
         out = self.output()
         parameters = {
             "CTX": timing.ctx_bits,
@@ -58,7 +58,7 @@ class RetimeBlock(Block):
     def model(self, x: NDArray[Any]) -> Tensor:
         return np.asarray(x, np.int64)
 
-    def cost(self, timing: Timing) -> Cost:
-        control = Cost(lut=timing.contexts + 20, ff=timing.contexts + 12)
+    def cost(self, timing: SlotTiming) -> Resources:
+        control = Resources(lut=timing.contexts + 20, ff=timing.contexts + 12)
         places = memory_cost(self.channels * self.fmt.bits + 2, timing.contexts)
         return control + places + delay_cost(timing.ctx_bits + 4, 1)

@@ -1,19 +1,15 @@
 """A digit-serial matrix as statements of one clocked block: the form of it that Icarus simulates.
 
 Icarus spends its time on events, and ten thousand adders, each a module, make millions of them. Here the same adders,
-delays and shift registers stand as statements over arrays: bit for bit and cycle for cycle what `serial` writes for
-synthesis, some ten times faster. `AMC_SIMULATION` chooses it.
+delays and shift registers stand as statements over arrays: bit for bit and cycle for cycle what `serial_digits` writes
+for synthesis, some ten times faster. `AMC_SIMULATION` chooses it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hw_amc.rtl.adders import Adder
+from hw_amc.rtl.blocks.serial_plan import SerialPlan
 from hw_amc.rtl.verilog import vector
-
-if TYPE_CHECKING:
-    from hw_amc.rtl.blocks.serial import SerialMatrix
 
 _TEXT = """\
 // {name} for event-driven simulators: what {name}.v does in every cycle, as statements.
@@ -42,7 +38,7 @@ endmodule
 class StatementText:
     """Writes the module; collects delays, shifted operands and what is cleared when as the adders ask for them."""
 
-    def __init__(self, matrix: SerialMatrix) -> None:
+    def __init__(self, matrix: SerialPlan) -> None:
         self.matrix = matrix
         self.d = matrix.digit_bits
         self.starts, self.begins = matrix.schedule

@@ -9,12 +9,14 @@ from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, Node
 
 
-def walk(graph: Graph, fuses: Callable[[Node], bool]) -> Iterator[tuple[Node, Node]]:
+def walk(graph: Graph, entry: Node, fuses: Callable[[Node], bool]) -> Iterator[tuple[Node, Node]]:
     """Each node behind the input's quantiser, with the last node that goes into its block: itself or a quantiser.
 
     Parameters
     ----------
     graph : Graph
+    entry : Node
+        The input's quantiser.
     fuses : predicate
         Whether a node's block rounds too; it takes its quantiser in if nothing else reads the node.
 
@@ -27,8 +29,8 @@ def walk(graph: Graph, fuses: Callable[[Node], bool]) -> Iterator[tuple[Node, No
     for node in graph.nodes:
         for name in node.inputs:
             readers[name].append(node)
-    taken: set[str] = set()
-    for node in graph.nodes[2:]:
+    taken = {graph.input.name, entry.name}
+    for node in graph.nodes:
         if node.name in taken:
             continue
         behind = readers[node.name]

@@ -15,7 +15,7 @@ from hw_amc.graph import Graph, Quantize
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Head, Manifest
-from hw_amc.rtl.blocks.base import Cost
+from hw_amc.rtl.blocks.base import Resources
 from hw_amc.rtl.shell.lanes import emit_lanes, lane_module
 from hw_amc.rtl.shell.register_file import MODULE as REGISTER_FILE
 from hw_amc.rtl.shell.register_file import emit_verilog
@@ -29,11 +29,11 @@ INPUT_CYCLES = 3
 
 #: Measured: Yosys 0.70 counts 808 LUTs, 13 memories of 4 LUTs, 837 flip-flops and 132 CARRY4 in the shell of
 #: gru_cnn_sparse07. Formats, classes and contexts move it by a few percent.
-SHELL_COST = Cost(lut=860, ff=837, carry=132)
+SHELL_COST = Resources(lut=860, ff=837, carry=132)
 
 
 class CoreLike(Protocol):
-    """What the shell needs to know of a core (`hw_amc.rtl.Core`, or an HLS core)."""
+    """What the shell needs to know of a core (`hw_amc.rtl.RtlCore`, or an HLS core)."""
 
     @property
     def sources(self) -> Sources:

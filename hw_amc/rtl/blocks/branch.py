@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from hw_amc.rtl.blocks.base import Block, Timing, Wires
+from hw_amc.rtl.blocks.base import Block, SlotTiming, Wires
 
 
 @dataclass(frozen=True)
-class Route:
+class Branch:
     """Blocks in series behind the entry; where branches were added, along the later one."""
 
     #: Wires of the entry.
@@ -37,21 +37,21 @@ class Route:
         decimations = [block.decimation for block in self.blocks]
         return sum(block.lag * prod(decimations[:index]) for index, block in enumerate(self.blocks))
 
-    def cycles(self, timing: Timing) -> int:
+    def cycles(self, timing: SlotTiming) -> int:
         """Cycles from the entry's flags to those of the last block, besides the slots of `lag` and `delay`.
 
         `timing` is that of all blocks; see `beyond`.
         """
         return sum(block.latency(timing) for block in self.blocks)
 
-    def beyond(self, other: Route) -> Route:
-        """Return what follows the part that both routes share."""
+    def beyond(self, other: Branch) -> Branch:
+        """Return what follows the part that both branches share."""
         pairs = zip(self.blocks, other.blocks, strict=False)
         shared = next((index for index, (a, b) in enumerate(pairs) if a is not b), None)
         if shared is None:
             shared = min(len(self.blocks), len(other.blocks))
         return replace(self, blocks=self.blocks[shared:])
 
-    def then(self, block: Block) -> Route:
-        """Return the route with a block more."""
+    def then(self, block: Block) -> Branch:
+        """Return the branch with a block more."""
         return replace(self, blocks=(*self.blocks, block))

