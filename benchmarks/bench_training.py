@@ -25,9 +25,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from hw_amc.models.deployed import front_layers, round_weights
+from hw_amc.compress.deployed import front_layers, round_weights
+from hw_amc.compress.formats import DEFAULT_FORMATS
 from hw_amc.models.floating import keras_gru
-from hw_amc.models.formats import DEFAULT_FORMATS
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.train import kernel
 from hw_amc.train.fast_gru import FastGru

@@ -96,7 +96,7 @@ class ProjectSettings(_Settings):
 
     board: str = "pynq-z2"
     input: InputSettings = InputSettings()
-    #: Bit widths by layer and field where they differ from `models.formats.DEFAULT_FORMATS`.
+    #: Bit widths by layer and field where they differ from `compress.formats.DEFAULT_FORMATS`.
     quant: dict[str, dict[str, Bits]] = {}
     hls: HlsSettings = HlsSettings()
     rtl: RtlSettings = RtlSettings()

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from tensorflow import keras
 
-from hw_amc import models
+from hw_amc import compress, models
+from hw_amc.compress.layers import qkeras
 from hw_amc.files import file_digest
 from hw_amc.graph import Graph
 from hw_amc.graph.reader import build_graph
-from hw_amc.models.affine import qkeras
 
 SMALL = replace(models.find("gru_cnn_c40"), name="small", cells=6, classes=5, frame_len=16)
 
@@ -29,14 +29,16 @@ FILLS = {
 }
 
 
-def build(fill: str, path: Path, formats: dict[str, dict[str, int]] | None = None, seed: int = 0) -> tuple[Any, Graph]:
+def untrained(spec: models.GruCnnSpec, formats: dict[str, dict[str, int]] | None = None) -> Any:
+    """Deployed form of a network, with untrained weights; `formats` differ from the defaults."""
+    return compress.build_deployed(spec, formats)
+
+
+def build(kind: str, path: Path, formats: dict[str, dict[str, int]] | None = None, seed: int = 0) -> tuple[Any, Graph]:
     """Save a small model to `path` and return it as loaded again, with its graph."""
-    rng = np.random.default_rng(seed)
-    model = models.build_deployed(SMALL, formats)
-    for layer in model.layers:
-        layer.set_weights([FILLS[fill](rng, w.shape).astype(np.float32) for w in layer.get_weights()])
-    models.save_deployed(model, path)
-    loaded = models.load_deployed(path)
+    model = fill(untrained(SMALL, formats), kind, seed)
+    compress.save_deployed(model, path)
+    loaded = compress.load_deployed(path)
     classes = [f"class{i}" for i in range(SMALL.classes)]
     return loaded, build_graph(loaded, SMALL.name, classes, file_digest(path))
 

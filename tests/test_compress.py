@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hw_amc.compress import build_deployed
+from hw_amc.compress.deployed import quantised_weights
 from hw_amc.compress.magnitude import choose_masks, choose_masks_by_layer, count_nonzeros, masks_of, ramp_keep
 from hw_amc.compress.quantise import (
     _best_integer_bits,
@@ -15,8 +17,7 @@ from hw_amc.compress.quantise import (
     set_weights,
 )
 from hw_amc.errors import ConfigError
-from hw_amc.models import build_deployed, build_float
-from hw_amc.models.deployed import quantised_weights
+from hw_amc.models import build_float
 from hw_amc.models.specs import GruCnnSpec
 
 SPEC = GruCnnSpec("tiny", 10, classes=6, frame_len=64)

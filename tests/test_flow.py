@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from command_line import run
 
-from hw_amc import models
+from hw_amc import compress
 from hw_amc.files import exclusive
 
 ROOT = Path(__file__).parents[1]
@@ -32,10 +32,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir(parents=True)
     (folder / "project.toml").write_text("[hls.layers.gru]\nreuse_factor = 1\n")
     rng = np.random.default_rng(5)
-    model = models.build_deployed(SPEC)
+    model = deployed.untrained(SPEC)
     for layer in model.layers:
         layer.set_weights([deployed.FILLS["sparse"](rng, w.shape).astype(np.float32) for w in layer.get_weights()])
-    models.save_deployed(model, folder / "weights.h5")
+    compress.save_deployed(model, folder / "weights.h5")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HW_AMC_ROOT", str(root))
         run("graph", "small", "--update")

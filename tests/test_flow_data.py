@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from command_line import run
 
-from hw_amc import models
+from hw_amc import compress
 from hw_amc.errors import DataError
 from hw_amc.radio import RECIPES, generate_frames, make_dataset
 
@@ -33,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir(parents=True)
     (folder / "project.toml").write_text("[hls.layers.gru]\nreuse_factor = 1\n")
     spec = replace(deployed.SMALL, classes=24, frame_len=T)
-    models.save_deployed(deployed.fill(models.build_deployed(spec), "sparse"), folder / "weights.h5")
+    compress.save_deployed(deployed.fill(deployed.untrained(spec), "sparse"), folder / "weights.h5")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HW_AMC_ROOT", str(root))
         assert run("graph", "small", "--update") == 0

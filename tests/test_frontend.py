@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from deployed import FILLS, SMALL
 
+from hw_amc import compress
 from hw_amc import graph as ir
-from hw_amc import models
 from hw_amc.errors import Mismatch, UnsupportedLayer
 from hw_amc.graph import Graph, golden
 from hw_amc.graph.fixed import FixedFormat
@@ -152,7 +152,7 @@ def _bad_models():
     """Name, model, and what the message must say."""
     from tensorflow import keras
 
-    from hw_amc.models.affine import qkeras
+    from hw_amc.compress.layers import qkeras
 
     bits = "quantized_bits(8,0,0,alpha=1)"
 
@@ -224,7 +224,7 @@ def test_layers_that_cannot_be_exact_are_refused(case: str) -> None:
 def test_branches_are_refused() -> None:
     from tensorflow import keras
 
-    from hw_amc.models.affine import qkeras
+    from hw_amc.compress.layers import qkeras
 
     inputs = keras.Input((16, 2), name="frames")
     a = qkeras.QActivation("quantized_bits(8,0,0,alpha=1)", name="a")(inputs)
@@ -238,6 +238,6 @@ def test_deployed_weights_are_already_integers(tmp_path: Path) -> None:
     model, graph = deployed.build("random", tmp_path / "weights.h5")
     kernel, fmt = model.get_layer("conv1").get_weights()[0], graph["conv1"].kernel_fmt
     np.testing.assert_array_equal(fmt.to_value(graph["conv1"].kernel), kernel)
-    models.save_deployed(model, tmp_path / "again.h5")
-    again = build_graph(models.load_deployed(tmp_path / "again.h5"), SMALL.name, CLASSES, graph.weights_digest)
+    compress.save_deployed(model, tmp_path / "again.h5")
+    again = build_graph(compress.load_deployed(tmp_path / "again.h5"), SMALL.name, CLASSES, graph.weights_digest)
     assert again.digest() == graph.digest()

@@ -132,7 +132,7 @@ def _other_layers() -> Any:
     """Dense on every step and on the last, both poolings, an even width, signed activations."""
     from tensorflow import keras
 
-    from hw_amc.models.affine import qkeras
+    from hw_amc.compress.layers import qkeras
 
     kernel, bias = "quantized_bits(6,0,0,alpha=1)", "quantized_bits(10,2,0,alpha=1)"
     weights = {"kernel_quantizer": kernel, "bias_quantizer": bias}
@@ -293,14 +293,14 @@ def test_the_bench_compares_every_layer_and_names_the_first_difference(case: Cas
 
 @pytest.mark.slow
 def test_the_committed_network_equals_golden_on_full_frames(tmp_path: Path) -> None:
-    from hw_amc import models
+    from hw_amc import compress
 
     folder = Path(__file__).parents[1] / "hls_projects" / "gru_cnn_sparse07"
     graph = Graph.load(folder)
     rng = np.random.default_rng(2)
     frames = rng.normal(0, 6000, (32, *graph.input.shape)).clip(-(1 << 15), (1 << 15) - 1).astype(np.int16)
     tensors = golden.run(graph, frames, [node.name for node in graph.nodes[1:]])
-    model = models.load_deployed(folder / "weights.h5")
+    model = compress.load_deployed(folder / "weights.h5")
     project = hls.build_project(
         model, graph, hls.Target("Vivado", PART, 10.0), frames[:1], {"head": tensors["head"][:1]}
     )

@@ -40,7 +40,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split(
 ADMITTED = {
     "tensorflow": ("models", "compress", "train", "graph.reader", "verify.keras", "hls"),
     "keras": (),
-    "qkeras": ("models", "compress"),
+    "qkeras": ("compress",),
     "hls4ml": ("hls",),
     "pynq": ("driver", "sim_device"),
     "subprocess": ("tools",),

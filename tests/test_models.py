@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow import keras
 
+from hw_amc.compress import build_deployed, load_deployed, round_weights, save_deployed
+from hw_amc.compress.deployed import clipped_weights, formats_of, quantised_weights, rebuild
+from hw_amc.compress.formats import DEFAULT_FORMATS, affine_bias, bias_integer_bits, integer_bits, merge
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.models import MODELS, build_deployed, build_float, find, load_deployed, round_weights, save_deployed
-from hw_amc.models.deployed import clipped_weights, formats_of, quantised_weights, rebuild
-from hw_amc.models.formats import DEFAULT_FORMATS, affine_bias, bias_integer_bits, integer_bits, merge
+from hw_amc.models import MODELS, build_float, find
 from hw_amc.models.specs import GruCnnSpec
 
 TINY = GruCnnSpec("tiny", 6, classes=5, frame_len=32)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from command_line import run
 
-from hw_amc import models
+from hw_amc import compress
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import load_json
 from hw_amc.radio import CLASSES
@@ -34,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("first", "second")):
         folder = root / "hls_projects" / name
         folder.mkdir(parents=True)
-        models.save_deployed(deployed.fill(models.build_deployed(SPEC), "random", seed), folder / "weights.h5")
+        compress.save_deployed(deployed.fill(deployed.untrained(SPEC), "random", seed), folder / "weights.h5")
         (folder / "project.toml").write_text("")
         (folder / "train.toml").write_text(
             """
@@ -104,7 +104,7 @@ def test_who_has_no_answers_classifies_the_frames_first(root, capsys):
     assert len(right) == 3 * 24
     loud = kept["first"].snr_db >= 10
     assert rows == [("all SNRs", f"{100 * right.mean():.2f}"), ("from 10 dB", f"{100 * right[loud].mean():.2f}")]
-    model = models.load_deployed(root / "hls_projects" / "first" / "weights.h5")
+    model = compress.load_deployed(root / "hls_projects" / "first" / "weights.h5")
     recipe = load_recipe_file(root / "hls_projects" / "first" / "train.toml")
     frames, eval_set = evaluate.load_test_set(recipe.data, root / "data")
     assert kept["first"].eval_set == eval_set

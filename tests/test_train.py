@@ -7,11 +7,12 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
+from hw_amc.compress import build_deployed, load_deployed, round_weights
+from hw_amc.compress.deployed import rebuild
+from hw_amc.compress.formats import merge
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.models import MODELS, build_deployed, build_float, load_deployed, round_weights
-from hw_amc.models.deployed import rebuild
+from hw_amc.models import MODELS, build_float
 from hw_amc.models.floating import keras_gru
-from hw_amc.models.formats import merge
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.train import duration, evaluate, kernel, run
 from hw_amc.train.card import confusion

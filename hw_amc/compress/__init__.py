@@ -1,1 +1,26 @@
-"""Compression: magnitude pruning, batch-norm folding, choice of fixed-point formats."""
+"""Compression: pruning, batch-norm folding, fixed-point formats, and the deployed form of a network.
+
+Importing this package is light; the names below import TensorFlow when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_LAZY = {
+    "QAffine": "layers",
+    "build_deployed": "deployed",
+    "load_deployed": "deployed",
+    "round_weights": "deployed",
+    "save_deployed": "deployed",
+    "to_float64": "deployed",
+}
+
+__all__ = ["QAffine", "build_deployed", "load_deployed", "round_weights", "save_deployed", "to_float64"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tensorflow import keras
 
-from hw_amc.models.formats import Formats, bias_integer_bits, integer_bits, merge
+from hw_amc.compress.formats import Formats, bias_integer_bits, integer_bits, merge
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Weights = dict[str, list[Floats]]

@@ -59,7 +59,7 @@ class Road:
     @cached_property
     def deployed(self) -> Any:
         """The deployed Keras model."""
-        from hw_amc.models import load_deployed
+        from hw_amc.compress import load_deployed
 
         return load_deployed(self.workspace.weights)
 

@@ -16,12 +16,12 @@ from hls4ml.converters.keras_v2_to_hls import get_layer_handlers, get_weights_da
 from numpy.typing import NDArray
 
 from hw_amc import graph as ir
+from hw_amc.compress.qkeras_shims import load_qkeras
 from hw_amc.errors import Mismatch
 from hw_amc.graph import Graph, Node
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls.layers import LAYERS
 from hw_amc.hls.target import Core, Target
-from hw_amc.models.qkeras_shims import load_qkeras
 
 qkeras = load_qkeras()
 

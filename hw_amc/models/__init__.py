@@ -1,6 +1,6 @@
-"""The project's networks: float form, deployed form, loading and saving.
+"""The project's networks by name, in their float form.
 
-Importing this package is light; the names below that build or load networks import TensorFlow when first used.
+Importing this package is light; `build_float` imports TensorFlow when first used.
 """
 
 from __future__ import annotations
@@ -10,20 +10,9 @@ from typing import Any
 
 from hw_amc.models.specs import MODELS, GruCnnSpec, find
 
-__all__ = [
-    "MODELS", "GruCnnSpec", "QAffine", "build_deployed", "build_float", "find", "load_deployed", "round_weights",
-    "save_deployed", "to_float64",
-]  # fmt: skip
+__all__ = ["MODELS", "GruCnnSpec", "build_float", "find"]
 
-_LAZY = {
-    "QAffine": "affine",
-    "build_float": "floating",
-    "build_deployed": "deployed",
-    "load_deployed": "deployed",
-    "round_weights": "deployed",
-    "save_deployed": "deployed",
-    "to_float64": "deployed",
-}
+_LAZY = {"build_float": "floating"}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from hw_amc.compress.deployed import formats_of, load_deployed
 from hw_amc.files import file_digest, load_json, write_text
-from hw_amc.models.deployed import formats_of, load_deployed
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.radio import CLASSES
 from hw_amc.train.evaluate import (

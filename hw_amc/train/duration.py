@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw_amc.models.formats import DEFAULT_FORMATS
+from hw_amc.compress.formats import DEFAULT_FORMATS
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.train.recipe import Phase, Stage, TrainRecipe
 from hw_amc.train.teacher import load_teacher

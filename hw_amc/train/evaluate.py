@@ -13,9 +13,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from hw_amc.compress.deployed import rebuild
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.files import write_text
-from hw_amc.models.deployed import rebuild
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.radio import CLASSES, load_recipe
 from hw_amc.train.data import Floats, FrameSet, load_part, whole

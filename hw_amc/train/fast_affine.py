@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from hw_amc.models.affine import QAffine
-from hw_amc.models.deployed import affine_layer, relu_layer
-from hw_amc.models.formats import Formats
+from hw_amc.compress.deployed import affine_layer, relu_layer
+from hw_amc.compress.formats import Formats
+from hw_amc.compress.layers import QAffine
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.train import kernel
 from hw_amc.train.fast_gru import FastGru
@@ -119,7 +119,7 @@ def fast_norm_relu(x: Any, name: str) -> Any:
 
 
 def fast_front_layers(spec: GruCnnSpec, formats: Formats) -> list[Any]:
-    """Quantised GRU, affine and ReLU, for `models.build_deployed`."""
+    """Quantised GRU, affine and ReLU, for `compress.build_deployed`."""
     gru = FastGru(spec.cells, formats["gru"], name="gru")
     affine = affine_layer("gru_affine", formats, formats["gru"]["state_bits"] - 1)
     if not kernel.available():

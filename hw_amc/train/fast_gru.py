@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from hw_amc.models.affine import qkeras
-from hw_amc.models.deployed import signed
+from hw_amc.compress.deployed import signed
+from hw_amc.compress.layers import qkeras
 from hw_amc.models.floating import hard_sigmoid, hard_tanh
 from hw_amc.train import kernel
 

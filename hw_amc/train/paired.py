@@ -94,7 +94,7 @@ def recall_predictions(folder: Path, data_folder: Path) -> Predictions:
         return load_predictions(folder)
     except DataError:
         # What is missing, damaged or outdated can be made again.
-        from hw_amc.models.deployed import load_deployed
+        from hw_amc.compress.deployed import load_deployed
         from hw_amc.train.evaluate import load_test_set, predict
 
         model = load_deployed(folder / "weights.h5")

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from hw_amc.compress.deployed import load_deployed
 from hw_amc.errors import ConfigError
-from hw_amc.models.deployed import load_deployed
 from hw_amc.radio import CLASSES
 from hw_amc.radio.generator.limit import Limit
 from hw_amc.train.data import Floats, FrameSet, load_frames

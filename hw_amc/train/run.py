@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from hw_amc.compress.deployed import build_deployed, clipped_weights, save_deployed
+from hw_amc.compress.formats import Formats
 from hw_amc.compress.magnitude import ramp_keep
 from hw_amc.compress.quantise import activation_tops, choose_formats, equalise, fold_norms, set_weights
 from hw_amc.config import load_project
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive, write_text
-from hw_amc.models.deployed import build_deployed, clipped_weights, save_deployed
 from hw_amc.models.floating import build_float
-from hw_amc.models.formats import Formats
 from hw_amc.models.specs import GruCnnSpec, find
 from hw_amc.train.card import measure
 from hw_amc.train.checkpoint import load_arrays, save_arrays, set_arrays

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
+from hw_amc.compress.deployed import build_deployed
+from hw_amc.compress.formats import DEFAULT_FORMATS, Formats
 from hw_amc.compress.magnitude import choose_masks, choose_masks_by_layer, masks_of
-from hw_amc.models.deployed import build_deployed
 from hw_amc.models.floating import build_float, keras_norm_relu
-from hw_amc.models.formats import DEFAULT_FORMATS, Formats
 from hw_amc.models.specs import GruCnnSpec
 from hw_amc.train import kernel
 from hw_amc.train.fast_affine import fast_front_layers, fast_norm_relu

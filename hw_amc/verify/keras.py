@@ -32,7 +32,7 @@ class KerasReference:
     """
 
     def __init__(self, model: Any, graph: Graph) -> None:
-        from hw_amc.models import to_float64
+        from hw_amc.compress import to_float64
 
         self.graph = graph
         self.dtype = "float64" if nodes_beyond_float32(graph) else "float32"

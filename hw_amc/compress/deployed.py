@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from tensorflow import keras
 
+from hw_amc.compress.formats import Formats, affine_bias, merge
+from hw_amc.compress.layers import QAffine, qkeras
 from hw_amc.errors import DataError
 from hw_amc.files import atomic_path
-from hw_amc.models.affine import QAffine, qkeras
-from hw_amc.models.formats import Formats, affine_bias, merge
 from hw_amc.models.specs import CONV_FILTERS, CONV_WIDTH, INPUTS, GruCnnSpec
 
 

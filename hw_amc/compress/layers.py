@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorflow import keras
 
-from hw_amc.models.qkeras_shims import load_qkeras
+from hw_amc.compress.qkeras_shims import load_qkeras
 
 qkeras = load_qkeras()
 
