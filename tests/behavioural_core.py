@@ -43,7 +43,7 @@ def mean_graph(rng, name="mean_net", frame_len=16, heads=(5,), input_fmt=S8_6, w
         bias = rng.integers(-2000, 2000, count).astype(np.int32)
         wide = FixedFormat(48, bias_fmt.frac)
         node = ir.Dense(f"head{index}", ("gap",), (count,), wide, kernel, bias, weight, bias_fmt)
-        low, high = node.acc_range(mean, False)
+        low, high = node.acc_range(mean)
         nodes.append(type(node)(**{**vars(node), "fmt": format_for(min(low, -1), high, wide.frac)}))
     names = tuple(f"head{index}" for index in range(len(classes)))
     labels = tuple(tuple(f"class{i}" for i in range(count)) for count in classes)

@@ -16,8 +16,8 @@ from hw_amc.rtl import build_core
 WEIGHT = FixedFormat(5, 4)
 
 
-def _exact(node, source, pad=False):
-    low, high = node.acc_range(source.fmt, pad)
+def _exact(node, source):
+    low, high = node.acc_range(source.fmt)
     return type(node)(**{**vars(node), "fmt": format_for(min(low, -1), high, node.acc_frac(source.fmt))})
 
 
@@ -26,7 +26,7 @@ def _linear(rng, kind, name, source, shape, units, sparsity=0.3):
     bias_fmt = FixedFormat(8, source.fmt.frac)
     kernel, bias = random_weights(rng, shape, WEIGHT, sparsity), random_weights(rng, (units,), bias_fmt)
     out = (*source.shape[:-1], units)
-    return _exact(kind(name, (source.name,), out, wide, kernel, bias, WEIGHT, bias_fmt), source, pad=kind is ir.Conv1d)
+    return _exact(kind(name, (source.name,), out, wide, kernel, bias, WEIGHT, bias_fmt), source)
 
 
 def _cnn(rng, taps, signed, zero):

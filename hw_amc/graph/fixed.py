@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hw_amc.errors import ConfigError
+from hw_amc.errors import ConfigError, DataError
 
 Raw = NDArray[np.integer[Any]]
+#: Integers in any dtype, often a float's.
+Tensor = NDArray[Any]
 
 #: Widest format that int64 arithmetic with one product in hand can carry.
 MAX_BITS = 48
@@ -61,8 +63,18 @@ class FixedFormat:
         return self.bits - self.frac
 
     def to_raw(self, values: ArrayLike) -> NDArray[np.int64]:
-        """Round real `values` half to even onto the grid and saturate."""
+        """Round real `values` half to even onto the grid and saturate.
+
+        Raises
+        ------
+        DataError
+            A value is not a number, or is complex.
+        """
+        if np.iscomplexobj(values):
+            raise DataError("complex numbers have no fixed-point format")
         scaled = np.rint(np.ldexp(np.asarray(values, np.float64), self.frac))
+        if np.isnan(scaled).any():
+            raise DataError(f"{int(np.isnan(scaled).sum())} of {scaled.size} values are not numbers")
         raw: NDArray[np.int64] = np.clip(scaled, self.min_raw, self.max_raw).astype(np.int64)
         return raw
 
@@ -73,7 +85,11 @@ class FixedFormat:
     def holds(self, raw: ArrayLike) -> bool:
         """Whether every integer of `raw` is representable."""
         array = np.asarray(raw)
-        return array.size == 0 or bool(array.min() >= self.min_raw and array.max() <= self.max_raw)
+        return array.size == 0 or self.holds_range(int(array.min()), int(array.max()))
+
+    def holds_range(self, low: int, high: int) -> bool:
+        """Whether every integer in [low, high] is representable."""
+        return self.min_raw <= low and high <= self.max_raw
 
     def __str__(self) -> str:
         return f"{'s' if self.signed else 'u'}{self.bits}.{self.frac}"
@@ -98,6 +114,21 @@ def shift_round(raw: Raw, shift: int) -> Raw:
     return (raw + half + ((raw >> shift) & 1)) >> shift
 
 
-def requantize(raw: Raw, frac: int, fmt: FixedFormat) -> Raw:
-    """Bring `raw` with `frac` fraction bits into `fmt`: round half to even, then saturate."""
-    return np.clip(shift_round(raw, frac - fmt.frac), fmt.min_raw, fmt.max_raw)
+def requantize(raw: Raw, frac: int, fmt: FixedFormat) -> NDArray[np.int64]:
+    """Bring `raw` with `frac` fraction bits into `fmt`: round half to even, then saturate.
+
+    Exact for all integers below 2^61, whatever the two formats: limits that the result meets anyway keep every shift
+    inside 64 bits.
+    """
+    wide, shift = np.asarray(raw, np.int64), frac - fmt.frac
+    if shift < 0:
+        left = min(-shift, MAX_BITS + 1)
+        wide, shift = np.clip(wide, (fmt.min_raw >> left) - 1, (fmt.max_raw >> left) + 1), -left
+    rounded: NDArray[np.int64] = np.clip(shift_round(wide, min(shift, 62)), fmt.min_raw, fmt.max_raw)
+    return rounded
+
+
+def saturate(x: Tensor, fmt: FixedFormat) -> Tensor:
+    """Saturate in place; numpy's maximum and minimum are vectorised, its clip is not."""
+    np.maximum(x, x.dtype.type(fmt.min_raw), out=x)
+    return np.minimum(x, x.dtype.type(fmt.max_raw), out=x)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,49 +25,8 @@ from numpy.typing import NDArray
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.graph.nodes import (
-    OPS,
-    Add,
-    Affine,
-    AvgPool1d,
-    Conv1d,
-    Dense,
-    GlobalAvgPool1d,
-    GlobalMaxPool1d,
-    Input,
-    MaxPool1d,
-    Node,
-    Quantize,
-    Weights,
-    linear_range,
-    sum_format,
-)
-from hw_amc.graph.nodes_image import Conv2d, MaxPool2d, Reshape
-from hw_amc.graph.nodes_recurrent import Gru, Lstm
-
-__all__ = [
-    "OPS",
-    "Add",
-    "Affine",
-    "AvgPool1d",
-    "Conv1d",
-    "Conv2d",
-    "Dense",
-    "GlobalAvgPool1d",
-    "GlobalMaxPool1d",
-    "Graph",
-    "Gru",
-    "Input",
-    "Lstm",
-    "MaxPool1d",
-    "MaxPool2d",
-    "Node",
-    "Quantize",
-    "Reshape",
-    "Weights",
-    "linear_range",
-    "sum_format",
-]
+from hw_amc.graph.ops import OPS, Node
+from hw_amc.graph.ops.input import Input
 
 SCHEMA = 1
 
@@ -142,9 +101,9 @@ class Graph:
             node.require(node.name not in seen, "its name is used twice")
             missing = [name for name in node.inputs if name not in seen]
             node.require(not missing, f"inputs {missing} do not come before it")
-            node.require(bool(node.inputs) != isinstance(node, Input), "every node but the input needs an input")
+            node.require(bool(node.inputs) == (node is not self.nodes[0]), "every node but the first needs an input")
             seen.add(node.name)
-            node.check(self.sources(node))
+            node.verify(self.sources(node))
         self._verify_outputs(seen)
 
     def _verify_outputs(self, seen: set[str]) -> None:
@@ -209,6 +168,8 @@ def _node_to_dict(node: Node) -> dict[str, Any]:
     data: dict[str, Any] = {"op": node.op}
     for field in fields(node):
         value = getattr(node, field.name)
+        if field.default is not MISSING and value == field.default:
+            continue  # what a graph does not use is not in its file: an operation may gain options
         if isinstance(value, FixedFormat):
             value = {"bits": value.bits, "frac": value.frac, "signed": value.signed}
         elif isinstance(value, np.ndarray):

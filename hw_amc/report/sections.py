@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from hw_amc.config import BoardSettings, HlsSettings
-from hw_amc.graph import Affine, Graph, Node
+from hw_amc.graph import Graph, Node
+from hw_amc.graph.ops import Weights
 from hw_amc.hls import estimate
-
-#: Weight matrices that pruning works on; biases and affines stay dense.
-KERNELS = ("kernel", "recurrent")
 
 
 def model_section(graph: Graph, accuracy: dict[str, Any] | None = None, command: str = "") -> dict[str, Any]:
@@ -29,27 +27,21 @@ def model_section(graph: Graph, accuracy: dict[str, Any] | None = None, command:
     command : str
         What the user ran.
     """
-    arrays = [(node, key, array) for node in graph.nodes for key, array in node.arrays().items()]
-    kernels = [array for node, key, array in arrays if _is_kernel(node, key)]
-    weights = sum(array.size for array in kernels)
-    nonzeros = sum(int(np.count_nonzero(array)) for array in kernels)
-    bits = sum(
-        (int(np.count_nonzero(array)) if _is_kernel(node, key) else array.size) * getattr(node, f"{key}_fmt").bits
-        for node, key, array in arrays
-    )
-    dense, sparse = zip(*(macs(node) for node in graph.nodes), strict=True)
+    kernels = [array for node in graph.nodes for array in node.kernels().values()]
+    weights, nonzeros = sum(array.size for array in kernels), sum(int(np.count_nonzero(array)) for array in kernels)
+    widths = [node.array_format(key).bits for node in graph.nodes for key in _factors(node)]
     section: dict[str, Any] = {
         "name": graph.name,
         "graph_sha256": graph.digest(),
-        "parameters": sum(array.size for _, _, array in arrays),
-        "nonzeros": nonzeros + sum(array.size for node, key, array in arrays if not _is_kernel(node, key)),
+        "parameters": sum(node.parameters for node in graph.nodes),
+        "nonzeros": sum(node.nonzeros for node in graph.nodes),
         "kernel_weights": weights,
         "kernel_nonzeros": nonzeros,
-        "weight_bits": max((getattr(node, f"{key}_fmt").bits for node, key, _ in arrays if key in KERNELS), default=0),
+        "weight_bits": max(widths, default=0),
         "sparsity": 1 - nonzeros / weights if weights else 0.0,
-        "macs_per_frame": sum(dense),
-        "nonzero_macs_per_frame": sum(sparse),
-        "memory_bytes": math.ceil(bits / 8),
+        "macs_per_frame": sum(node.macs for node in graph.nodes),
+        "nonzero_macs_per_frame": sum(node.nonzero_macs for node in graph.nodes),
+        "memory_bytes": math.ceil(sum(node.memory_bits for node in graph.nodes) / 8),
         "command": command or f"make hls MODEL={graph.name}",
         "kind": "measured",
     }
@@ -75,12 +67,11 @@ def layers_section(
     costs = {cost.name: cost for cost in estimate.hls(graph, settings, board).layers}
     section = []
     for node, sources in graph.walk():
-        kernels = [array for key, array in node.arrays().items() if key in KERNELS]
-        dense, _ = macs(node)
+        factors = _factors(node).values()
         counted = {
-            "weights": sum(array.size for array in kernels),
-            "nonzeros": sum(int(np.count_nonzero(array)) for array in kernels),
-            "macs": dense,
+            "weights": sum(array.size for array in factors),
+            "nonzeros": sum(int(np.count_nonzero(array)) for array in factors),
+            "macs": node.macs,
         }
         estimated = costs[node.name].figures()
         kinds = {**dict.fromkeys(counted, "measured"), **dict.fromkeys(estimated, "estimated")}
@@ -91,28 +82,17 @@ def layers_section(
     return section
 
 
-def macs(node: Node) -> tuple[int, int]:
-    """Multiply-accumulates of a node per frame: with every kernel weight, and with the nonzero ones only.
-
-    Padding counts as samples, and affines (batch normalisations) do not count, as in the published figures.
-    """
-    kernels = [array for key, array in node.arrays().items() if _is_kernel(node, key)]
-    steps = node.shape[0] if len(node.shape) == 2 else 1
-    size = sum(array.size for array in kernels)
-    nonzero = sum(int(np.count_nonzero(array)) for array in kernels)
-    return steps * size, steps * nonzero
-
-
 def formats(node: Node, sources: list[Node]) -> dict[str, str]:
     """Fixed-point formats of a node's input, output and weights: `s8.7` is signed, 8 bits, 7 of them fraction."""
     found = {"input": str(sources[0].fmt), "output": str(node.fmt)}
     for key in node.arrays():
-        found[key] = str(getattr(node, f"{key}_fmt"))
+        found[key] = str(node.array_format(key))
     return found
 
 
-def _is_kernel(node: Node, key: str) -> bool:
-    return key in KERNELS and not isinstance(node, Affine)
+def _factors(node: Node) -> dict[str, Weights]:
+    """Return a node's arrays but for the biases: what multiplies samples, batch normalisations included."""
+    return {key: array for key, array in node.arrays().items() if not key.endswith("bias")}
 
 
 def _with_accuracy(section: dict[str, Any], accuracy: dict[str, Any]) -> dict[str, Any]:

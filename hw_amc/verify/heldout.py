@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from hw_amc.config import InputSettings
 from hw_amc.errors import DataError
-from hw_amc.graph import Graph
-from hw_amc.graph.nodes import Quantize
+from hw_amc.graph import Graph, Quantize
 
 if TYPE_CHECKING:
     from hw_amc.radio.quality import InputPath

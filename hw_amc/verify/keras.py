@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc.graph import Graph, golden
+from hw_amc.graph import Graph
 from hw_amc.verify.equality import to_integers
 
 
 def nodes_beyond_float32(graph: Graph) -> list[str]:
     """Nodes whose sums float32 may round: with any of them, the Keras reference must run in float64."""
-    return [node.name for node, (source, *_) in graph.walk() if golden.exact_dtype(node, source) != np.float32]
+    return [node.name for node, sources in graph.walk() if node.exact_dtype(sources) != np.float32]
 
 
 class KerasReference:

@@ -39,7 +39,7 @@ def linear_block(site: Site) -> LinearBlock:
     bits = signed_width(adders, range(channels * taps))
     frac = node.acc_frac(source.fmt)
     # Without the bias, and with any subset of the taps: between the least and the largest sum, zero included.
-    low, high = ir.linear_range(node.matrix(), np.zeros(channels, np.int64), source.fmt, pad=True)
+    low, high = ir.linear_range(node.matrix(), np.zeros(channels, np.int64), source.fmt)
     total = format_for(min(int(low.min()), -1), max(int(high.max()), 0), frac)
     total = FixedFormat(max(total.bits, bits + 1), frac) if taps > 1 else FixedFormat(bits, frac)
     requantize = Requantize(total, node.scaled_bias(source.fmt), node.fmt, fused.fmt if fused is not node else None)
