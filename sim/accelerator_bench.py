@@ -15,10 +15,10 @@ from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
 from hw_amc.cosim.bench import Case
-from hw_amc.cosim.results import golden_logits, require_equal
 from hw_amc.interface.manifest import Manifest
 from hw_amc.interface.registers import OFFSET, REGISTERS
 from hw_amc.interface.words import Results, pack_frames, unpack_results
+from hw_amc.verify.results import golden_logits, require_results
 
 CLOCK_NS = 8
 #: Pause patterns by name: true cycles do nothing.
@@ -109,7 +109,7 @@ class Bench:
     def check(self, frames, answer: Answer, input_shift: int | None = None) -> None:
         """Compare with golden."""
         shift = self.manifest.input_shift if input_shift is None else input_shift
-        require_equal(self.graph, golden_logits(self.graph, frames, shift), answer.results, self.side)
+        require_results(self.graph, golden_logits(self.graph, frames, shift), answer.results, self.side)
 
     def random_frames(self, rng, count: int):
         """Wire words over the whole range."""

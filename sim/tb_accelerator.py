@@ -15,11 +15,12 @@ from accelerator_bench import PAUSES, Bench
 from cocotb.triggers import ClockCycles
 
 from hw_amc.cosim.bench import MEASURED
-from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
+from hw_amc.cosim.results import cycles_between_results
 from hw_amc.interface import registers
 from hw_amc.interface.registers import FLAG_FRAMING, REGISTERS, TABLE
-from hw_amc.interface.words import pack_frames
+from hw_amc.interface.words import pack_frames, unpack_frames
 from hw_amc.rtl.shell.accelerator import input_format
+from hw_amc.verify.results import golden_logits, require_results
 
 
 @cocotb.test()
@@ -29,7 +30,7 @@ async def prove(dut):
     await bench.reset()
     first = cocotb.start_soon(bench.first_accept())
     answer = await bench.classify(bench.case.frames)
-    require_equal(bench.graph, bench.case.expected, answer.results, bench.side)
+    require_results(bench.graph, bench.case.expected, answer.results, bench.side)
     await bench.quiet()
     manifest = bench.manifest
     measured = {
@@ -137,7 +138,7 @@ async def misplaced_tlast(dut):
                 await bench.send(words[extra + group :])
                 answer = await bench.receive((extra // group + 2) * n)
                 words[extra + cut : extra + group] = 0
-                filled = words.view(np.int16).reshape(-1, T, n, 2).swapaxes(1, 2).reshape(-1, T, 2)
+                filled = unpack_frames(words, T, n)
                 expected = golden_logits(bench.graph, filled, bench.manifest.input_shift)
                 assert np.array_equal(answer.results.logits, expected)
                 broken = [0 if cut >= group - n + channel + 1 else FLAG_FRAMING for channel in range(n)]

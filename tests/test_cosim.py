@@ -13,7 +13,7 @@ from shell_farm import BOARD, Member, member, mutant
 from hw_amc.config import ProjectSettings, RtlSettings
 from hw_amc.cosim.bench import BenchRun, Case, require_passed, run
 from hw_amc.cosim.model import Plan, run_fast, run_model
-from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
+from hw_amc.cosim.results import cycles_between_results
 from hw_amc.errors import ConfigError, Mismatch, ToolFailed, ToolMissing
 from hw_amc.interface.words import Results
 from hw_amc.report.schema import check_section
@@ -21,6 +21,7 @@ from hw_amc.rtl import build_core
 from hw_amc.rtl.hls_core import load_hls_core
 from hw_amc.rtl.shell.accelerator import Accelerator, build_accelerator
 from hw_amc.sources import Sources
+from hw_amc.verify.results import golden_logits, require_results
 
 
 def case_of(item, count, seed=3):
@@ -49,7 +50,7 @@ def results_of(logits, labels=None, flags=None):
 def test_equal_results_pass():
     item = member("net", heads=(3, 2))
     case = case_of(item, 4)
-    require_equal(item.graph, case.expected, results_of(case.expected, case.expected[:, :3].argmax(axis=1)), "sim")
+    require_results(item.graph, case.expected, results_of(case.expected, case.expected[:, :3].argmax(axis=1)), "sim")
 
 
 def test_first_difference_is_named():
@@ -57,11 +58,14 @@ def test_first_difference_is_named():
     case = case_of(item, 5)
     wrong = case.expected.copy()
     wrong[2, 4] += 1
-    wrong[4, 0] -= 7
+    wrong[4, 3] -= 7
     golden = int(case.expected[2, 4])
-    message = rf"frame 102, class 4 \(head1/class1\): golden {golden}, sim {golden + 1}; 2 of 5 frames differ"
+    message = (
+        rf"layer head1, frame 102, class 1 \(class1\): golden {golden}, sim {golden + 1} "
+        r"\(2 of 10 integers of this layer and 2 of 5 frames differ\)"
+    )
     with pytest.raises(Mismatch, match=message):
-        require_equal(item.graph, case.expected, results_of(wrong), "sim", first_frame=100)
+        require_results(item.graph, case.expected, results_of(wrong), "sim", first_frame=100)
 
 
 @pytest.mark.parametrize("change", ["label", "flag", "count"])
@@ -79,7 +83,7 @@ def test_other_differences(change):
         logits, labels, flags = logits[:2], labels[:2], flags[:2]
     message = {"label": "frame 1: golden class", "flag": "0x01", "count": "2 results"}[change]
     with pytest.raises(Mismatch, match=message):
-        require_equal(item.graph, case.expected, results_of(logits, labels, flags), "sim")
+        require_results(item.graph, case.expected, results_of(logits, labels, flags), "sim")
 
 
 def test_input_shift_is_a_move_of_the_binary_point():
@@ -159,7 +163,7 @@ def test_a_model_in_all_simulators(tmp_path):
     # What the network is not, the hardware is not.
     wrong = golden_logits(item.graph, frames)
     wrong[31, 2] += 1
-    with pytest.raises(Mismatch, match=r"frame 31, class 2 .*1 of 25 frames differ"):
+    with pytest.raises(Mismatch, match=r"layer head, frame 31, class 2 .*1 of 25 frames differ"):
         run_fast(item.graph, item.accelerator, frames, wrong, plan)
     slower = Accelerator(item.accelerator.sources, replace(item.manifest, cycles_per_frame=predicted + 1))
     with pytest.raises(Mismatch, match=f"cycles per frame: {predicted + 1} predicted, {predicted} measured"):

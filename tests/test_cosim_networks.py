@@ -11,12 +11,13 @@ from shell_farm import BOARD
 
 from hw_amc.config import LayerRtl, ProjectSettings, RtlSettings
 from hw_amc.cosim.farm import TOP, build_farm
-from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
+from hw_amc.cosim.results import cycles_between_results
 from hw_amc.cosim.verilated import FastSim
 from hw_amc.interface.words import unpack_results
 from hw_amc.rtl import build_core
 from hw_amc.rtl.schedule import build_schedule, legal_cycles
 from hw_amc.rtl.shell.accelerator import build_accelerator
+from hw_amc.verify.results import golden_logits, require_results
 
 PATTERNS = (None, (1, 0, 0), np.random.default_rng(3).integers(0, 2, 4093))
 
@@ -79,7 +80,9 @@ def check(sim, index, graph, manifest, rng):
         for stall in PATTERNS:
             sim.reset()
             capture = sim.stream(frames, idle, stall)
-            require_equal(graph, expected, unpack_results(capture.words, manifest.classes), f"{graph.name} {manifest}")
+            require_results(
+                graph, expected, unpack_results(capture.words, manifest.classes), f"{graph.name} {manifest}"
+            )
             if idle is None and stall is None:
                 ends = capture.cycles[manifest.result_words - 1 :: manifest.result_words]
                 seen = cycles_between_results(list(ends), together)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "hw_amc"
 
 #: From the ground up: a module imports from its own layer and from those before it.
 LAYERS = (
-    "errors files tools parallel sources parts style config",
+    "errors files text tools parallel sources parts style config",
     "graph",
     "interface",
     "radio",
@@ -115,3 +116,11 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
     for name in MODULES:
         visit(name, ())
+
+
+def test_the_interface_needs_numpy_only() -> None:
+    """A board has numpy and the standard library; what it must know of an accelerator asks for nothing else."""
+    for module in (name for name in MODULES if name.startswith("hw_amc.interface")):
+        others = {name for name in IMPORTS[module] if not name.startswith(("hw_amc.interface", "hw_amc.errors"))}
+        foreign = {name.split(".")[0] for name in others} - sys.stdlib_module_names - {"numpy"}
+        assert not foreign, f"{module} imports {foreign}, which a board has not"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hw_amc.errors import DataError
+from hw_amc.interface import registers
 from hw_amc.interface.manifest import Head, Manifest
 
 MANIFEST = Manifest(
@@ -17,10 +18,19 @@ MANIFEST = Manifest(
 
 
 def test_saves_and_loads(tmp_path):
-    MANIFEST.save(tmp_path / "manifest.json")
+    (tmp_path / "manifest.json").write_text(MANIFEST.to_json())
     assert Manifest.load(tmp_path / "manifest.json") == MANIFEST
     assert MANIFEST.classes == 3
     assert MANIFEST.result_words == 4
+
+
+def test_constant_registers_are_those_of_the_table():
+    words = MANIFEST.constants()
+    constant = {r.name for r in registers.TABLE if all(field.access == "constant" for field in r.fields)}
+    assert set(words) == constant
+    assert (words["DIGEST_LO"], words["CLASSES"], words["RESULT_WORDS"]) == (0xABABABAB, 3, 4)
+    assert words["MODE"] == 0x0004_0401
+    assert words["FORMAT"] == 0x1108_060E
 
 
 def test_missing_file_says_what_to_do(tmp_path):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from shell_farm import Farm, members
 
-from hw_amc.cosim.results import golden_logits, require_equal
 from hw_amc.cosim.verilated import Event
 from hw_amc.errors import DataError, ToolFailed
 from hw_amc.interface import registers
 from hw_amc.interface.registers import FLAG_FRAMING, REGISTERS
-from hw_amc.interface.words import pack_frames, unpack_results
+from hw_amc.interface.words import pack_frames, unpack_frames, unpack_results
+from hw_amc.verify.results import golden_logits, require_results
 
 pytestmark = pytest.mark.cosim
 
@@ -39,7 +39,7 @@ def rng(request):
 
 def check(item, frames, results, input_shift=None):
     shift = item.manifest.input_shift if input_shift is None else input_shift
-    require_equal(item.graph, golden_logits(item.graph, frames, shift), results, "verilator")
+    require_results(item.graph, golden_logits(item.graph, frames, shift), results, "verilator")
 
 
 def feed(item, sim, words, lasts, n_results):
@@ -155,7 +155,7 @@ def test_misplaced_tlast(farm, rng, name, idle):
         results = feed(item, sim, sent, lasts, 3 * n)
         kept = words.copy()
         kept[group + cut : 2 * group] = 0
-        filled = kept.view(np.int16).reshape(3, T, n, 2).swapaxes(1, 2).reshape(3 * n, T, 2)
+        filled = unpack_frames(kept, T, n)
         expected = golden_logits(item.graph, filled, item.manifest.input_shift)
         assert np.array_equal(results.logits, expected)
         # Of channel mode: frames whose last sample came before or with the TLAST are whole.

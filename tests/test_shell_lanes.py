@@ -10,13 +10,13 @@ from shell_farm import BOARD
 
 from hw_amc.config import ProjectSettings, RtlSettings
 from hw_amc.cosim.bench import BenchRun, Case, run
-from hw_amc.cosim.results import golden_logits
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import ConfigError
 from hw_amc.interface.manifest import Manifest
 from hw_amc.overlay.design import build_design
 from hw_amc.rtl import build_core
 from hw_amc.rtl.shell.accelerator import build_accelerator
+from hw_amc.verify.results import golden_logits
 
 
 def _laned(lanes, cache=None):

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc.graph import Graph, golden
+from hw_amc.graph import Graph
+from hw_amc.graph.fixed import FixedFormat, shift_round
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Manifest
 from hw_amc.interface.registers import OFFSET, REGISTERS
-from hw_amc.interface.words import Words
+from hw_amc.interface.words import Results, Words, pack_results, unpack_frames
+from hw_amc.verify.results import first_labels, golden_logits
 
 _SETTINGS = ("CONTROL", "FRAMES_PER_PACKET", "INPUT_SHIFT")
 _COUNTERS = ("FRAMES_IN", "FRAMES_OUT", "FRAMING_ERRORS", "SATURATED", "CYCLES_BUSY", "CYCLES_STALLED")
@@ -54,7 +56,7 @@ class GoldenAccelerator:
         self._latency = max(manifest.latency_cycles or 0, manifest.frame_len * self._pace)
         #: Groups of frames that fit inside before s_axis waits.
         self._depth = 2 * manifest.contexts + 2
-        self._constants = _constant_registers(manifest)
+        self._constants = manifest.constants()
         self.now = 0
         self.reset()
 
@@ -254,11 +256,10 @@ class GoldenAccelerator:
         self._open = 0
 
     def _result(self, channel: int, logits: NDArray[np.int32], whole: bool) -> Words:
-        label = int(logits[: len(self._manifest.heads[0].classes)].argmax())
-        flags = 0 if whole else registers.FLAG_FRAMING
-        head = label | channel << registers.CHANNEL_LSB | self._sequence << registers.SEQUENCE_LSB
+        row, flags = logits[np.newaxis], 0 if whole else registers.FLAG_FRAMING
+        channels, sequence, flagged = (np.array([value]) for value in (channel, self._sequence, flags))
         self._sequence = (self._sequence + 1) % 256
-        return np.concatenate([[head | flags << registers.FLAGS_LSB], logits.view(np.uint32)]).astype(np.uint32)
+        return pack_results(Results(first_labels(self._graph, row), channels, sequence, flagged, row))
 
     def _look_ahead(self) -> None:
         """Compute all whole frames of the queue at once: the interpreter is fast on batches only."""
@@ -273,69 +274,14 @@ class GoldenAccelerator:
 
     def _execute(self, words: Words) -> NDArray[np.int32]:
         """Logits (frames, classes) of whole groups, in order of arrival."""
-        n, T = self._manifest.n_channels, self._manifest.frame_len
-        raw = words.astype("<u4").view("<i2").reshape(-1, T, n, 2).swapaxes(1, 2).reshape(-1, T, 2)
-        shift, fine = self._shift(), self._manifest.wire_frac - self._manifest.input_frac
-        if shift:
-            # The quantiser's result, put back at the wire's precision, passes the graph's own quantiser unchanged.
-            raw = (np.clip(_round_shift(raw, fine - shift), *self._limits()) << fine).astype(np.int16)
-        tensors = golden.run(self._graph, raw)
-        logits = np.concatenate([tensors[name] for name in self._graph.outputs], axis=1)
-        return np.ascontiguousarray(logits, np.int32)
+        raw = unpack_frames(words, self._manifest.frame_len, self._manifest.n_channels)
+        return golden_logits(self._graph, raw, self._shift())
 
     def _saturated(self, words: Words) -> int:
-        raw = np.ascontiguousarray(words, "<u4").view("<i2").reshape(-1, 2)
-        low, high = self._limits()
-        rounded = _round_shift(raw, self._manifest.wire_frac - self._manifest.input_frac - self._shift())
-        return int(((rounded < low) | (rounded > high)).any(axis=1).sum())
-
-    def _limits(self) -> tuple[int, int]:
-        half = 1 << (self._manifest.input_bits - 1)
-        return -half, half - 1
+        fmt = FixedFormat(self._manifest.input_bits, self._manifest.input_frac)
+        raw = unpack_frames(words, len(words))[0].astype(np.int64)
+        rounded = shift_round(raw, self._manifest.wire_frac - self._shift() - fmt.frac)
+        return int(((rounded < fmt.min_raw) | (rounded > fmt.max_raw)).any(axis=1).sum())
 
     def _shift(self) -> int:
         return REGISTERS["INPUT_SHIFT"].extract(self._settings["INPUT_SHIFT"], "input_shift")
-
-
-def _round_shift(raw: NDArray[np.int16], shift: int) -> NDArray[np.int64]:
-    """`rne(raw / 2**shift)`: half to even; a negative shift is an exact left shift."""
-    wide = raw.astype(np.int64)
-    if shift <= 0:
-        return wide << -shift
-    floor, rest, half = wide >> shift, wide & ((1 << shift) - 1), 1 << (shift - 1)
-    up = (rest > half) | ((rest == half) & (floor & 1 == 1))
-    rounded: NDArray[np.int64] = floor + up
-    return rounded
-
-
-def _constant_registers(manifest: Manifest) -> dict[str, int]:
-    low, high = registers.digest_words(manifest.graph_digest)
-    values: dict[str, dict[str, int]] = {
-        "MODE": {
-            "channel_mode": manifest.mode == "channels",
-            "n_channels": manifest.n_channels,
-            "contexts": manifest.contexts,
-        },
-        "FORMAT": {
-            "wire_frac": manifest.wire_frac,
-            "input_frac": manifest.input_frac,
-            "input_bits": manifest.input_bits,
-            "logit_frac": manifest.logit_frac,
-        },
-    }
-    fields = {
-        name: sum(
-            (value << REGISTERS[name].field(key).lsb) & REGISTERS[name].field(key).mask for key, value in v.items()
-        )
-        for name, v in values.items()
-    }
-    return {
-        "MAGIC": registers.MAGIC,
-        "VERSION": manifest.interface,
-        "DIGEST_LO": low,
-        "DIGEST_HI": high,
-        "FRAME_LEN": manifest.frame_len,
-        "CLASSES": manifest.classes,
-        "RESULT_WORDS": manifest.result_words,
-        **fields,
-    }

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_amc.bench.backend import Device
 from hw_amc.driver import AmcOverlay, Benchmark, Classified
-from hw_amc.errors import ConfigError, Mismatch
-from hw_amc.graph import Graph, golden
+from hw_amc.errors import ConfigError
+from hw_amc.graph import Graph
+from hw_amc.verify.results import golden_logits, require_logits
 
 
 @dataclass(frozen=True)
@@ -65,42 +67,12 @@ def run_bench(
     """
     if not len(frames):
         raise ConfigError("bench needs at least one frame")
-    # All heads of a result come one after another.
-    tensors = golden.run(graph, frames)
-    wanted = np.concatenate([tensors[name] for name in graph.outputs], axis=1)
     with AmcOverlay(overlay, batch=batch) as amc:
-        require_network(amc, graph)
+        device = Device(graph, amc)
+        expected = golden_logits(graph, frames)
 
         def check(answer: Classified) -> None:
-            require_equal(answer.logits, wanted, answer.labels, wanted[:, : len(graph.classes[0])].argmax(axis=1))
+            require_logits(graph, expected, answer, device.name)
 
         benchmark = amc.benchmark(frames, repeats, singles, check)
     return Bench(benchmark, len(frames), 0)
-
-
-def require_network(amc: AmcOverlay, graph: Graph) -> None:
-    """Require that the overlay was built from `graph`; ConfigError names both digests."""
-    if amc.manifest.graph_digest != graph.digest():
-        raise ConfigError(
-            f"the overlay holds network {amc.manifest.graph_digest[:16]}, the model is {graph.digest()[:16]}; "
-            "build the overlay again"
-        )
-
-
-def require_equal(
-    logits: NDArray[np.int32], wanted: NDArray[Any], labels: NDArray[Any], wanted_labels: NDArray[Any]
-) -> None:
-    """Raise Mismatch with the number of wrong frames and the first wrong integer, unless all are equal."""
-    wrong = np.argwhere(logits != wanted)
-    if len(wrong):
-        frame, place = map(int, wrong[0])
-        count = len(np.unique(wrong[:, 0]))
-        raise Mismatch(
-            f"{count} of {len(wanted)} frames differ from golden; first: frame {frame}, logit {place}: "
-            f"{logits[frame, place]} on the device, {wanted[frame, place]} in golden"
-        )
-    bad = np.flatnonzero(labels != wanted_labels)
-    if len(bad):
-        raise Mismatch(
-            f"logits are equal, but frame {int(bad[0])} has class {labels[bad[0]]}, not {wanted_labels[bad[0]]}"
-        )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hw_amc import tools
 from hw_amc.cosim.simulators import Simulator, environment
 from hw_amc.errors import Mismatch, ToolFailed, ToolMissing
+from hw_amc.files import write_text
 from hw_amc.graph import Graph
 from hw_amc.rtl.shell.accelerator import Accelerator
 
@@ -97,7 +98,7 @@ def run(accelerator: Accelerator, case: Case, settings: BenchRun, top: str | Non
     folder = settings.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     accelerator.sources.write(folder / "verilog")
-    accelerator.manifest.save(folder / "manifest.json")
+    write_text(folder / "manifest.json", accelerator.manifest.to_json())
     case.save(folder)
     results = folder / "results.xml"
     for stale in (results, folder / MEASURED):

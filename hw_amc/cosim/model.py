@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.cosim import bench
+from hw_amc.cosim.backend import SimulatedRtl
 from hw_amc.cosim.bench import Case
-from hw_amc.cosim.results import cycles_between_results, golden_logits, require_equal
+from hw_amc.cosim.results import cycles_between_results
 from hw_amc.cosim.simulators import Simulator
-from hw_amc.cosim.verilated import FastSim, build_library
+from hw_amc.cosim.verilated import build_library
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.graph import Graph
-from hw_amc.interface.words import unpack_results
 from hw_amc.rtl.shell.accelerator import Accelerator
+from hw_amc.verify.results import golden_logits, require_results
 
 #: What is predicted, not seen.
 _KIND = {"predicted_cycles_per_frame": "estimated"}
@@ -131,26 +132,21 @@ def run_fast(
     count = max(1, min(plan.workers, len(frames) // least))
     size = -(-len(frames) // count // n_channels) * n_channels
     starts = range(0, len(frames), size)
-    parts = [(graph, accelerator, frames[i : i + size], expected[i : i + size], i, plan.cache) for i in starts]
+    backend = SimulatedRtl(graph, accelerator, plan.cache)
+
+    def simulate(first: int) -> tuple[int | None, int, int]:
+        """One thread: (cycles per frame, latency, cycles)."""
+        stream = backend.stream(frames[first : first + size])
+        require_results(graph, expected[first : first + size], stream.results, backend.name, first)
+        ends = [int(cycle) for cycle in stream.ends]
+        return cycles_between_results(ends, together), ends[0] - stream.began, stream.cycles
+
     start = time.perf_counter()
-    with ThreadPoolExecutor(len(parts)) as pool:  # the models run outside Python's lock
-        seen = list(pool.map(_run_part, parts))
+    with ThreadPoolExecutor(len(starts)) as pool:  # the models run outside Python's lock
+        seen = list(pool.map(simulate, starts))
     seconds = time.perf_counter() - start
     rhythm, latency, _ = seen[0]
     return FastRun(len(frames), rhythm, latency, sum(part[2] for part in seen), seconds, seconds_compile)
-
-
-def _run_part(part: tuple[Graph, Accelerator, Any, Any, int, Path | None]) -> tuple[int | None, int, int]:
-    """One thread: (cycles per frame, latency, cycles)."""
-    graph, accelerator, frames, expected, first, cache = part
-    manifest = accelerator.manifest
-    with FastSim(accelerator.sources, manifest.name, cache) as sim:
-        capture = sim.stream(frames)
-        require_equal(graph, expected, unpack_results(capture.words, manifest.classes), "verilator", first)
-        ends = capture.cycles[manifest.result_words - 1 :: manifest.result_words]
-        began = sim.first_accept_cycle
-        assert began is not None  # results came, so samples went in
-        return cycles_between_results(list(ends), manifest.round_results), int(ends[0]) - began, sim.cycle
 
 
 def _cocotb(accelerator: Accelerator, case: Case, simulator: Simulator, plan: Plan) -> dict[str, Any]:

@@ -87,16 +87,6 @@ def wire_words(frames: Frames, wire_frac: int, normalise: Normalisation, first: 
     return words
 
 
-def interleave(words: NDArray[np.int16], n_channels: int, out: NDArray[np.int16]) -> None:
-    """Copy frames to `out` in wire order: in channel mode samples of n_channels frames take turns."""
-    if n_channels == 1:
-        out[...] = words
-        return
-    n, T, _ = words.shape
-    groups = words.reshape(n // n_channels, n_channels, T, 2)
-    out.reshape(n // n_channels, T, n_channels, 2)[...] = groups.swapaxes(1, 2)
-
-
 def split(frames: Frames, batch: int) -> Iterator[Frames]:
     """Cut an array into batches, without copies."""
     for start in range(0, len(frames), batch):

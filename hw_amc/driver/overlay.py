@@ -25,7 +25,7 @@ from hw_amc.errors import ConfigError, DataError
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Manifest
 from hw_amc.interface.wire import Normalisation
-from hw_amc.interface.words import Results, unpack_results
+from hw_amc.interface.words import Results, interleave, unpack_results
 
 #: Label of a frame whose margin is below the threshold.
 UNKNOWN = -1
@@ -304,7 +304,7 @@ class AmcOverlay:
             return frames
         words = batches.wire_words(frames, self.manifest.wire_frac, self.normalise, first)
         buffer = into[: len(frames)]
-        batches.interleave(words, self.manifest.n_channels, buffer)
+        interleave(words, self.manifest.n_channels, buffer)
         return buffer
 
     def _check(self, words: NDArray[np.uint32], count: int) -> Results:

@@ -83,10 +83,15 @@ class CSim:
         self.input = Layer(description["input"]["name"], (description["frame_len"], 2), _format(description["input"]))
         self.layers = [Layer(d["name"], tuple(d["shape"]), _format(d)) for d in description["layers"]]
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"C-sim ({self.flavour})"
+
     def run(
         self,
         frames: Tensor,
-        trace: Iterable[str] | None = None,
+        keep: Iterable[str] | None = None,
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Tensor]:
@@ -96,7 +101,7 @@ class CSim:
         ----------
         frames : integer array (n, T, 2)
             Wire words; the rounding to the network's input, the shell's work, happens here.
-        trace : names of layers, optional
+        keep : names of layers, optional
             Tensors to return; the logits' layer by default.
         workers : int, optional
             Processes that share the frames; one a core by default.
@@ -110,13 +115,13 @@ class CSim:
         Raises
         ------
         ConfigError
-            `trace` names an unknown layer.
+            `keep` names an unknown layer.
         DataError
             `frames` have the wrong shape or are not wire words.
         ToolFailed
             The simulation crashed.
         """
-        names = [self.layers[-1].name] if trace is None else list(trace)
+        names = [self.layers[-1].name] if keep is None else list(keep)
         self._check(frames, names)
         samples = to_samples(frames, self.wire, self.input.fmt)
         results = {layer.name: _shared((len(frames), *layer.shape), layer.dtype) for layer in self._chosen(names)}

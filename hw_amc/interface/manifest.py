@@ -1,6 +1,6 @@
 """manifest.json: what bench, overlay and driver must know of one built accelerator.
 
-Needs the standard library only (saving aside), because the driver reads it on the board.
+Needs the standard library only, because the driver reads it on the board.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hw_amc.errors import DataError
+from hw_amc.interface import registers
 
 SCHEMA = 2
 
@@ -83,15 +84,26 @@ class Manifest:
         """Results over which `cycles_per_frame` is an average: those of frames that are computed together."""
         return self.n_channels if self.mode == "channels" else self.contexts
 
+    def constants(self) -> dict[str, int]:
+        """Return what the accelerator's constant registers read, by register name."""
+        low, high = registers.digest_words(self.graph_digest)
+        mode = {"channel_mode": self.mode == "channels", "n_channels": self.n_channels, "contexts": self.contexts}
+        points = {"wire_frac": self.wire_frac, "input_frac": self.input_frac, "logit_frac": self.logit_frac}
+        return {
+            "MAGIC": registers.MAGIC,
+            "VERSION": self.interface,
+            "DIGEST_LO": low,
+            "DIGEST_HI": high,
+            "FRAME_LEN": self.frame_len,
+            "CLASSES": self.classes,
+            "RESULT_WORDS": self.result_words,
+            "MODE": registers.REGISTERS["MODE"].pack(**mode),
+            "FORMAT": registers.REGISTERS["FORMAT"].pack(**points, input_bits=self.input_bits),
+        }
+
     def to_json(self) -> str:
         """Return the text of manifest.json."""
         return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2) + "\n"
-
-    def save(self, path: Path) -> None:
-        """Write the manifest to `path` atomically."""
-        from hw_amc.files import write_text  # not on the board: it needs filelock
-
-        write_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> Manifest:

@@ -82,6 +82,10 @@ class Register:
                 return field
         raise KeyError(f"register {self.name} has no field {name!r}; it has {', '.join(f.name for f in self.fields)}")
 
+    def pack(self, **values: int) -> int:
+        """Return the word with these values in its fields and zeros in the others."""
+        return sum((value << self.field(name).lsb) & self.field(name).mask for name, value in values.items())
+
     def extract(self, word: int, field: str) -> int:
         """Return the value of `field` in `word`."""
         return self.field(field).extract(word)

@@ -57,11 +57,62 @@ def pack_frames(frames: NDArray[Any], n_channels: int = 1) -> Words:
     """
     if frames.ndim != 3 or frames.shape[2] != 2 or frames.dtype != np.int16:
         raise DataError(f"frames must be an int16 array (n, T, 2), not {frames.dtype} {frames.shape}")
-    if len(frames) % n_channels:
-        raise DataError(f"{len(frames)} frames do not fill {n_channels} channels")
-    words = np.ascontiguousarray(frames, dtype="<i2").view("<u4")[..., 0]
-    groups = words.reshape(-1, n_channels, frames.shape[1])
-    return np.ascontiguousarray(groups.swapaxes(1, 2)).reshape(-1).astype(np.uint32, copy=False)
+    samples = np.empty(frames.shape, "<i2")
+    interleave(frames, n_channels, samples)
+    return samples.reshape(-1).view("<u4").astype(np.uint32, copy=False)
+
+
+def unpack_frames(words: Words, frame_len: int, n_channels: int = 1) -> NDArray[np.int16]:
+    """Return the frames (n, T, 2) of a stream of words: the inverse of `pack_frames`.
+
+    Parameters
+    ----------
+    words : uint32 array (n * T,)
+    frame_len : int
+        T.
+    n_channels : int
+        Frames whose samples take turns; they fill the stream.
+    """
+    samples = np.ascontiguousarray(words, dtype="<u4").view("<i2").reshape(-1, frame_len, n_channels, 2)
+    return samples.swapaxes(1, 2).reshape(-1, frame_len, 2).astype(np.int16, copy=False)
+
+
+def interleave(frames: NDArray[np.int16], n_channels: int, out: NDArray[np.int16]) -> None:
+    """Copy frames to `out` in the order of the wire.
+
+    Parameters
+    ----------
+    frames : int16 array (n, T, 2)
+        In channel mode frame i belongs to channel i mod n_channels.
+    n_channels : int
+        Frames whose samples take turns.
+    out : contiguous int16 array (n, T, 2)
+        Device memory, say.
+
+    Raises
+    ------
+    DataError
+        The frames do not fill the last group of channels.
+    """
+    n, T, _ = frames.shape
+    if n % n_channels:
+        raise DataError(f"{n} frames do not fill {n_channels} channels")
+    groups = frames.reshape(n // n_channels, n_channels, T, 2)
+    out.reshape(n // n_channels, T, n_channels, 2)[...] = groups.swapaxes(1, 2)
+
+
+def pack_results(results: Results) -> Words:
+    """Return the words of results, uint32 (n * (1 + classes),): the inverse of `unpack_results`."""
+    fields = (
+        (results.labels, CLASS_LSB),
+        (results.channels, CHANNEL_LSB),
+        (results.sequence, SEQUENCE_LSB),
+        (results.flags, FLAGS_LSB),
+    )
+    rows = np.empty((len(results), 1 + results.logits.shape[1]), np.uint32)
+    rows[:, 0] = sum((np.asarray(values, np.int64) & 0xFF) << lsb for values, lsb in fields)
+    rows[:, 1:] = np.ascontiguousarray(results.logits, np.int32).view(np.uint32)
+    return rows.reshape(-1)
 
 
 def unpack_results(words: Words, classes: int) -> Results:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import Mismatch
-from hw_amc.graph import Graph
+from hw_amc.graph import Graph, Node
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -21,22 +21,28 @@ class Difference:
 
     layer: str
     frame: int
-    #: (step, channel), or (channel,) behind the global pooling.
+    #: Place in the tensor, and the names of its axes.
     index: tuple[int, ...]
+    axes: tuple[str, ...]
     #: The integers of the two back ends.
     left: int
     right: int
-    #: Integers of this layer that differ, and how many there are.
+    #: Integers of this layer that differ, and how many there are; the same of frames.
     differing: int
     total: int
+    frames: int
+    all_frames: int
+    #: Name of the class whose logit this is.
+    class_name: str = ""
 
     def describe(self, left: str, right: str) -> str:
         """Say it in one line, with the names of the two back ends."""
-        axes = ("step", "channel")[-len(self.index) :]
-        where = ", ".join(f"{axis} {i}" for axis, i in zip(axes, self.index, strict=True))
+        where = ", ".join(f"{axis} {i}" for axis, i in zip(self.axes, self.index, strict=True))
+        where += f" ({self.class_name})" if self.class_name else ""
         return (
             f"layer {self.layer}, frame {self.frame}, {where}: {left} {self.left}, {right} {self.right} "
-            f"({self.differing} of {self.total} integers of this layer differ)"
+            f"({self.differing} of {self.total} integers of this layer and {self.frames} of {self.all_frames} frames "
+            "differ)"
         )
 
 
@@ -58,10 +64,32 @@ def first_difference(graph: Graph, left: Tensors, right: Tensors) -> Difference 
             raise Mismatch(f"layer {node.name}: shapes {a.shape} and {b.shape} differ")
         wrong = np.argwhere(a != b)
         if len(wrong):
-            frame, *index = map(int, wrong[0])
-            where = (frame, *index)
-            return Difference(node.name, frame, tuple(index), int(a[where]), int(b[where]), len(wrong), a.size)
+            return _first_of(graph, node, a, b, wrong)
     return None
+
+
+def _first_of(graph: Graph, node: Node, a: NDArray[Any], b: NDArray[Any], wrong: NDArray[Any]) -> Difference:
+    """Describe the first of the places `wrong` (n, 1 + axes) in which two tensors of `node` differ."""
+    frame, *index = map(int, wrong[0])
+    is_head = node.name in graph.outputs
+    return Difference(
+        node.name,
+        frame,
+        tuple(index),
+        ("class",) if is_head else axes_of(node),
+        left=int(a[(frame, *index)]),
+        right=int(b[(frame, *index)]),
+        differing=len(wrong),
+        total=a.size,
+        frames=len(np.unique(wrong[:, 0])),
+        all_frames=len(a),
+        class_name=graph.classes[graph.outputs.index(node.name)][index[0]] if is_head else "",
+    )
+
+
+def axes_of(node: Node) -> tuple[str, ...]:
+    """Return the names of the axes of a node's output, frames left out."""
+    return {1: ("channel",), 2: ("step", "channel"), 3: ("row", "column", "channel")}[len(node.shape)]
 
 
 def require_equal(graph: Graph, names: tuple[str, str], left: Tensors, right: Tensors, first_frame: int = 0) -> int:
@@ -81,7 +109,7 @@ def require_equal(graph: Graph, names: tuple[str, str], left: Tensors, right: Te
     """
     difference = first_difference(graph, left, right)
     if difference is not None:
-        absolute = Difference(**{**vars(difference), "frame": difference.frame + first_frame})
+        absolute = replace(difference, frame=difference.frame + first_frame)
         raise Mismatch(absolute.describe(*names))
     return sum(int(tensor.size) for tensor in left.values())
 

@@ -42,6 +42,11 @@ class KerasReference:
                 self.model = to_float64(model)
         self._probes: dict[tuple[str, ...], Any] = {}
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return "Keras"
+
     def run(self, frames: NDArray[Any], keep: Iterable[str] | None = None) -> dict[str, NDArray[np.int64]]:
         """Execute on wire words (n, T, 2) and return the integers of the layers `keep` (the outputs by default)."""
         names = tuple(self.graph.outputs if keep is None else keep)
