@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.adders import build_graph
+from hw_amc.rtl.adders import Adder, AdderGraph, Output, build_graph
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.blocks.serial_plan import word_bits
@@ -132,4 +132,36 @@ def test_zero_matrix(cycles, tmp_path):
     graph = build_graph(np.zeros((3, 4), np.int64), formats)
     x = np.ones((5, 3), np.int64)
     matrix = Matrix("dut", graph, (2,) * 4) if cycles == 1 else SerialMatrix("dut", graph, (2,) * 4, cycles)
+    _check(matrix, x, formats, tmp_path, cycles)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("fmt", [FixedFormat(1, 0, signed=False), FixedFormat(2, 0)])
+@pytest.mark.parametrize("weight", [1, 3, -1, -2, -3, 7, -6, 12])
+def test_results_narrower_than_a_shift(fmt, weight, tmp_path):
+    """3 x of one bit is (x << 2) - x in two bits."""
+    graph = build_graph(np.array([[weight]]), [fmt])
+    widths = (signed_width(graph, range(1)),)
+    x = np.array([[value] for value in range(fmt.min_raw, fmt.max_raw + 1)] * 2)
+    _check(Matrix("dut", graph, widths), x, [fmt], tmp_path, 1)
+    cycles = word_bits(graph)
+    _check(SerialMatrix("dut", graph, widths, cycles), x, [fmt], tmp_path, cycles)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("cycles", [1, 2, 3])
+def test_an_operand_whose_bits_all_lie_above_the_result(cycles, tmp_path):
+    """A sum may cancel what made its operands wide: (x - 8 y) + (y << 3) and (8 y - x) - (y << 3), in 3 bits."""
+    formats = [FixedFormat(3, 0), FixedFormat(2, 0)]
+    adders = (
+        Adder(0, 0, 1, 3, True),
+        Adder(2, 0, 1, 3, False),
+        Adder(1, 3, 0, 0, True),
+        Adder(4, 0, 1, 3, True),
+        Adder(1, 3, 2, 0, False),
+    )
+    graph = AdderGraph(tuple(formats), adders, (Output(3), Output(5), Output(6)))
+    assert [graph.formats[node].bits for node in (3, 5, 6)] == [3, 4, 3]
+    x = np.array([(a, b) for a in range(-4, 4) for b in range(-2, 2)])
+    matrix = Matrix("dut", graph, (4,) * 3) if cycles == 1 else SerialMatrix("dut", graph, (4,) * 3, cycles)
     _check(matrix, x, formats, tmp_path, cycles)

@@ -119,10 +119,10 @@ def integers(fmt: FixedFormat) -> FixedFormat:
 
 
 def integer_format(low: int, high: int) -> FixedFormat:
-    """Return the narrowest format of an integer in [low, high]; one bit at least."""
+    """Return the narrowest format of an integer in [low, high]; one bit at least, two with a sign."""
     if low >= 0:
         return FixedFormat(max(high.bit_length(), 1), 0, signed=False)
-    return FixedFormat(max(high.bit_length(), (~low).bit_length()) + 1, 0)
+    return FixedFormat(max(high.bit_length(), (~low).bit_length(), 1) + 1, 0)
 
 
 def build_graph(

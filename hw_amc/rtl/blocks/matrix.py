@@ -121,26 +121,26 @@ class Matrix:
         return text
 
     def _sum(self, index: int, adder: Adder) -> str:
-        """Expression of an adder: bits below a shifted operand pass by the carry chain."""
-        formats, stage = self.graph.formats, self._stage(index)
-        width = formats[index].bits
+        """Expression of an adder, modulo its width: bits below a shifted operand pass by the carry chain."""
+        stage, width = self._stage(index), self.graph.formats[index].bits
         first, second = ((adder.a, adder.shift_a), (adder.b, adder.shift_b))
         low, high = (first, second) if first[1] == 0 else (second, first)
-        cut = high[1] if not adder.subtract or low is first else 0
-        terms = []
-        for node, shift in (first, second):
-            name, fmt = self._name(node, self._delay(node, stage)), formats[node]
-            if shift and not cut:
-                kept = max(width - shift, 0)
-                body = extended(name, fmt.bits, fmt.signed, 0, kept)
-                terms.append(f"{{{body}, {shift}'d0}}")
-            else:
-                terms.append(extended(name, fmt.bits, fmt.signed, 0 if shift else cut, width - cut))
+        passed = min(high[1], width) if not adder.subtract or low is first else 0
+        below = self._operand(low[0], stage, 0, 0, passed) if passed else ""
+        if passed == width:  # the shifted operand is a multiple of 2^width
+            return below
+        terms = [self._operand(node, stage, shift, passed, width - passed) for node, shift in (first, second)]
         total = f"{terms[0]} {'-' if adder.subtract else '+'} {terms[1]}"
-        if not cut:
-            return total
-        name, fmt = self._name(low[0], self._delay(low[0], stage)), formats[low[0]]
-        return f"{{{total}, {extended(name, fmt.bits, fmt.signed, 0, cut)}}}"
+        return f"{{{total}, {below}}}" if passed else total
+
+    def _operand(self, node: int, stage: int, shift: int, drop: int, bits: int) -> str:
+        """`bits` bits of `value << shift` from bit `drop` on, as they stand in `stage`; `drop` is 0 or the shift."""
+        name, fmt = self._name(node, self._delay(node, stage)), self.graph.formats[node]
+        shift, drop = max(shift - drop, 0), max(drop - shift, 0)
+        if shift >= bits:
+            return f"{bits}'d0"
+        body = extended(name, fmt.bits, fmt.signed, drop, bits - shift)
+        return f"{{{body}, {shift}'d0}}" if shift else body
 
     def _output(self, out: Output, width: int) -> str:
         if out.node is None:
