@@ -104,13 +104,13 @@ def test_blocks_model_the_layers(cache):
     assert known["sum3"].late.blocks[-1].name == "late_q"
 
 
-def _chain_with(*nodes_of):
-    """A graph of input, quantiser and what `nodes_of` append, closed by a mean."""
+def _chain_with(*nodes_of, largest=False):
+    """A graph of input, quantiser and what `nodes_of` append, closed by a mean or a maximum."""
     net = [ir.Input("input", (), (16, 2), FixedFormat(16, 14))]
     net.append(quantize("input_quant", net[0], FixedFormat(7, 5)))
     for make in nodes_of:
         net.append(make(net))
-    net.append(global_pool("gap", net[-1], largest=False))
+    net.append(global_pool("gap", net[-1], largest))
     return ir.Graph("net", tuple(net), ("gap",), (tuple("abcdef")[: net[-1].shape[0]],))
 
 
@@ -134,3 +134,22 @@ def test_what_nothing_reads_is_refused(cache):
     graph = _chain_with(lambda net: avg_pool("lost", net[1]), lambda net: max_pool("half", net[1]))
     with pytest.raises(UnsupportedLayer, match="nothing reads node 'lost'"):
         build_core(graph, RtlSettings(), cache=cache)
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("largest", [False, True])
+@pytest.mark.parametrize("kind", [max_pool, avg_pool])
+@pytest.mark.parametrize("pools", [(1, 1), (4, 1), (16, 1), (2, 8)])
+def test_windows_and_frames_of_one_sample(pools, kind, largest, cache, tmp_path):
+    """Pools over one sample, and a global pool over what a pool left of a frame: one sample."""
+    rng, act = np.random.default_rng(6), FixedFormat(6, 4)
+    graph = _chain_with(
+        lambda net: kind("first", net[1], pools[0]),
+        lambda net: linear(rng, ir.Dense, "dense", net[2], 3),
+        lambda net: quantize("dense_q", net[3], act),
+        lambda net: kind("second", net[4], pools[1]),
+        largest=largest,
+    )
+    core, run = check(graph, RtlSettings(), tmp_path, frames=5, cache=cache)
+    assert run.word_cycles[0] - run.frame_cycles[0] == core.latency_cycles
+    check(graph, RtlSettings(cycles_per_step=3), tmp_path, frames=5, cache=cache, busy=0.6, ready=0.6)

@@ -78,7 +78,7 @@ module amc_pool #(
     endgenerate
     assign out_data = result;
 
-    wire emit_first = ~begun[ctx];
+    wire emit_first = first | ~begun[ctx];  // `first` itself where POOL is 1
     amc_flags #(.CTX(CTX), .CYCLES(2)) flags (
         .clk(clk), .rst(rst), .d({ctx, emit & last, emit & emit_first, emit, slot}), .q(out_flags)
     );
