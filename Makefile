@@ -5,6 +5,13 @@ PYTHON  ?= python3
 VENV    ?= .venv
 BIN     := $(VENV)/bin
 
+# Debian's packages that the README's commands need, in the order of its line; .ci/run installs them by `make system`.
+PACKAGES := git make g++ python3-venv iverilog clang libliquid-dev
+# Whether all of them are there; each prints what is missing.
+HAVE     := for p in git g++ iverilog clang; do command -v $$p >/dev/null || echo $$p; done; \
+            $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv; \
+            /sbin/ldconfig -p | grep -q libliquid || echo libliquid-dev
+
 # Options that are passed on only when they are given: make hls BACKEND=Vivado BOARD=zcu104 DATA=file.hdf5
 ON_BOARD := $(if $(BOARD),--board $(BOARD))
 ON_DATA  := $(if $(DATA),--data $(DATA))
@@ -13,20 +20,29 @@ HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
-.PHONY: help hls csim rtl cosim synth overlay bench train estimate report test test-all test-board bench-csim lint clean
+.PHONY: help system hls csim rtl cosim synth overlay bench train estimate report test test-all test-board bench-csim lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
+system:  ## install Debian's packages that are missing; needs root or sudo without a password
+	@missing=$$($(HAVE)); [ -z "$$missing" ] || { \
+	  echo "Missing:" $$missing; SUDO=; [ "$$(id -u)" = 0 ] || SUDO="sudo -n"; \
+	  echo "Installing: apt-get install -y $(PACKAGES)"; \
+	  { $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq $(PACKAGES) >/dev/null; } || \
+	  { echo "error: type: sudo apt-get install -y $(PACKAGES)"; exit 4; }; }
+
 $(VENV)/.train: pyproject.toml constraints.txt
+	@command -v g++ >/dev/null && $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory system
 	@echo "Setting up $(VENV): 3 GB, a few minutes, once"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' || \
 	  { echo "error: Python 3.10 or 3.11 is needed (TensorFlow 2.14); run make PYTHON=python3.11"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "error: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
 	@touch $@
 
 $(VENV)/.all: $(VENV)/.train
+	@$(MAKE) --no-print-directory system
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sim,board,dev]'
 	@touch $@
 

@@ -1,0 +1,29 @@
+"""The README's commands and the lists that they rest on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_system_packages_are_one_list() -> None:
+    packages = re.search(r"^PACKAGES := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    line = re.search(r"^apt-get install -y ([^#\n]*)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert packages
+    assert line
+    assert packages[1].split() == line[1].split()
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = set(re.findall(r"(?:^|`)make +([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert used <= targets
+    assert {"hls", "test"} <= used
+
+
+def test_ci_runs_lint_and_the_test_command_of_the_readme() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert lines[-2:] == ["make lint", "make test"]
+    assert "make test" in re.findall(r"^```sh\n(.*?)\n```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
