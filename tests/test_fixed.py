@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw_amc.errors import ConfigError
-from hw_amc.graph.fixed import FixedFormat, format_for, requantize, shift_round
+from hw_amc.errors import ConfigError, DataError
+from hw_amc.graph.fixed import MAX_BITS, FixedFormat, format_for, requantize, shift_round
 
 raws = st.integers(-(1 << 40), 1 << 40)
 formats = st.builds(FixedFormat, st.integers(2, 24), st.integers(-8, 24), st.booleans())
@@ -20,13 +20,21 @@ def test_shift_round_is_half_to_even(raw: int, shift: int) -> None:
     assert int(shift_round(np.array([raw]), shift)[0]) == round(Fraction(raw) / Fraction(2) ** shift)
 
 
-@given(raws, st.integers(-8, 20), formats)
-def test_requantize_saturates_into_the_format(raw: int, frac: int, fmt: FixedFormat) -> None:
-    shift = frac - fmt.frac
-    if shift < -20:
-        return
-    expected = max(fmt.min_raw, min(fmt.max_raw, round(Fraction(raw) / Fraction(2) ** shift)))
-    assert int(requantize(np.array([raw]), frac, fmt)[0]) == expected
+wide_formats = st.builds(FixedFormat, st.integers(2, MAX_BITS), st.integers(-MAX_BITS, MAX_BITS), st.booleans())
+
+
+@given(wide_formats, wide_formats, st.data())
+def test_requantize_is_exact_between_any_two_formats(
+    source: FixedFormat, fmt: FixedFormat, data: st.DataObject
+) -> None:
+    raw = data.draw(st.integers(source.min_raw, source.max_raw))
+    value = Fraction(raw) / Fraction(2) ** (source.frac - fmt.frac)
+    expected = max(fmt.min_raw, min(fmt.max_raw, round(value)))
+    assert int(requantize(np.array([raw]), source.frac, fmt)[0]) == expected
+
+
+def test_requantize_widens_narrow_integers() -> None:
+    assert requantize(np.array([-128, 127], np.int8), 0, FixedFormat(20, 8)).tolist() == [-32768, 32512]
 
 
 @given(formats, st.data())
@@ -53,3 +61,10 @@ def test_to_raw_rounds_to_even_and_saturates() -> None:
 def test_impossible_formats_are_refused(bits: int, frac: int) -> None:
     with pytest.raises(ConfigError):
         FixedFormat(bits, frac)
+
+
+def test_what_is_no_real_number_has_no_integer() -> None:
+    with pytest.raises(DataError, match="2 of 4 values are not numbers"):
+        FixedFormat(8, 4).to_raw([0.5, np.nan, np.inf, np.nan])
+    with pytest.raises(DataError, match="complex"):
+        FixedFormat(8, 4).to_raw(np.array([1j]))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import Widths, gru_cnn_graph, random_frames
+from networks import Widths, gru_cnn_graph, random_frames, random_gru, random_lstm
 
 from hw_amc import graph as ir
-from hw_amc.errors import ConfigError, DataError
-from hw_amc.graph import golden
+from hw_amc.errors import ConfigError, DataError, UnsupportedLayer
+from hw_amc.graph import Graph, golden
 from hw_amc.graph.fixed import FixedFormat
 
 
@@ -115,6 +117,169 @@ def conv_by_hand(node: ir.Conv1d, x_fmt: FixedFormat, x: list[list[int]]) -> lis
                     acc += sum(x[s][c] * kernel[k][c][f] for c in range(channels))
             out.append(acc)
     return out
+
+
+def affine_graph(fmt: FixedFormat, kernel: int, kernel_fmt: FixedFormat, bias: int, bias_fmt: FixedFormat) -> Graph:
+    """One multiplication of a wire word, in the narrowest format that holds its result."""
+    source = ir.Input("input", (), (1, 2), fmt)
+    arrays = [np.full(2, value, np.int32) for value in (kernel, bias)]
+    wide = FixedFormat(48, fmt.frac + kernel_fmt.frac)
+    node = ir.Affine("affine", ("input",), (1, 2), wide, *arrays, kernel_fmt, bias_fmt)
+    node = replace(node, fmt=node.narrowest_format(fmt))
+    flat = ir.Reshape("flat", ("affine",), (2,), node.fmt)
+    return Graph("product", (source, node, flat), ("flat",), (("a", "b"),))
+
+
+any_format = st.builds(FixedFormat, st.integers(2, 48), st.integers(-48, 48), st.booleans())
+
+
+@given(source=any_format, fmt=any_format, data=st.data())
+def test_quantize_is_exact_between_any_two_formats(source: FixedFormat, fmt: FixedFormat, data: st.DataObject) -> None:
+    frame = [data.draw(st.integers(source.min_raw, source.max_raw)), source.max_raw]
+    nodes = (
+        ir.Input("input", (), (1, 2), source),
+        ir.Quantize("q", ("input",), (1, 2), fmt),
+        ir.Reshape("flat", ("q",), (2,), fmt),
+    )
+    graph = Graph("quantiser", nodes, ("flat",), (("a", "b"),))
+    found = golden.run(graph, np.array([[frame]]))["flat"]
+    assert found[0].tolist() == [clip(rne(raw, source.frac - fmt.frac), fmt.min_raw, fmt.max_raw) for raw in frame]
+
+
+def test_quantize_saturates_to_the_limits_of_a_wide_format() -> None:
+    """A float32, which holds every s8, rounds 2^25 - 1 up."""
+    nodes = (
+        ir.Input("input", (), (1, 2), FixedFormat(8, 6)),
+        ir.Quantize("q", ("input",), (1, 2), FixedFormat(26, 30)),
+        ir.Reshape("flat", ("q",), (2,), FixedFormat(26, 30)),
+    )
+    graph = Graph("quantiser", nodes, ("flat",), (("a", "b"),))
+    assert golden.run(graph, np.array([[[127, -128]]]))["flat"].tolist() == [[33554431, -33554432]]
+
+
+@given(fmt=any_format, kernel=st.integers(-(1 << 31), (1 << 31) - 1), bias=st.integers(-(1 << 31), (1 << 31) - 1),
+       kernel_frac=st.integers(-8, 31), coarser=st.integers(0, 48), data=st.data())  # fmt: skip
+def test_products_are_exact_or_refused_by_name(
+    fmt: FixedFormat, kernel: int, bias: int, kernel_frac: int, coarser: int, data: st.DataObject
+) -> None:
+    kernel_fmt = FixedFormat(32, kernel_frac)
+    frac = fmt.frac + kernel_frac
+    assume(-48 <= frac <= 48 and frac - coarser >= -48)
+    bounds = [kernel * raw + (bias << coarser) for raw in (fmt.min_raw, fmt.max_raw)]
+    frame = [data.draw(st.integers(fmt.min_raw, fmt.max_raw)), fmt.min_raw]
+    if not FixedFormat(48, 0).holds(bounds):
+        with pytest.raises((ConfigError, DataError)):
+            affine_graph(fmt, kernel, kernel_fmt, bias, FixedFormat(32, frac - coarser))
+        return
+    graph = affine_graph(fmt, kernel, kernel_fmt, bias, FixedFormat(32, frac - coarser))
+    found = golden.run(graph, np.array([[frame]]))["flat"]
+    assert found[0].tolist() == [kernel * raw + (bias << coarser) for raw in frame]
+
+
+def test_a_range_beyond_64_bits_does_not_wrap() -> None:
+    """(2^34 - 1) 2^30 is 2^64 less 2^30: in 64 bits it looks small."""
+    source = ir.Input("input", (), (1, 2), FixedFormat(35, 0))
+    arrays = [np.full(2, value, np.int32) for value in (1 << 30, 0)]
+    node = ir.Affine("scale", ("input",), (1, 2), FixedFormat(48, 0), *arrays, FixedFormat(32, 0), FixedFormat(8, 0))
+    with pytest.raises(DataError, match=r"'scale' .* cannot hold the accumulator \[-18446744073709551616, "):
+        Graph("wraps", (source, node), ("scale",), (("a", "b"),))
+
+
+def lstm_by_hand(node: ir.Lstm, x_fmt: FixedFormat, frame: np.ndarray) -> list[list[int]]:
+    """The equations of docs/graph.md over symbols, one scalar at a time."""
+    H, F, A = node.units, node.acc_frac(x_fmt), node.carry_frac
+    g, s, t = node.gate_fmt.frac, node.fmt.frac, node.candidate_fmt.frac
+    W, U = node.kernel.tolist(), node.recurrent.tolist()
+    low, high = node.candidate_fmt.min_raw, node.candidate_fmt.max_raw
+    h, carry, states = [0] * H, [0] * H, []
+    for x in frame.tolist():
+        m = [
+            (sum(x[i] * W[i][j] for i in range(len(x))) << (F - x_fmt.frac - node.kernel_fmt.frac))
+            + (sum(h[i] * U[i][j] for i in range(H)) << (F - s - node.recurrent_fmt.frac))
+            + (int(node.bias[j]) << (F - node.bias_fmt.frac))
+            for j in range(4 * H)
+        ]
+        new = []
+        for j in range(H):
+            i, f, o = (
+                clip(rne(clip(m[k] + (1 << F), 0, 2 << F), F + 1 - g), 0, node.gate_fmt.max_raw)
+                for k in (j, H + j, 3 * H + j)
+            )
+            c = clip(rne(clip(m[2 * H + j], -(1 << F), 1 << F), F - t), low, high)
+            a = (f * carry[j] << (A - g - s)) + (i * c << (A - g - t))
+            carry[j] = clip(rne(a, A - s), node.fmt.min_raw, node.fmt.max_raw)
+            y = clip(rne(clip(a, -(1 << A), 1 << A), A - t), low, high)
+            new.append(clip(rne(o * y, g + t - s), node.fmt.min_raw, node.fmt.max_raw))
+        h = new
+        states.append(h)
+    return states
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(["gru", "lstm"]),
+    x_frac=st.integers(-20, 20),
+    kernel_frac=st.integers(-24, 12),
+    recurrent_frac=st.integers(-24, 12),
+    bias_frac=st.integers(-24, 12),
+)
+def test_recurrent_layers_at_any_binary_point(
+    seed: int, kind: str, x_frac: int, kernel_frac: int, recurrent_frac: int, bias_frac: int
+) -> None:
+    """Where a sum is too wide the graph refuses it by name; a negative common fraction is one like any other."""
+    rng = np.random.default_rng(seed)
+    x_fmt = FixedFormat(5, x_frac)
+    source = ir.Input("input", (), (6, 2), x_fmt)
+    made = random_gru(rng, "cells", source, 3) if kind == "gru" else random_lstm(rng, "cells", source, 3, state_frac=5)
+    points = {"kernel_fmt": kernel_frac, "recurrent_fmt": recurrent_frac, "bias_fmt": bias_frac}
+    if kind == "gru":
+        points["recurrent_bias_fmt"] = bias_frac + 1
+    node = replace(made, **{key: FixedFormat(8, frac) for key, frac in points.items()})
+    nodes = (source, node, ir.GlobalMaxPool1d("most", ("cells",), (3,), node.fmt))
+    frames = rng.integers(x_fmt.min_raw, x_fmt.max_raw + 1, (2, 6, 2))
+    try:
+        found = golden.run(Graph("cells", nodes, ("most",), (("a", "b", "c"),)), frames, keep=["cells"])["cells"]
+    except (DataError, UnsupportedLayer) as error:
+        assert "cells" in str(error)  # noqa: PT017
+        return
+    by_hand = [
+        gru_by_hand(node, x_fmt, frame) if isinstance(node, ir.Gru) else lstm_by_hand(node, x_fmt, frame)
+        for frame in frames
+    ]
+    assert found.tolist() == by_hand
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_a_negative_common_fraction_is_exact(kind: str) -> None:
+    """Weights in steps of 2^12, inputs in steps of 16: every sum is a multiple of 2^4, one is 1."""
+    rng = np.random.default_rng(11)
+    source = ir.Input("input", (), (6, 2), FixedFormat(4, -4))
+    node = random_gru(rng, "cells", source, 3) if kind == "gru" else random_lstm(rng, "cells", source, 3, state_frac=7)
+    coarse = {"kernel_fmt": FixedFormat(8, -8), "recurrent_fmt": FixedFormat(8, -12), "bias_fmt": FixedFormat(8, -6)}
+    coarse |= {"recurrent_bias_fmt": FixedFormat(8, -5)} if kind == "gru" else {}
+    node = replace(node, **coarse)
+    nodes = (source, node, ir.GlobalMaxPool1d("most", ("cells",), (3,), node.fmt))
+    graph = Graph("coarse", nodes, ("most",), (("a", "b", "c"),))
+    frames = rng.integers(-8, 8, (4, 6, 2))
+    frames[0] = 0
+    by_hand = gru_by_hand if kind == "gru" else lstm_by_hand
+    expected = [by_hand(node, source.fmt, frame) for frame in frames]
+    assert golden.run(graph, frames, keep=["cells"])["cells"].tolist() == expected
+    assert len({value for states in expected for row in states for value in row}) > 1
+
+
+def test_the_lowest_index_wins_a_tie() -> None:
+    nodes = (
+        ir.Input("input", (), (1, 2), FixedFormat(16, 14)),
+        ir.Dense("head", ("input",), (1, 3), FixedFormat(17, 14), np.array([[0, 1, 1], [0, 0, 0]], np.int32),
+                 np.zeros(3, np.int32), FixedFormat(2, 0), FixedFormat(2, 0)),
+        ir.Reshape("flat", ("head",), (3,), FixedFormat(17, 14)),
+    )  # fmt: skip
+    graph = Graph("ties", nodes, ("flat",), (("a", "b", "c"),))
+    labels, logits = golden.classify(graph, np.array([[[5, 0]], [[0, 0]], [[-5, 0]]]))
+    assert logits.tolist() == [[0, 5, 5], [0, 0, 0], [0, -5, -5]]
+    assert labels.tolist() == [1, 0, 0]
 
 
 def test_workers_and_chunks_do_not_change_the_result() -> None:

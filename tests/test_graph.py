@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from networks import gru_cnn_graph
+from networks import conv2d, gru_cnn_graph, mtl_graph, quantize, reshape
 
 from hw_amc import graph as ir
 from hw_amc.errors import ConfigError, DataError, UnsupportedLayer
-from hw_amc.graph import Graph
-from hw_amc.graph.fixed import FixedFormat
+from hw_amc.graph import Graph, Node, golden
+from hw_amc.graph.fixed import FixedFormat, Tensor
 
 
 @pytest.fixture
@@ -114,3 +116,94 @@ def test_ranges_are_reached(graph: Graph) -> None:
     np.testing.assert_array_equal((worst * matrix).sum(axis=0) + node.scaled_bias(fmt), high)
     assert (low <= high).all()
     assert source.fmt.signed is False
+
+
+def test_counts_come_from_the_kernel_and_the_places_of_the_output() -> None:
+    rng = np.random.default_rng(1)
+    frames = ir.Input("input", (), (32, 2), FixedFormat(16, 14))
+    image = reshape("image", quantize("q", frames, FixedFormat(7, 5)), (8, 8, 1))
+    conv = conv2d(rng, "conv", image, 3, (3, 3))
+    assert conv.macs == 27 * 36 == 972
+    assert conv.nonzero_macs == 36 * np.count_nonzero(conv.kernel)
+    assert (conv.parameters, conv.nonzeros) == (30, 3 + np.count_nonzero(conv.kernel))
+    assert conv.memory_bits == 5 * np.count_nonzero(conv.kernel) + 3 * 8
+    graph = gru_cnn_graph(rng)
+    gru, affine, head = graph["gru"], graph["gru_affine"], graph["conv2"]
+    assert (gru.macs, gru.parameters) == (16 * (36 + 108), 36 + 108 + 36)
+    # A batch normalisation stays dense, and its products are not counted in published figures.
+    assert (affine.macs, affine.parameters, affine.nonzeros) == (0, 12, 12)
+    assert (head.macs, graph["pool"].macs, graph.input.parameters) == (8 * 36, 0, 0)
+
+
+def test_axes_are_named_for_messages() -> None:
+    graph = mtl_graph(np.random.default_rng(2))
+    assert graph["trunk"].axes == ("row", "column", "channel")
+    assert graph["input_quant"].axes == ("step", "channel")
+    assert graph["head0"].axes == ("channel",)
+
+
+def test_an_operation_of_another_rank_is_refused_by_name(graph: Graph) -> None:
+    flat = reshape("flat", graph["input_quant"], (32,))
+    pool = ir.GlobalMaxPool1d("most", ("flat",), (2,), flat.fmt)
+    with pytest.raises(DataError, match=r"'most' .* shape \(32,\), which is not of 2 axes"):
+        Graph("ranks", (*graph.nodes[:2], flat, pool), ("most",), (("a", "b"),))
+    with pytest.raises(DataError, match=r"'input_quant' .* has 2 inputs, not 1"):
+        graph.replace_node(replace(graph["input_quant"], inputs=("input", "input")))
+
+
+def test_a_sum_of_too_many_bits_is_refused_by_name() -> None:
+    source = ir.Input("input", (), (1, 2), FixedFormat(8, 40))
+    coarse = ir.Quantize("coarse", ("input",), (1, 2), FixedFormat(8, -40))
+    total = ir.Add("total", ("input", "coarse"), (1, 2), FixedFormat(48, 40))
+    with pytest.raises(DataError, match=r"'total' \(add\): bits must be"):
+        Graph("wide", (source, coarse, total), ("total",), (("a", "b"),))
+
+
+def test_a_name_of_keras_is_saved_only_where_it_differs(graph: Graph, tmp_path: Path) -> None:
+    assert '"layer"' not in graph.to_json()
+    named = graph.replace_node(replace(graph["conv1"], layer="block1/conv-1"))
+    named.save(tmp_path)
+    assert Graph.load(tmp_path)["conv1"].layer_name == "block1/conv-1"
+    assert Graph.load(tmp_path)["conv2"].layer_name == "conv2"
+
+
+@pytest.fixture
+def negate() -> Iterator[type[Node]]:
+    """An operation as one would add it: a class with its word, its check, its execution."""
+
+    @dataclass(frozen=True, eq=False)
+    class Negate(Node):
+        op: ClassVar[str] = "negate"
+
+        #: An option that older graphs do not have.
+        times: int = 1
+
+        def check(self, sources: Sequence[Node]) -> None:
+            self.require_shape(sources[0].shape)
+
+        def execute(self, sources: Sequence[Node], tensors: Sequence[Tensor]) -> Tensor:
+            return -self.times * tensors[0].astype(self.exact_dtype(sources))
+
+    yield Negate
+    del ir.OPS["negate"]
+
+
+def test_a_new_operation_runs_and_is_saved(negate: type[Node], tmp_path: Path) -> None:
+    frames = ir.Input("input", (), (2, 2), FixedFormat(16, 14))
+    flat = reshape("flat", frames, (4,))
+    graph = Graph(
+        "new", (frames, flat, negate("minus", ("flat",), (4,), FixedFormat(17, 14))), ("minus",), (tuple("abcd"),)
+    )
+    graph.save(tmp_path)
+    assert "times" not in graph.to_json()
+    loaded = Graph.load(tmp_path)
+    assert loaded.digest() == graph.digest()
+    assert golden.run(loaded, np.array([[[1, 2], [-3, -32768]]]))["minus"].tolist() == [[-1, -2, 3, 32768]]
+    assert replace(graph, nodes=(*graph.nodes[:2], replace(graph["minus"], times=2))).digest() != graph.digest()
+
+
+def test_two_operations_of_one_word_are_refused() -> None:
+    with pytest.raises(TypeError, match="two operations are called 'dense': Dense and Other"):
+
+        class Other(Node):
+            op: ClassVar[str] = "dense"

@@ -11,7 +11,7 @@ from deployed import FILLS, SMALL
 
 from hw_amc import compress
 from hw_amc import graph as ir
-from hw_amc.errors import Mismatch, UnsupportedLayer
+from hw_amc.errors import ConfigError, DataError, Mismatch, UnsupportedLayer
 from hw_amc.graph import Graph, golden
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.graph.reader import build_graph
@@ -219,6 +219,99 @@ def test_layers_that_cannot_be_exact_are_refused(case: str) -> None:
     with pytest.raises(UnsupportedLayer) as caught:
         build_graph(model, "bad", CLASSES)
     assert message in str(caught.value)
+
+
+def test_a_sequential_model_keeps_its_first_layer() -> None:
+    from tensorflow import keras
+
+    def layers() -> list:
+        first = [deployed.act("iq", 8, 1), deployed.conv1d("c", 3, 3)]
+        return [*first, keras.layers.Flatten(name="f"), deployed.dense("head", 5)]
+
+    chain = deployed.fill(_chain(*layers()), "random")
+    sequential = deployed.fill(keras.Sequential([keras.Input((16, 2), name="frames"), *layers()]), "random")
+    graph = build_graph(sequential, "s", CLASSES)
+    assert [node.name for node in graph.nodes] == ["frames", "iq", "c", "f", "head"]
+    assert graph.digest() == build_graph(chain, "s", CLASSES).digest()
+    _require_equal(sequential, graph, deployed.wire_frames(4))
+    unbuilt = keras.Sequential([deployed.act("iq", 8, 1)])
+    with pytest.raises(UnsupportedLayer, match=r"needs one input of frames \(T, 2\), and has 0"):
+        build_graph(unbuilt, "s", CLASSES)
+
+
+def test_names_that_are_no_identifiers_become_some_and_are_kept() -> None:
+    from tensorflow import keras
+
+    layers = [deployed.act("block1/iq", 8, 1), deployed.conv1d("block1/conv-1", 3, 3), deployed.act("block1/conv_1"),
+              deployed.lstm("block1/lstm.1", 3), deployed.act("2nd"), keras.layers.GlobalAveragePooling1D(name="g"),
+              deployed.dense("block2/head", 5)]  # fmt: skip
+    model = deployed.fill(_chain(*layers), "random")
+    graph = build_graph(model, "names", CLASSES)
+    assert [(node.name, node.layer_name) for node in graph.nodes] == [
+        ("frames", "frames"),
+        ("block1_iq", "block1/iq"),
+        ("block1_conv_1", "block1/conv-1"),
+        ("block1_conv_1_2", "block1/conv_1"),
+        ("block1_lstm_1", "block1/lstm.1"),
+        ("g", "g"),
+        ("block2_head", "block2/head"),
+    ]
+    assert graph["block1_lstm_1"].inputs == ("block1_conv_1_2",)
+    assert graph.outputs == ("block2_head",)
+    _require_equal(model, graph, deployed.wire_frames(4))
+
+
+@pytest.mark.parametrize(("shape", "message"), [
+    ((16, 2, 1), r"must be \(T, 2\), a frame of I and Q, not \(16, 2, 1\)"),
+    ((32,), r"must be \(T, 2\), a frame of I and Q, not \(32,\)"),
+    ((16, 3), r"must be \(T, 2\), a frame of I and Q, not \(16, 3\)"),
+    ((None, 2), "needs a fixed number of samples"),
+])  # fmt: skip
+def test_inputs_of_another_shape_are_refused(shape: tuple, message: str) -> None:
+    from tensorflow import keras
+
+    inputs = keras.Input(shape, name="frames")
+    with pytest.raises(UnsupportedLayer, match=message):
+        build_graph(keras.Model(inputs, deployed.act("iq")(inputs)), "bad", CLASSES)
+
+
+def test_two_inputs_are_refused() -> None:
+    from tensorflow import keras
+
+    left, right = keras.Input((16, 2), name="left"), keras.Input((16, 2), name="right")
+    model = keras.Model([left, right], keras.layers.Add(name="sum")([left, right]))
+    with pytest.raises(UnsupportedLayer, match=r"one input of frames \(T, 2\), and has 2"):
+        build_graph(model, "bad", CLASSES)
+
+
+@pytest.mark.parametrize(("classes", "message"), [
+    (["a", "b", "c"], r"2 heads \('head3', 'head2'\), and there are 1 lists of class names"),
+    ((["a", "b", "c"], ["d"]), r"head 'head2' gives 2 logits, and there are 1 class names; name the classes"),
+    ((["a", "b", "c"], ["d", "e"], ["f"]), "there are 3 lists"),
+    ((), "there are 0 lists"),
+])  # fmt: skip
+def test_class_names_that_do_not_fit_are_refused(classes: list, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_graph(deployed.residual_model(), "heads", classes)
+
+
+@pytest.mark.parametrize(("value", "count"), [(np.nan, 1), (np.inf, 1), (-np.inf, 3)])
+def test_weights_that_are_no_numbers_are_refused_by_name(value: float, count: int) -> None:
+    model = deployed.fill(_chain(deployed.act("iq", 8, 1), deployed.conv1d("c1", 3, 3)), "random")
+    kernel, bias = model.get_layer("c1").get_weights()
+    kernel.flat[:count] = value
+    model.get_layer("c1").set_weights([kernel, bias])
+    with pytest.raises(DataError, match=f"layer 'c1': {count} of the 18 values of kernel are not finite real numbers"):
+        build_graph(model, "bad", CLASSES)
+
+
+def test_formats_beyond_the_integers_are_refused_by_layer() -> None:
+    wide = deployed.qkeras.QConv1D(3, 3, padding="same", kernel_quantizer=deployed.signed(8), name="c1",
+                                   bias_quantizer="quantized_bits(40,39,0,alpha=1)")  # fmt: skip
+    with pytest.raises(UnsupportedLayer, match=r"'c1' \(QConv1D\): bias may have 32 bits, not s40\.0"):
+        build_graph(_chain(deployed.act("iq", 8, 1), wide), "bad", CLASSES)
+    with pytest.raises(UnsupportedLayer, match=r"'iq' \(QActivation\): bits must be 2\.\.48, not 60"):
+        build_graph(_chain(deployed.act("iq", 60, 1)), "bad", CLASSES)
 
 
 def test_branches_are_refused() -> None:
