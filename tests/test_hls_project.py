@@ -13,6 +13,7 @@ from hw_amc import hls
 from hw_amc.config import BoardSettings, Budget, HlsSettings, LayerHls
 from hw_amc.errors import ConfigError, DataError, Mismatch, UnsupportedLayer
 from hw_amc.graph import golden
+from hw_amc.graph.reader import build_graph
 from hw_amc.hls import terms
 from hw_amc.sources import Sources
 
@@ -206,3 +207,18 @@ def test_a_failed_step_ends_the_tool_with_code_1(network, tmp_path: Path, monkey
     with pytest.raises(tkinter.TclError, match="exited"):
         interpreter.eval(f"source {{{tmp_path}/csim.tcl}}")
     assert "{exit 1}" in interpreter.eval("set calls")
+
+
+def test_layers_of_any_name_have_identifiers_in_the_text() -> None:
+    from tensorflow import keras
+
+    body = [deployed.act("iq", 8, 1), deployed.conv1d("block1/conv-1", 3, 3), deployed.relu("block1/relu.1")]
+    layers = [*body, keras.layers.GlobalAveragePooling1D(name="g"), deployed.act("2nd"), deployed.dense("head", 5)]
+    model = keras.Sequential([keras.Input((16, 2), name="frames"), *layers])
+    graph = build_graph(deployed.fill(model, "random"), "names", list("abcde"))
+    written = hls.build_project(
+        model, graph, hls.Target("Vitis", "xc7z020clg400-1", 10.0), FRAMES, golden.run(graph, FRAMES, ["head"])
+    )
+    assert "block1_conv_1_product" in written.files[CODE]
+    assert "layer_2nd" in written.files["firmware/names_net.cpp"]
+    assert not any(name in text for text in written.files.values() for name in ("conv-1", "block1/", "relu.1"))

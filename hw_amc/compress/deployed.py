@@ -180,7 +180,7 @@ def load_deployed(path: Path) -> Any:
     if not Path(path).is_file():
         raise DataError(f"{path} does not exist; train the model or fetch its weights")
     try:
-        return keras.models.load_model(path, custom_objects=_custom_objects(), compile=False)
+        return keras.models.load_model(path, custom_objects=custom_objects(), compile=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a deployed model: {str(error).splitlines()[0]}") from error
 
@@ -190,7 +190,7 @@ def to_float64(model: Any) -> Any:
 
     Call it, and the model that it returns, under `keras.backend.set_floatx("float64")`.
     """
-    with keras.utils.custom_object_scope(_custom_objects()):
+    with keras.utils.custom_object_scope(custom_objects()):
         wide = keras.models.clone_model(
             model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float64"})
         )
@@ -198,7 +198,8 @@ def to_float64(model: Any) -> Any:
     return wide
 
 
-def _custom_objects() -> dict[str, Any]:
+def custom_objects() -> dict[str, Any]:
+    """Classes that Keras needs to make a deployed model's layers from their configurations, by name."""
     objects: dict[str, Any] = {"QAffine": QAffine}
     qkeras.utils._add_supported_quantized_objects(objects)
     return objects

@@ -12,8 +12,10 @@ from typing import Any
 import hls4ml
 
 from hw_amc import graph as ir
+from hw_amc.compress.deployed import custom_objects
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, Node
+from hw_amc.graph.reader import identifier
 from hw_amc.hls import layers, reader, terms
 from hw_amc.hls.target import Core, Target, cpp_type, network_name
 
@@ -40,7 +42,7 @@ def convert(model: Any, graph: Graph, target: Target, folder: Path) -> Any:
     }
     with reader.handlers(graph, target), _quiet():
         network = hls4ml.converters.convert_from_keras_model(
-            model,
+            _with_names_of(graph, model),
             output_dir=str(folder),
             project_name=network_name(graph),
             backend=target.backend,
@@ -55,6 +57,24 @@ def convert(model: Any, graph: Graph, target: Target, folder: Path) -> Any:
         for variable in layer.get_variables():
             variable.pragma = ("stream", FIFO_DEPTH)
     return network
+
+
+def _with_names_of(graph: Graph, model: Any) -> Any:
+    """Return a functional model whose layers bear the names of the graph's nodes, identifiers as C++ needs them."""
+    from tensorflow import keras
+
+    names = {node.layer_name: node.name for node in graph.nodes}
+    names |= {layer.name: identifier(layer.name) for layer in model.layers if layer.name not in names}
+    functional = keras.Model(model.inputs, model.outputs)
+    if all(name == layer for layer, name in names.items()):
+        return functional
+    with keras.utils.custom_object_scope(custom_objects()):
+        renamed = keras.models.clone_model(
+            functional,
+            clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "name": names[layer.name]}),
+        )
+    renamed.set_weights(model.get_weights())
+    return renamed
 
 
 def write_firmware(model: Any, graph: Graph, target: Target) -> tuple[dict[str, str], tuple[str, str]]:

@@ -76,7 +76,7 @@ def _first_of(graph: Graph, node: Node, a: NDArray[Any], b: NDArray[Any], wrong:
         node.name,
         frame,
         tuple(index),
-        ("class",) if is_head else axes_of(node),
+        ("class",) if is_head else node.axes,
         left=int(a[(frame, *index)]),
         right=int(b[(frame, *index)]),
         differing=len(wrong),
@@ -85,11 +85,6 @@ def _first_of(graph: Graph, node: Node, a: NDArray[Any], b: NDArray[Any], wrong:
         all_frames=len(a),
         class_name=graph.classes[graph.outputs.index(node.name)][index[0]] if is_head else "",
     )
-
-
-def axes_of(node: Node) -> tuple[str, ...]:
-    """Return the names of the axes of a node's output, frames left out."""
-    return {1: ("channel",), 2: ("step", "channel"), 3: ("row", "column", "channel")}[len(node.shape)]
 
 
 def require_equal(graph: Graph, names: tuple[str, str], left: Tensors, right: Tensors, first_frame: int = 0) -> int:

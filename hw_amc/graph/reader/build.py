@@ -118,10 +118,15 @@ def _read(layer: Any, sources: list[Node], taken: Collection[str]) -> Node:
     return node if node in sources else _named(node, taken)
 
 
+def identifier(name: str) -> str:
+    """Turn a layer's name into a word that C++, Verilog and Keras take for a name."""
+    word = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return word if word[:1].isalpha() else f"layer_{word}"
+
+
 def _named(node: Node, taken: Collection[str]) -> Node:
     """Give a node of a layer's name an identifier that is not `taken`; it remembers the layer's where that differs."""
-    word = re.sub(r"\W", "_", node.name, flags=re.ASCII)
-    word = f"_{word}" if word[:1].isdigit() else word
+    word = identifier(node.name)
     names = [word, *(f"{word}_{number}" for number in range(2, len(taken) + 3))]
     name = next(name for name in names if name not in taken)
     return node if name == node.name else replace(node, name=name, layer=node.name)
