@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from processes import MARK, marked, wait_until_gone
+
+from hw_amc.errors import ConfigError, HwAmcError
+from hw_amc.parallel import map_blocks
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def die(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def sleep_long(number: int) -> int:
+    time.sleep(300 if number else 0)
+    return number
+
+
+def test_results_come_in_order() -> None:
+    assert list(map_blocks(square, range(11), 2)) == [n * n for n in range(11)]
+    assert list(map_blocks(square, range(3), 1)) == [0, 1, 4]
+    assert list(map_blocks(square, [], 2)) == []
+
+
+def test_no_workers_are_refused() -> None:
+    with pytest.raises(ConfigError, match="workers must be 1 or more, not 0"):
+        list(map_blocks(square, [1], 0))
+
+
+def test_a_killed_worker_is_one_line() -> None:
+    with pytest.raises(HwAmcError, match="a worker process was killed"):
+        list(map_blocks(die, [1, 2, 3], 2))
+
+
+def test_stopping_early_does_not_wait_for_the_workers() -> None:
+    started = time.monotonic()
+    results = map_blocks(sleep_long, [0, 1, 1], 2)
+    assert next(results) == 0
+    results.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_workers_end_with_their_parent(number: int) -> None:
+    mark = uuid.uuid4().hex
+    program = "from test_parallel import *\nif __name__ == '__main__': list(map_blocks(sleep_long, [1, 1], 2))"
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    environment = {**os.environ, MARK: mark, "PYTHONPATH": os.pathsep.join(folders)}
+    parent = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE)
+    until = time.monotonic() + 30
+    while len(marked(mark)) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)  # into the work
+    # As a terminal does: every process of the group hears of Ctrl-C.
+    for pid in marked(mark) if number == signal.SIGINT else [parent.pid]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+    _, said = parent.communicate(timeout=30)
+    assert wait_until_gone(mark, 10) == []
+    assert said.count(b"Traceback") <= (number == signal.SIGINT)  # of the parent's alone
