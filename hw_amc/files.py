@@ -1,26 +1,32 @@
-"""Atomic writes and locks: an interrupted run never leaves a half-written file behind."""
+"""Atomic writes and locks: an interrupted run never leaves a half-written file behind, nor a lock that holds."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
 
 from hw_amc.errors import ConfigError, DataError, HwAmcError
+from hw_amc.untrusted import load_json, open_regular
+
+__all__ = ["atomic_path", "exclusive", "file_digest", "load_json", "locked", "sweep", "write_text"]
+
+#: Names of files that are being written, and who writes them.
+_UNFINISHED = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[^.]+(\.[^.]*)?")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it when the block succeeds.
 
-    On any error the temporary file is removed and `path` is untouched.
+    On any error the temporary file is removed and `path` is untouched. What killed writers left in that folder is
+    removed on the way.
 
     Raises
     ------
@@ -30,7 +36,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        _sweep_once(path.parent.absolute())
+        prefix = f".{path.name[:150]}.{_process_space()}-{os.getpid()}-"
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -42,7 +50,43 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise HwAmcError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1)
+def _process_space() -> str:
+    """Name of the set of processes that this process's number counts in: this boot, this container."""
+    told = []
+    for source in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with suppress(OSError):
+            told.append(os.readlink(source) if "/ns/" in source else Path(source).read_text(encoding="ascii"))
+    return hashlib.sha256("".join(told).encode()).hexdigest()[:8]
+
+
+@lru_cache(maxsize=4096)
+def _sweep_once(folder: Path) -> None:
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files of writers in `folder` that are no more."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            match = _UNFINISHED.fullmatch(entry.name) if entry.name.startswith(".") else None
+            if match and match[1] == _process_space() and not _is_alive(int(match[2])):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -51,32 +95,66 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def load_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex.
 
     Raises
     ------
     DataError
-        The file is missing or is not a JSON object.
+        The file is missing, or is no plain file, or cannot be read.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not readable JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{path} must hold a JSON object, not {type(data).__name__}")
-    return data
+    digest = hashlib.sha256()
+    with open_regular(path) as stream:
+        try:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from error
+    return digest.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file `path`; the operating system frees it when its holder dies. It is removed at the end.
+
+    Parameters
+    ----------
+    path : Path
+        In an existing folder.
+    wait : bool
+        Wait for another holder, or yield False at once.
+
+    Raises
+    ------
+    OSError
+        The file cannot be made.
+    """
+    handle = None
+    while handle is None:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            # Its last holder may have removed it after we opened it.
+            if os.stat(path).st_ino != os.fstat(handle).st_ino:
+                raise FileNotFoundError
+        except FileNotFoundError:
+            os.close(handle)
+            handle = None
+        except BlockingIOError:
+            os.close(handle)
+            yield False
+            return
+        except BaseException:
+            os.close(handle)
+            raise
     try:
-        with path.open("rb") as stream:
-            return hashlib.sha256(stream.read()).hexdigest()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        yield True
+    finally:
+        # While the lock is still held: whoever opened the file before notices that it is another one.
+        with suppress(OSError):
+            if os.stat(path).st_ino == os.fstat(handle).st_ino:
+                os.unlink(path)
+        os.close(handle)
 
 
 @contextmanager
@@ -87,14 +165,17 @@ def exclusive(folder: Path, what: str) -> Iterator[None]:
     ------
     ConfigError
         Another run holds the lock.
+    HwAmcError
+        The folder cannot be made or written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ConfigError(f"{what} is already running in {folder}; wait for it or stop it first") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = stack.enter_context(locked(folder / ".lock", wait=False))
+        except OSError as error:
+            raise HwAmcError(
+                f"cannot work in {folder}: {error.strerror or error}; make it writable or choose another workspace"
+            ) from error
+        if not held:
+            raise ConfigError(f"{what} is already running in {folder}; wait for it or stop it first")
         yield
-    finally:
-        lock.release()

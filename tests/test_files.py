@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hw_amc.errors import ConfigError, DataError, HwAmcError
-from hw_amc.files import atomic_path, exclusive, file_digest, load_json, write_text
+from hw_amc.files import atomic_path, exclusive, file_digest, load_json, locked, write_text
 from hw_amc.sources import Sources
 
 
@@ -59,6 +59,85 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from hw_amc.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as path:
+    path.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    for name in ("a.txt", "noending"):
+        assert subprocess.run([sys.executable, "-c", KILLED, tmp_path / name], check=False).returncode == -9
+        assert len(leftovers(tmp_path)) == 1  # the second writer removed what the first had left
+    (tmp_path / ".hidden.txt").write_text("a user's own")
+    write_text(tmp_path / "b.txt", "whole")
+    assert leftovers(tmp_path) == [".hidden.txt", "b.txt"]
+
+
+def test_a_living_writers_file_stays(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "a.txt") as path:
+        path.write_text("new")
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                f"from hw_amc.files import sweep; import pathlib; sweep(pathlib.Path({str(tmp_path)!r}))",
+            ],
+            check=True,
+        )
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+def test_an_overlong_name_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(HwAmcError, match="File name too long; nothing was changed"):
+        write_text(tmp_path / ("x" * 300), "text")
+    with pytest.raises(DataError, match="File name too long"):
+        load_json(tmp_path / ("x" * 5000))
+
+
+def test_locks_leave_nothing(tmp_path: Path) -> None:
+    with exclusive(tmp_path, "x"):
+        assert leftovers(tmp_path) == [".lock"]
+    assert leftovers(tmp_path) == []
+
+
+def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a user's own")
+    (tmp_path / ".lock").symlink_to(tmp_path / "a")
+    with pytest.raises(HwAmcError, match="cannot work in"), exclusive(tmp_path, "x"):
+        pass
+    assert (tmp_path / "a").read_text() == "a user's own"
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a file")
+    said = r"cannot work in .*a/b: Not a directory; make it writable"
+    with pytest.raises(HwAmcError, match=said), exclusive(tmp_path / "a" / "b", "x"):
+        pass
+
+
+def test_waiting_for_a_lock(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom hw_amc.files import locked\n"
+        "with locked(Path(sys.argv[1])) as held:\n    print(held, flush=True)\n    sys.stdin.read()\n"
+    )
+    args = [sys.executable, "-c", program, str(tmp_path / "l")]
+    first = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "True\n"
+    with locked(tmp_path / "l", wait=False) as held:
+        assert not held
+    first.kill()  # the system frees it
+    with locked(tmp_path / "l") as held:
+        assert held
+    first.communicate()
+    assert leftovers(tmp_path) == []
+
+
 def test_a_second_run_is_refused_at_once(tmp_path: Path) -> None:
     with exclusive(tmp_path, "hw-amc on x"):
         program = (
@@ -88,7 +167,7 @@ def test_damaged_json_is_named(tmp_path: Path, text: str, message: str) -> None:
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         load_json(tmp_path / "a.json")
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="does not exist"):
         file_digest(tmp_path / "a.bin")
 
 
