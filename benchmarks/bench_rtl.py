@@ -22,12 +22,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 from rich.console import Console
 from rich.table import Table
 
 from hw_amc import graph as ir
 from hw_amc import tools
+from hw_amc.cache import default_root
 from hw_amc.errors import Mismatch
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.adders import AdderGraph, build_graph
@@ -270,7 +270,7 @@ def main() -> None:
     options = parser.parse_args()
 
     weights, bits = load_matrix(options.model, options.units)
-    adders = build_graph(weights, [FixedFormat(bits, 0)] * len(weights), cache=user_cache_path("hw_amc") / "adders")
+    adders = build_graph(weights, [FixedFormat(bits, 0)] * len(weights), cache=default_root())
     widths = (signed_width(adders, range(weights.shape[1])),) * weights.shape[1]
     makers: dict[str, Callable[[], Design]] = {
         "products": lambda: sum_of_products(weights, bits, widths),

@@ -133,7 +133,7 @@ def test_the_kernel_is_compiled_once(tmp_path, monkeypatch):
         pytest.skip("no C++ compiler")
     first = kernel.build()
     monkeypatch.setattr(kernel.tools, "run", lambda *a, **k: pytest.fail("compiled again"))
-    assert kernel.build() == first
+    assert kernel.build()._name == first._name
 
 
 def test_adam_takes_the_published_first_step():

@@ -13,8 +13,9 @@ from typing import Literal
 
 from hw_amc.bench.behavioural import GoldenAccelerator
 from hw_amc.config import BoardSettings
+from hw_amc.cosim.library import build_library
 from hw_amc.cosim.stream_model import VerilatedModel
-from hw_amc.cosim.verilated import FastSim, build_library
+from hw_amc.cosim.verilated import FastSim
 from hw_amc.errors import ConfigError
 from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.graph import Graph

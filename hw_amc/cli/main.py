@@ -16,9 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from hw_amc import __version__
+from hw_amc.cli import cache as cache_cli
 from hw_amc.cli import data as data_cli
 from hw_amc.errors import ConfigError, HwAmcError
 from hw_amc.flows.command import shown
+from hw_amc.tools import handle_termination
 
 app = typer.Typer(
     name="hw-amc",
@@ -29,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(data_cli.app, name="data")
+app.command()(cache_cli.cache)
 
 # A pipe or a log has no width of its own; tables need more than the 80 columns that Rich would take.
 console = Console(width=None if sys.stdout.isatty() else 140)
@@ -390,6 +393,7 @@ def main(arguments: list[str] | None = None) -> Any:
     warnings.filterwarnings("ignore", category=UserWarning, module="keras")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.showwarning = _show_warning
+    handle_termination()
     try:
         return app(args=arguments)
     except HwAmcError as error:

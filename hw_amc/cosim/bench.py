@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc import tools
-from hw_amc.cosim.simulators import Simulator, environment
+from hw_amc.cache import Cache
+from hw_amc.cosim.library import workshop
+from hw_amc.cosim.simulators import Simulator, environment, versions
 from hw_amc.errors import Mismatch, ToolFailed, ToolMissing
 from hw_amc.files import write_text
 from hw_amc.graph import Graph
 from hw_amc.rtl.shell.accelerator import Accelerator
+from hw_amc.sources import Sources
 
 #: The benches, in the source checkout.
 BENCHES = Path(__file__).parents[1] / "shipped" / "sim"
@@ -59,16 +64,18 @@ class BenchRun:
     """How to run a bench."""
 
     simulator: Simulator
-    #: Build and results go here; a second run of the same sources builds nothing.
+    #: Results and waveforms go here; a second run of the same sources builds nothing.
     folder: Path
     #: Regular expression over the bench's tests; None runs all.
     tests: str | None = PROOF
     module: str = MODULE
-    #: Write an FST waveform beside the build.
+    #: Write an FST waveform beside the results.
     waves: bool = False
     seed: int = 1
     timeout_s: float | None = None
     benches: Path = BENCHES
+    #: Root of the cache that keeps builds.
+    cache: Path | None = None
 
 
 def run(accelerator: Accelerator, case: Case, settings: BenchRun, top: str | None = None) -> dict[str, Any]:
@@ -94,20 +101,18 @@ def run(accelerator: Accelerator, case: Case, settings: BenchRun, top: str | Non
     ToolMissing, ToolFailed
         The simulator is missing, refuses the sources, or ends early.
     """
-    extra = environment(settings.simulator)
     folder = settings.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator.sources.write(folder / "verilog")
+    top = top or accelerator.manifest.name
+    log = folder / f"{settings.simulator}.log"
+    built = _build(accelerator, settings, top, log)
     write_text(folder / "manifest.json", accelerator.manifest.to_json())
     case.save(folder)
     results = folder / "results.xml"
     for stale in (results, folder / MEASURED):
         stale.unlink(missing_ok=True)
-    _job(accelerator, settings, folder, results, top).save(folder / "job.json")
-    log = folder / f"{settings.simulator}.log"
-    args: list[str | Path] = [sys.executable, "-m", "hw_amc.cosim.cocotb_runner", folder / "job.json"]
     try:
-        tools.run(args, folder, settings.timeout_s, extra, log)
+        _run_phase("test", _job([], settings, top, built, folder), folder, settings, log)
     except ToolFailed as error:
         # A failed test ends the simulator with an error, too; its file says more.
         if not results.is_file():
@@ -116,6 +121,47 @@ def run(accelerator: Accelerator, case: Case, settings: BenchRun, top: str | Non
     measured = folder / MEASURED
     found: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else {}
     return found
+
+
+def _build(accelerator: Accelerator, settings: BenchRun, top: str, log: Path) -> Path:
+    """Folder in the cache that holds the compiled design and nothing else."""
+    from cocotb_tools import config
+
+    from hw_amc.cosim.cocotb_runner import VERILATOR_ARGS  # needs cocotb, which `hw-amc --help` does not
+
+    names = sorted(name for name in accelerator.sources.files if name.endswith((".v", ".sv")))
+    sources = Sources({name: accelerator.sources.files[name] for name in names})
+    is_icarus = settings.simulator == "icarus"
+    product = "sim.vvp" if is_icarus else top
+    made_from = {
+        "simulator": settings.simulator,
+        **versions(settings.simulator),
+        "cocotb": f"{version('cocotb')} in {config.libs_dir}",
+        "sources": sources.digest(),
+        "top": top,
+        "options": " ".join([*VERILATOR_ARGS, *(f"{k}={v}" for k, v in DEFINES[settings.simulator].items())]),
+        "waves": str(settings.waves),
+    }
+
+    def make(folder: Path) -> None:
+        with workshop(folder) as place:
+            sources.write(place / "verilog")
+            paths = [str(place / "verilog" / name) for name in names]
+            try:
+                _run_phase("build", _job(paths, settings, top, place / "build", place), place, settings, log)
+            except ToolFailed as error:
+                raise _explain(error, log) from error
+            shutil.copy(place / "build" / product, folder / product)
+
+    return Cache("cocotb", settings.cache).entry(made_from, make)
+
+
+def _run_phase(phase: str, job: Any, folder: Path, settings: BenchRun, log: Path) -> None:
+    """Build or test in a process of its own, in `folder`, in which everything that it leaves lies, too."""
+    job.save(folder / "job.json")
+    extra = {**environment(settings.simulator), **({"TMPDIR": str(folder)} if phase == "build" else {})}
+    args: list[str | Path] = [sys.executable, "-m", "hw_amc.cosim.cocotb_runner", phase, folder / "job.json"]
+    tools.run(args, folder, settings.timeout_s, extra, log)
 
 
 def _explain(error: ToolFailed, log: Path) -> ToolFailed | ToolMissing:
@@ -127,20 +173,17 @@ def _explain(error: ToolFailed, log: Path) -> ToolFailed | ToolMissing:
     return ToolFailed(f"{complaints[0]} (see {log})") if complaints else error
 
 
-def _job(accelerator: Accelerator, settings: BenchRun, folder: Path, results: Path, top: str | None) -> Any:
-    from hw_amc.cosim.cocotb_runner import Job  # needs cocotb, which `hw-amc --help` does not
+def _job(sources: list[str], settings: BenchRun, top: str, build_folder: Path, folder: Path) -> Any:
+    from hw_amc.cosim.cocotb_runner import Job
 
-    names = sorted(name for name in accelerator.sources.files if name.endswith((".v", ".sv")))
-    kind = f"{settings.simulator}-waves" if settings.waves else settings.simulator
-    build = folder / f"build-{kind}-{accelerator.sources.digest()[:12]}"
     return Job(
         simulator=settings.simulator,
-        sources=[str(folder / "verilog" / name) for name in names],
-        top=top or accelerator.manifest.name,
+        sources=sources,
+        top=top,
         module=settings.module,
         bench_folder=str(settings.benches.resolve()),
-        build_folder=str(build),
-        results=str(results),
+        build_folder=str(build_folder),
+        results=str(folder / "results.xml"),
         defines=DEFINES[settings.simulator],
         tests=settings.tests,
         seed=settings.seed,
@@ -157,10 +200,14 @@ def require_passed(results: Path, side: str) -> list[str]:
     Mismatch
         A test failed.
     ToolFailed
-        There is no test in the file.
+        There is no test in the file, or the file is not whole.
     """
     passed = []
-    for case in ElementTree.parse(results).getroot().iter("testcase"):
+    try:
+        root = ElementTree.parse(results).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise ToolFailed(f"{side} ended early: {results} is not whole ({error}); see the log beside it") from error
+    for case in root.iter("testcase"):
         name = case.get("name", "?")
         trouble = next((part for kind in ("failure", "error") for part in case.iter(kind)), None)
         if trouble is not None:

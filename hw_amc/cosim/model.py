@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from hw_amc.cosim import bench
 from hw_amc.cosim.backend import SimulatedRtl
 from hw_amc.cosim.bench import Case
+from hw_amc.cosim.library import build_library
 from hw_amc.cosim.results import cycles_between_results
-from hw_amc.cosim.simulators import Simulator
-from hw_amc.cosim.verilated import build_library
+from hw_amc.cosim.simulators import Simulator, environment
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.graph import Graph
 from hw_amc.rtl.shell.accelerator import Accelerator
@@ -89,6 +89,8 @@ def run_model(
     ToolMissing, ToolFailed
         A simulator is missing, fails, or stalls.
     """
+    for simulator in plan.cocotb_frames:
+        environment(simulator)  # a missing one is noticed before another works for minutes
     manifest = accelerator.manifest
     whole = len(frames) - len(frames) % manifest.n_channels
     if not whole:
@@ -154,7 +156,9 @@ def _cocotb(accelerator: Accelerator, case: Case, simulator: Simulator, plan: Pl
     start, n_channels = time.perf_counter(), accelerator.manifest.n_channels
     count = -(-plan.cocotb_frames[simulator] // n_channels) * n_channels
     first = Case(case.graph, case.frames[:count], case.expected[:count])
-    settings = bench.BenchRun(simulator, plan.folder / simulator, waves=plan.waves, timeout_s=plan.timeout_s)
+    settings = bench.BenchRun(
+        simulator, plan.folder / simulator, waves=plan.waves, timeout_s=plan.timeout_s, cache=plan.cache
+    )
     measured = bench.run(accelerator, first, settings)
     return {**measured, "seconds": time.perf_counter() - start}
 

@@ -47,6 +47,16 @@ def verilator() -> tuple[Path, dict[str, str]]:
     return Path(found), {}
 
 
+def versions(simulator: Simulator) -> dict[str, str]:
+    """Return the versions of all that builds a model for `simulator`; ToolMissing names how to get what is missing."""
+    if simulator == "icarus":
+        environment(simulator)
+        return {"iverilog": tools.run(["iverilog", "-V"], Path("/")).partition("\n")[0]}
+    program, _ = verilator()
+    tools.require("make", "g++")
+    return {str(name): tools.version(name) for name in (program, "make", "g++")}
+
+
 def environment(simulator: Simulator) -> dict[str, str]:
     """Return the environment of `simulator`; ToolMissing names how to get it."""
     if simulator == "verilator":

@@ -12,8 +12,6 @@ Needs numpy, a C++ compiler and Verilator.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Flag
@@ -22,104 +20,18 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
-from hw_amc import tools
-from hw_amc.cosim.simulators import verilator
+from hw_amc.cosim.library import load_library
 from hw_amc.errors import DataError, ToolFailed
-from hw_amc.files import atomic_path
 from hw_amc.interface.registers import OFFSET, REGISTERS, TABLE
 from hw_amc.interface.words import Results, Words, pack_frames, unpack_results
 from hw_amc.sources import Sources
 
-HARNESS = Path(__file__).with_name("harness.cc")
-LIBRARY = "amc.so"
 #: Cycles in one call into the shared object: Ctrl-C is heard in between.
 SLICE_CYCLES = 10_000
 #: Pattern of cycles: nonzero lets a word pass. None: every cycle.
 Pattern = Sequence[int] | NDArray[Any] | None
-
-# Functions of a thousand statements: g++ takes more than linear time over longer ones.
-_SPLIT = ("--output-split", "10000", "--output-split-cfuncs", "1000")
-_VERILATE = ("--cc", "--exe", "--prefix", "Vtop", "-O3", "-Wno-fatal", *_SPLIT, "-o", LIBRARY)
-_COMPILE = ("-f", "Vtop.mk", "OPT_SLOW=-O0", "-j", "2")
-#: Verilator's own objects, the same in every build: half of the time of a small one.
-_RUNTIME = ("verilated.o", "verilated_threads.o")
-
-
-def default_cache() -> Path:
-    """Return the folder that keeps shared objects between runs."""
-    return user_cache_path("hw-amc") / "verilated"
-
-
-def build_library(sources: Sources, top: str, cache: Path | None = None, farm: bool = False) -> Path:
-    """Verilate and compile `sources`; an earlier build of the same sources is used again.
-
-    Parameters
-    ----------
-    sources : Sources
-        Verilog sources.
-    top : str
-        Top module, with the ports of `hw_amc.rtl.shell.accelerator.emit_top`.
-    cache : Path, optional
-        Where builds are kept, one folder each, named by the digest of all that goes into them.
-    farm : bool
-        The top has an input `select` (see `hw_amc.cosim.farm`).
-
-    Returns
-    -------
-    Path of the shared object.
-
-    Raises
-    ------
-    ToolMissing, ToolFailed
-        Verilator or the compiler is missing, or fails.
-    """
-    binary, environment = verilator()
-    # The manifest names the board and its clock, which change nothing that Verilator reads.
-    sources = Sources({name: text for name, text in sources.files.items() if not name.endswith(".json")})
-    harness = HARNESS.read_text(encoding="utf-8")
-    recipe = (sources.digest(), top, harness, str(binary), *_VERILATE, *_COMPILE, _optimisation(farm), str(farm))
-    key = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:24]
-    folder = (cache or default_cache()) / key
-    library = folder / LIBRARY
-    if library.is_file():
-        return library
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):  # another process may be compiling the same sources: wait for it
-        if not library.is_file():
-            _compile(sources, top, folder, [str(binary)], {**environment}, farm)
-    return library
-
-
-def _optimisation(farm: bool) -> str:
-    """Return how hard g++ tries: a farm runs briefly, so that compiling it is what takes time."""
-    return "OPT_FAST=-O1" if farm else "OPT_FAST=-O2"
-
-
-def _compile(
-    sources: Sources, top: str, folder: Path, program: list[str], environment: dict[str, str], farm: bool
-) -> None:
-    sources.write(folder)
-    flags = "-fPIC" + (" -DAMC_FARM" if farm else "")
-    verilog = sorted(name for name in sources.files if name.endswith((".v", ".sv")))
-    args = [*program, *_VERILATE, "--top-module", top, "-CFLAGS", flags, "-LDFLAGS", "-shared -fPIC"]
-    tools.run([*args, "--Mdir", "obj", *verilog, HARNESS], folder, env=environment, log=folder / "verilator.log")
-    environment.pop("MAKEFLAGS", None)
-    runtime = folder.parent / f"runtime-{hashlib.sha256(repr((program, _COMPILE)).encode()).hexdigest()[:12]}"
-    for name in _RUNTIME:
-        if (runtime / name).is_file():
-            shutil.copyfile(runtime / name, folder / "obj" / name)
-    options = [*_COMPILE, _optimisation(farm), "CFG_CXXFLAGS_PCH_I=-include"]
-    tools.run(["make", "-C", "obj", *options], folder, env=environment, log=folder / "make.log")
-    for name in _RUNTIME:
-        if not (runtime / name).is_file():
-            with atomic_path(runtime / name) as path:
-                shutil.copyfile(folder / "obj" / name, path)
-    # Last, and at once: whoever sees the library sees all of it.
-    (folder / "obj" / LIBRARY).replace(folder / LIBRARY)
 
 
 class Event(Flag):
@@ -151,11 +63,11 @@ class FastSim:
     Parameters
     ----------
     sources, top, cache, farm
-        See `build_library`.
+        See `hw_amc.cosim.library.build_library`.
     """
 
     def __init__(self, sources: Sources, top: str, cache: Path | None = None, farm: bool = False) -> None:
-        self._lib = _load(build_library(sources, top, cache, farm))
+        self._lib = load_library(sources, top, cache, farm)
         self._sim = ctypes.c_void_p(self._lib.amc_new())
         self.reset()
 
@@ -347,35 +259,3 @@ class FastSim:
         status = self.read("STATUS")
         fields = ", ".join(f"{f.name}={f.extract(status)}" for f in REGISTERS["STATUS"].fields)
         return f"cycle {self.cycle}, {self.pending} words not accepted, {self.received} received, {levels}, {fields}"
-
-
-def _load(library: Path) -> ctypes.CDLL:
-    lib = ctypes.CDLL(str(library))
-    sim, u64, pointer = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p
-    signatures: dict[str, tuple[Any, list[Any]]] = {
-        "amc_new": (sim, []),
-        "amc_delete": (None, [sim]),
-        "amc_cycle": (u64, [sim]),
-        "amc_reset": (None, [sim, u64]),
-        "amc_push": (None, [sim, pointer, u64, ctypes.c_int]),
-        "amc_pending": (u64, [sim]),
-        "amc_accepted": (u64, [sim]),
-        "amc_received": (u64, [sim]),
-        "amc_pop": (u64, [sim, pointer, pointer, pointer, u64, ctypes.c_int]),
-        "amc_room": (None, [sim, u64, ctypes.c_int]),
-        "amc_drop": (None, [sim]),
-        "amc_pattern": (None, [sim, ctypes.c_int, pointer, u64]),
-        "amc_advance": (u64, [sim, u64, u64, ctypes.c_uint, pointer]),
-        "amc_mark": (None, [sim]),
-        "amc_mark_cycle": (u64, [sim]),
-        "amc_ports": (ctypes.c_uint32, [sim]),
-        "amc_write": (ctypes.c_int, [sim, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32]),
-        "amc_read": (ctypes.c_int, [sim, ctypes.c_uint32, pointer]),
-        "amc_select": (None, [sim, ctypes.c_uint32]),
-    }
-    for name, (result, arguments) in signatures.items():
-        if name == "amc_select" and not hasattr(lib, name):
-            continue
-        function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments
-    return lib

@@ -7,25 +7,23 @@ so that a graph that exists is a right one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc.errors import ConfigError, Mismatch, ToolMissing
-from hw_amc.files import atomic_path
+from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.graph.fixed import FixedFormat
+from hw_amc.rtl.solutions import Stages, solve
 
 #: float32 inside da4ml holds integers up to this.
 MAX_WEIGHT = 1 << 24
-#: Changes when the meaning of a cached solution changes.
-CACHE_VERSION = 1
+#: Coefficients are summed in 64 bits.
+_MOST_COEFFICIENT = (1 << 62) - 1
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,14 @@ class AdderGraph:
         count = len(self.inputs)
         forms = np.zeros((count + len(self.adders), count), np.int64)
         forms[:count] = np.eye(count, dtype=np.int64)
+        #: Largest coefficient of each value.
+        largest = [1] * count
         for index, adder in enumerate(self.adders, count):
+            if (largest[adder.a] << adder.shift_a) + (largest[adder.b] << adder.shift_b) > _MOST_COEFFICIENT:
+                raise Mismatch(f"adder {index - count} of an adder graph would not fit 64 bits")
             right = forms[adder.b] << adder.shift_b
             forms[index] = (forms[adder.a] << adder.shift_a) + (-right if adder.subtract else right)
+            largest.append(int(np.abs(forms[index]).max()))
         return forms
 
     @cached_property
@@ -95,8 +98,7 @@ class AdderGraph:
         columns = np.zeros((len(self.inputs), len(self.outputs)), np.int64)
         for index, out in enumerate(self.outputs):
             if out.node is not None:
-                form = self.coefficients[out.node]
-                columns[:, index] = form << out.shift if out.shift >= 0 else form >> -out.shift
+                columns[:, index] = _shifted(self.coefficients[out.node], out.shift)
         return columns
 
     def model(self, x: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -111,6 +113,17 @@ class AdderGraph:
             value = zero if out.node is None else values[out.node]
             columns.append(value << out.shift if out.shift >= 0 else value >> -out.shift)
         return np.stack(columns, axis=1)
+
+
+def _shifted(form: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
+    """Shift a linear form; Mismatch where a shift right would drop a bit of the sum, or one left would overflow."""
+    if shift >= 0:
+        if int(np.abs(form).max()) << shift > _MOST_COEFFICIENT:
+            raise Mismatch("an output of an adder graph would not fit 64 bits")
+        return form << shift
+    if -shift >= 63 or (form & ((1 << -shift) - 1)).any():
+        raise Mismatch("an output of an adder graph is shifted right over bits that are not zero")
+    return form >> -shift
 
 
 def integers(fmt: FixedFormat) -> FixedFormat:
@@ -139,7 +152,7 @@ def build_graph(
     extra_depth : int
         Adder levels allowed beyond the fewest possible; -1: as many as save adders.
     cache : Path, optional
-        Folder that keeps solutions; a large matrix takes a minute.
+        Root of the cache that keeps solutions (`hw_amc.cache`); a large matrix takes a minute.
 
     Raises
     ------
@@ -162,17 +175,20 @@ def _build(
     weights = np.frombuffer(data, np.int64).reshape(shape)
     rows, columns = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
     dense = weights[np.ix_(rows, columns)]
-    builder = _Builder(inputs)
-    outputs: dict[int, Output] = {}
-    if dense.size:
-        solution = _solve_cached(dense, [inputs[row] for row in rows], extra_depth, cache)
+
+    def assemble(solution: Stages) -> AdderGraph:
+        builder = _Builder(inputs)
         found = builder.translate(solution, [int(row) for row in rows])
         outputs = dict(zip((int(column) for column in columns), found, strict=True))
-    zero = Output(None)
-    graph = AdderGraph(inputs, tuple(builder.adders), tuple(outputs.get(i, zero) for i in range(shape[1])))
-    if not np.array_equal(graph.matrix, weights):
-        raise Mismatch(f"the adder graph of a {shape} matrix computes another matrix")
-    return graph
+        every = tuple(outputs.get(column, Output(None)) for column in range(shape[1]))
+        graph = AdderGraph(inputs, tuple(builder.adders), every)
+        if not np.array_equal(graph.matrix, weights):
+            raise Mismatch(f"the adder graph of a {shape} matrix computes another matrix")
+        return graph
+
+    if not dense.size:
+        return AdderGraph(inputs, (), (Output(None),) * shape[1])
+    return solve(dense, [inputs[row] for row in rows], extra_depth, cache, assemble)
 
 
 @dataclass(frozen=True)
@@ -233,47 +249,3 @@ class _Builder:
         # a - 2a = -a: one adder, and no constant operand in the graph.
         self.adders.append(Adder(term.node, 0, term.node, 1, True))
         return Output(self.count + len(self.adders) - 1, term.exponent)
-
-
-def _solve_cached(
-    weights: NDArray[np.int64], inputs: list[FixedFormat], extra_depth: int, cache: Path | None
-) -> list[dict[str, Any]]:
-    """Ask da4ml, or the cache."""
-    if cache is None:
-        return _solve(weights, inputs, extra_depth)
-    key = sha256(repr((CACHE_VERSION, weights.shape, inputs, extra_depth)).encode() + weights.tobytes()).hexdigest()
-    path = cache / f"{key[:32]}.json"
-    try:
-        known: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-        return known
-    except (OSError, ValueError):
-        solution = _solve(weights, inputs, extra_depth)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(solution), encoding="utf-8")
-        return solution
-
-
-def _solve(weights: NDArray[np.int64], inputs: list[FixedFormat], extra_depth: int) -> list[dict[str, Any]]:
-    try:
-        from da4ml.cmvm.api import jit_solve
-        from da4ml.cmvm.types import QInterval
-    except ImportError as error:
-        raise ToolMissing("da4ml is not installed; pip install 'hw-amc[sim]'") from error
-    intervals = [QInterval(float(fmt.min_raw), float(fmt.max_raw), 1.0) for fmt in inputs]
-    pipeline = jit_solve(
-        np.ascontiguousarray(weights, np.float32),
-        hard_dc=extra_depth,
-        qintervals=intervals,
-        latencies=[0.0] * len(inputs),
-    )
-    return [
-        {
-            "inp_shifts": [int(shift) for shift in stage.inp_shifts],
-            "out_idxs": [int(index) for index in stage.out_idxs],
-            "out_shifts": [int(shift) for shift in stage.out_shifts],
-            "out_negs": [bool(negative) for negative in stage.out_negs],
-            "ops": [(int(op.id0), int(op.id1), int(op.opcode), int(op.data)) for op in stage.ops],
-        }
-        for stage in pipeline.solutions
-    ]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
+from hw_amc.cache import default_root
 from hw_amc.config import BoardSettings, RtlSettings, suggest
 from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
@@ -88,7 +87,7 @@ def build_schedule(
     graph: Graph, settings: RtlSettings, board: BoardSettings | None = None, cache: Path | None = None
 ) -> Schedule:
     """Choose blocks, contexts and slots; parameters and errors as `hw_amc.rtl.build_core`."""
-    folder = user_cache_path("hw_amc") / "adders" if cache is None else cache
+    folder = default_root() if cache is None else cache
     layers = {name: layer.cycles_per_step for name, layer in settings.layers.items()}
     cut = choose_cut(settings, board)
     chain = lower(graph, Options(f"{graph.name}_core", settings.cycles_per_step, layers, cut, folder))

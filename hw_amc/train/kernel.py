@@ -7,7 +7,6 @@ TensorFlow's own GRU is about ten times slower on a CPU. Where no compiler is fo
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import platform
 import shutil
@@ -16,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from hw_amc import tools
-from hw_amc.errors import ToolMissing
+from hw_amc.cache import Cache
+from hw_amc.errors import DataError, ToolMissing
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("gru_kernel.cc", "affine_kernel.cc"))
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
 
+_LIBRARY = "kernels.so"
 _FUNCTIONS = (
     "gru_forward", "gru_backward", "column_sums", "affine_relu", "affine_relu_sums", "affine_relu_gradient",
 )  # fmt: skip
@@ -39,8 +39,8 @@ def _processor() -> str:
     return "".join(sorted({line for line in lines if line.startswith(("flags", "model name", "Features"))}))
 
 
-def build(compiler: str | None = None) -> Path:
-    """Compile the kernels, or find them compiled already for this source, compiler and processor.
+def build(compiler: str | None = None) -> ctypes.CDLL:
+    """Compile and load the kernels, or find them compiled already for this source, compiler and processor.
 
     Raises
     ------
@@ -52,22 +52,31 @@ def build(compiler: str | None = None) -> Path:
     path = compiler or shutil.which("g++") or shutil.which("c++")
     if path is None:
         raise ToolMissing("no C++ compiler on PATH; install g++ (training then runs about ten times faster)")
-    key = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
-    for part in (path, str(Path(path).resolve().stat().st_mtime_ns), *FLAGS, _processor()):
-        key.update(part.encode())
-    folder = platformdirs.user_cache_path("hw_amc")
-    folder.mkdir(parents=True, exist_ok=True)
-    library = folder / f"kernels-{key.hexdigest()[:16]}.so"
-    if not library.exists():
-        temporary = folder / f".{library.name}.{os.getpid()}"
-        tools.run([path, *FLAGS, *SOURCES, "-o", str(temporary)], cwd=folder, timeout_s=300)
-        temporary.replace(library)
+    made_from = {
+        **{source.name: source.read_text(encoding="utf-8") for source in SOURCES},
+        "compiler": f"{path}: {tools.version(path)}",
+        "flags": " ".join(FLAGS),
+        "processor": _processor(),
+    }
+
+    def make(folder: Path) -> None:
+        environment = {"TMPDIR": str(folder)}  # thrown away with the folder when it is killed
+        tools.run([path, *FLAGS, *SOURCES, "-o", folder / _LIBRARY], folder, timeout_s=300, env=environment)
+
+    return Cache("kernels").use(made_from, make, _load)
+
+
+def _load(folder: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(folder / _LIBRARY))
+    missing = [name for name in (*_FUNCTIONS, "gru_saved_size") if not hasattr(library, name)]
+    if missing:
+        raise DataError(f"it lacks {', '.join(missing)}")
     return library
 
 
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(build()))
+    library = build()
     library.gru_saved_size.restype = ctypes.c_int64
     for name in _FUNCTIONS:
         getattr(library, name).restype = None

@@ -1,0 +1,48 @@
+"""The command `hw-amc cache`: what is kept of slow work, and how to throw it away."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hw_amc.errors import ConfigError
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+def cache(
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what was used longest ago.")] = False,
+    keep: Annotated[str, typer.Option(help="What --prune leaves: bytes, or 500M, 2G.")] = "0",
+) -> None:
+    """List compiled simulators, kernels and adder graphs that later runs take again, and prune them."""
+    from hw_amc import cache as store
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    root = store.default_root()
+    if prune:
+        removed, freed = store.prune(_bytes(keep), root)
+        console.print(f"{removed} entries removed, {_told(freed)} freed", highlight=False)
+        return
+    table = Table("kind", "entry", "size", "last used", title=str(root))
+    found = store.entries(root)
+    for entry in found:
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        table.add_row(entry.kind, entry.key[:12], _told(entry.size), used)
+    console.print(table)
+    console.print(f"{len(found)} entries, {_told(sum(entry.size for entry in found))}", highlight=False)
+
+
+def _bytes(text: str) -> int:
+    number, unit = (text[:-1], text[-1:].lower()) if text[-1:].isalpha() else (text, "")
+    if unit not in _UNITS or not number.isdecimal() or len(number) > 15:
+        raise ConfigError(f"--keep takes bytes, or a number with k, M or G behind it, not {text!r}")
+    return int(number) * _UNITS[unit]
+
+
+def _told(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
