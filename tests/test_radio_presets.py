@@ -45,6 +45,18 @@ DIGESTS = {
         "89239132999a04ea2f19eb60968a1def97a42e29b2702bdb08751050d52fc7c9",
         "eab725166fef2eec238e0b4fd905f40231dad6707419b5362f811c9fbf471d25",
     ),
+    "radioml2018-v2": (
+        "a41186fe7613009bf7c2213ba9bf75c668ad06da4c91db368b67db2250e2158f",
+        "cc4836dde1bbf423de58c21c463cab2f13db954d5e251442feb6102be22ed208",
+    ),
+    "radioml2018-awgn-v2": (
+        "191427daaea1d8379bcf8eaf5c97c0c94dd7a54069817d8eca3c097379790119",
+        "e5244f2fca8d70c501e54cd4101cc974da689e555d2a9744d97e2fe049763356",
+    ),
+    "radioml2018-fading-v2": (
+        "9bc1d4e7b94be54efdc6cae5e432f4c0565bf1983f9901b9e00996595cc30f72",
+        "02ca77c401d906d0436ad27e2f172dd9321e0986ac44f8ad14dccc547a6e92b0",
+    ),
 }
 PROBE = "ebdbaa0c26a536d8"
 

@@ -135,12 +135,17 @@ def keep_frames(name: str, plan: Any, folder: Path, make: Callable[[], FrameSet]
 
 
 def crop(
-    frames: FrameSet, rows: Any, length: int, generator: np.random.Generator, carrier_offset: float = 0.0
+    frames: FrameSet,
+    rows: Any,
+    length: int,
+    generator: np.random.Generator,
+    carrier_offset: float = 0.0,
+    gain_db: float = 0.0,
 ) -> tuple[Floats, Any]:
     """Cut one window of `length` samples out of each chosen frame, turned by a random carrier phase.
 
-    With `carrier_offset`, the phase also moves by up to that many cycles per sample, either way. The turned values go
-    back onto the wire's grid.
+    With `carrier_offset`, the phase also moves by up to that many cycles per sample, either way; with `gain_db`, each
+    frame is scaled by a random gain of up to that many dB, either way. The values go back onto the wire's grid.
 
     Returns
     -------
@@ -154,6 +159,9 @@ def crop(
         offsets = generator.uniform(-carrier_offset, carrier_offset, (len(rows), 1))
         angles = (angles + 2 * np.pi * offsets * np.arange(length)).astype(np.float32)
     c, s = np.cos(angles), np.sin(angles)
+    if gain_db:
+        gains = 10 ** (generator.uniform(-gain_db, gain_db, (len(rows), 1)) / 20)
+        c, s = (gains * c).astype(np.float32), (gains * s).astype(np.float32)
     i, q = words[..., 0].astype(np.float32), words[..., 1].astype(np.float32)
     turned = np.stack([np.rint(c * i - s * q), np.rint(s * i + c * q)], axis=-1)
     return np.clip(turned, -(2.0**15), 2.0**15 - 1) / np.float32(1 << WIRE_FRAC), frames.labels[rows].astype(np.int32)

@@ -86,6 +86,8 @@ class Data:
     normalise: Normalisation = "none"
     #: Training frames get a carrier offset of up to this many cycles per sample, either way.
     carrier_offset: float = 0.0
+    #: Training frames are scaled by a random gain of up to this many dB, either way.
+    gain_db: float = 0.0
 
     def cells(self, part: str) -> list[tuple[list[int], int]]:
         """Cells of a part: (SNRs in dB, frames of each class at each of them), ..."""

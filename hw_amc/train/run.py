@@ -207,7 +207,8 @@ class Run:
             if stage.kind == "prune" and self.position.phase == 0:
                 self._prune(stage, step)
             chosen = rows[self.generator.integers(0, len(rows), phase.batch)]
-            x, labels = crop(self.train, chosen, phase.crop, self.generator, self.recipe.data.carrier_offset)
+            data = self.recipe.data
+            x, labels = crop(self.train, chosen, phase.crop, self.generator, data.carrier_offset, data.gain_db)
             loss, accuracy = self.trainee.step(x, labels, learning_rate(phase, step))
             self.position.step = step + 1
             figures = {"loss": loss, "accuracy": accuracy}

@@ -18,6 +18,12 @@ _APSK_RINGS: dict[int, tuple[tuple[int, float], ...]] = {
     128: ((8, 1.0), (18, 1.8), (24, 2.5), (36, 3.3), (42, 4.1)),
 }
 
+#: Rings of liquid-dsp's 64APSK and 128APSK, none of them turned: those of RadioML 2018.01A (docs/radio.md).
+_LIQUID_RINGS: dict[int, tuple[tuple[int, float], ...]] = {
+    64: ((4, 0.1892), (14, 0.5247), (20, 0.8861), (26, 1.3053)),
+    128: ((8, 0.2024), (18, 0.4626), (24, 0.7097), (36, 0.9917), (42, 1.3481)),
+}
+
 
 def ask(order: int) -> NDArray[np.complex128]:
     """Evenly spaced levels on the real axis, symmetric about zero: (order,) points."""
@@ -33,6 +39,13 @@ def psk(order: int) -> NDArray[np.complex128]:
 def apsk(order: int) -> NDArray[np.complex128]:
     """Concentric rings, each turned by half of its own step: (order,) points."""
     return np.concatenate([radius * psk(n) * np.exp(1j * np.pi / n) for n, radius in _APSK_RINGS[order]])
+
+
+def unipolar_ask(order: int) -> NDArray[np.complex128]:
+    """Evenly spaced levels from zero up, of unit variance: (order,) points."""
+    levels = np.arange(order)
+    points: NDArray[np.complex128] = (levels / levels.std()).astype(np.complex128)
+    return points
 
 
 def qam(order: int) -> NDArray[np.complex128]:
@@ -67,9 +80,39 @@ def constellation(name: str) -> NDArray[np.complex128]:
     ConfigError
         The modulation has no constellation.
     """
-    points = _points(name)
-    scaled: NDArray[np.complex128] = points / np.sqrt(np.mean(np.abs(points) ** 2))
+    scaled = _unit_power(_points(name))
     scaled.flags.writeable = False
+    return scaled
+
+
+@cache
+def radioml2018(name: str) -> NDArray[np.complex128]:
+    """Alphabet of a linear class of RadioML 2018.01A, at unit variance: what networks trained on it recognise.
+
+    OOK and ASK are unipolar, OQPSK's points lie on the axes, 64APSK and 128APSK are liquid-dsp's (docs/radio.md).
+
+    Returns
+    -------
+    (order,) complex128, read-only
+
+    Raises
+    ------
+    ConfigError
+        The modulation has no constellation.
+    """
+    if name == "OOK" or name.endswith("ASK"):
+        points = unipolar_ask(2 if name == "OOK" else int(name.removesuffix("ASK")))
+    elif name in ("64APSK", "128APSK"):
+        rings = _LIQUID_RINGS[int(name.removesuffix("APSK"))]
+        points = _unit_power(np.concatenate([radius * psk(count) for count, radius in rings]))
+    else:
+        points = _unit_power(psk(4)) if name == "OQPSK" else constellation(name)
+    points.flags.writeable = False
+    return points
+
+
+def _unit_power(points: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    scaled: NDArray[np.complex128] = points / np.sqrt(np.mean(np.abs(points) ** 2))
     return scaled
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
-from hw_amc.radio.generator import emitters, radcom
+from hw_amc.radio.generator import emitters, radcom, recorded2018
 from hw_amc.radio.generator.channel import to_unit_power
 from hw_amc.radio.generator.emitters import DRAWS, Emitter
 from hw_amc.radio.generator.propagation import Channel, Extent, Fortune, build_channel
@@ -164,15 +164,16 @@ def _parts(
 ) -> tuple[Signals, Signals]:
     """Signal at unit power and its noise, for frames of one cell: two (n, T) arrays."""
     channel = build_channel(recipe)
-    emitter = _EMITTERS[recipe.class_set](recipe, recipe.classes.cells[cell], channel.extent)
+    build = recorded2018.recorded2018 if recipe.waveforms == "recorded" else _EMITTERS[recipe.class_set]
+    emitter = build(recipe, recipe.classes.cells[cell], channel.extent)
     keys = [(split, cell, int(s) + _SNR_BIAS_DB, int(k)) for s, k in zip(snrs_db, numbers, strict=True)]
     batch = _draw(recipe, channel, emitter, keys)
     sent = emitter.make(batch.fortune.named, batch.content)
     signal = to_unit_power(channel.apply(sent, batch.fortune))
-    if emitter.pulsed:
+    if emitter.pulsed or recipe.waveforms == "recorded":  # frames keep the power that they were sent with
         first = channel.extent.first
-        on = np.mean(np.square(np.abs(sent[:, first : first + recipe.frame_len])), axis=1, keepdims=True)
-        signal *= np.sqrt(on)
+        power = np.mean(np.square(np.abs(sent[:, first : first + recipe.frame_len])), axis=1, keepdims=True)
+        signal *= np.sqrt(power)
     sigma = np.sqrt(_noise_power(recipe, snrs_db) / 2).astype(np.float32)
     noise = to_complex(batch.noise[:, 0], batch.noise[:, 1]) * sigma[:, None]
     return signal, noise

@@ -6,6 +6,8 @@ depend on its neighbours in the batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ Signals = NDArray[np.complex64]
 #: Modulations made from a continuous message rather than from symbols.
 ANALOGUE = frozenset({"AM-SSB-WC", "AM-SSB-SC", "AM-DSB-WC", "AM-DSB-SC", "FM"})
 
+#: Half length of the pulse of `cubed_pulse`, symbols.
+CUBED_SPAN = 17
 #: Half length of the frequency pulse of GMSK and GFSK, symbols.
 GAUSS_SPAN = 3
 
@@ -51,6 +55,32 @@ def rrc_pulse(t: Floats, rolloff: Floats) -> Floats:
         b = beta[at_pole]
         angle = np.pi / (4 * b)
         pulse[at_pole] = b / np.sqrt(2) * ((1 + 2 / np.pi) * np.sin(angle) + (1 - 2 / np.pi) * np.cos(angle))
+    return pulse
+
+
+@cache
+def _cubed_table(rolloff: float) -> tuple[Floats, Floats]:
+    """Times up to `CUBED_SPAN` symbols, and the pulse of `cubed_pulse` at them."""
+    bins = 2048
+    f = (np.arange(bins) + 0.5) / bins * (1 + rolloff) / 2
+    edge = np.clip((f - (1 - rolloff) / 2) / max(rolloff, 1e-9), 0, 1)
+    spectrum = (0.5 * (1 + np.cos(np.pi * edge))) ** 1.5
+    spectrum /= np.sqrt((spectrum**2).mean() * (1 + rolloff))  # unit energy per symbol, as of a root raised cosine
+    times = np.linspace(0, CUBED_SPAN, CUBED_SPAN * 256 + 1)
+    return times, np.cos(2 * np.pi * times[:, None] * f) @ spectrum * (1 + rolloff) / bins
+
+
+def cubed_pulse(t: Floats, rolloff: float) -> Floats:
+    """Pulse whose spectrum is the cube of a root raised cosine's: that of RadioML 2018.01A (docs/radio.md).
+
+    Parameters
+    ----------
+    t : float
+        Time in symbols; the pulse is cut at `CUBED_SPAN`.
+    rolloff : float
+        Roll-off above 0 to 1.
+    """
+    pulse: Floats = np.interp(np.abs(t), *_cubed_table(rolloff), right=0.0)
     return pulse
 
 
@@ -124,14 +154,44 @@ def linear(
     -------
     (n, K sps) complex64, mean power 1
     """
-    points = constellation(name).astype(np.complex64)[symbols]
-    parts = np.stack([points.real, points.imag], axis=1)
-    offsets = (0.0, sps / 2) if name == "OQPSK" else (0.0,)
-    pulse = np.stack(
-        [rrc_pulse(pulse_times(delay + offset, sps, span), rolloff[:, None, None]) for offset in offsets], axis=1
-    )
-    shaped = shape(parts, pulse.astype(np.float32))
-    return to_complex(shaped[:, 0], shaped[:, 1])
+    points = constellation(name)[symbols]
+    offset = sps / 2 if name == "OQPSK" else 0.0
+    return shaped(points, delay, lambda t: rrc_pulse(t, rolloff[:, None, None]), (sps, span), offset)
+
+
+def shaped(
+    points: NDArray[np.complex128],
+    delay: Floats,
+    pulse: Callable[[Floats], Floats],
+    grid: tuple[int, int],
+    offset: float = 0.0,
+) -> Signals:
+    """Shape symbols with a pulse.
+
+    Parameters
+    ----------
+    points : (n, K + 2 span) complex
+        Symbols.
+    delay : (n,)
+        Timing offset of every frame, samples.
+    pulse : callable
+        From times in symbols (n, 2 span + 1, sps) to the pulse at them.
+    grid : (sps, span)
+        Samples a symbol; half length of the pulse in symbols.
+    offset : float
+        Delay of Q after I, samples.
+
+    Returns
+    -------
+    (n, K sps) complex64
+    """
+    sps, span = grid
+    narrow = points.astype(np.complex64)
+    parts = np.stack([narrow.real, narrow.imag], axis=1)
+    offsets = (0.0, offset) if offset else (0.0,)
+    pulses = np.stack([pulse(pulse_times(delay + later, sps, span)) for later in offsets], axis=1)
+    found = shape(parts, pulses.astype(np.float32))
+    return to_complex(found[:, 0], found[:, 1])
 
 
 def gfsk(bits: NDArray[np.integer[Any]], delay: Floats, sps: int, bt: float, index: float | Floats = 0.5) -> Signals:
