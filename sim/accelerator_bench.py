@@ -68,6 +68,8 @@ class Bench:
         self.source.clear()
         self.sink.clear()
         self.dut.aresetn.value = 1
+        #: The first cycle without reset.
+        self.released = self.to_cycles(get_sim_time("step")) + 1
         await ClockCycles(self.dut.aclk, 2)
 
     def pause(self, idle: str, stall: str) -> None:

@@ -24,6 +24,7 @@ class BehaviouralCore:
     n_channels: int
     latency_cycles: int
     cycles_per_frame: int
+    rhythm: None = None
 
 
 def mean_graph(rng, name="mean_net", frame_len=16, heads=(5,), input_fmt=S8_6, wire_frac=14) -> Graph:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -162,4 +163,12 @@ def check(
         words = words.reshape(-1, core.contexts, core.frame_len).swapaxes(1, 2)
     run = simulate(core, words.reshape(-1), want.size, folder, **traffic)
     np.testing.assert_array_equal(run.words, want.reshape(-1))
+    if not traffic:
+        check_rhythm(core, run)
     return core, run
+
+
+def check_rhythm(core: RtlCore, run: Run) -> None:
+    """Every result in the cycle in which it must come, source and sink always ready."""
+    ends = run.word_cycles[core.words_per_result - 1 :: core.words_per_result]
+    assert ends == list(islice(core.rhythm.ends(), len(ends)))

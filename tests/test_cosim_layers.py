@@ -11,7 +11,7 @@ from shell_farm import BOARD
 
 from hw_amc.config import ProjectSettings, RtlSettings
 from hw_amc.cosim.farm import TOP, build_farm
-from hw_amc.cosim.results import cycles_between_results
+from hw_amc.cosim.results import require_rhythm
 from hw_amc.cosim.verilated import FastSim
 from hw_amc.interface.words import unpack_results
 from hw_amc.rtl import build_core
@@ -56,23 +56,21 @@ def prove(seed, count):
     with FastSim(build_farm(made), TOP, farm=True) as sim:
         for index, ((graph, _), accelerator) in enumerate(zip(drawn, made, strict=True)):
             sim.select(index)
-            check(sim, graph, accelerator.manifest, rng)
+            check(sim, graph, accelerator, rng)
 
 
-def check(sim, graph, manifest, rng):
+def check(sim, graph, accelerator, rng):
+    manifest = accelerator.manifest
     frames = random_frames(rng, graph, manifest.n_channels * -(-(3 * manifest.contexts + 2) // manifest.n_channels))
     expected = golden_logits(graph, frames)
     for idle, stall in ((None, None), *zip(PATTERNS, PATTERNS[::-1], strict=True)):
         sim.reset()
-        capture = sim.stream(frames, idle, stall)
+        released, capture = sim.cycle, sim.stream(frames, idle, stall)
         require_results(graph, expected, unpack_results(capture.words, manifest.classes), f"{graph.name} {manifest}")
         if idle is None and stall is None:
-            ends = list(capture.cycles[manifest.result_words - 1 :: manifest.result_words])
-            cycles = cycles_between_results(ends, manifest.contexts)
-            # Two frames at most are under way without a loop, and these are short.
-            assert cycles == manifest.cycles_per_frame or (
-                manifest.contexts == 1 and cycles > manifest.cycles_per_frame
-            )
+            began = sim.first_accept_cycle
+            cycles = capture.cycles[manifest.result_words - 1 :: manifest.result_words].astype(int) - began
+            require_rhythm(accelerator, began - released, list(cycles), f"{graph.name} {manifest}")
 
 
 @pytest.mark.cosim

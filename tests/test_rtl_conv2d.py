@@ -95,10 +95,6 @@ def test_images_equal_golden(case, settings, traffic, cache, tmp_path):
         return
     results = run.word_cycles[:: core.words_per_result]
     assert results[0] - run.frame_cycles[0] == core.latency_cycles
-    if settings.mode == "frames":
-        assert results[4] - results[2] == 2 * core.cycles_per_frame
-    else:  # the frame is too short to hide the program
-        assert results[4] - results[2] >= 2 * core.cycles_per_frame
 
 
 @pytest.mark.cosim

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from networks import gru_cnn_graph, random_frames
-from rtl_bench import core_samples, simulate
+from rtl_bench import check_rhythm, core_samples, simulate
 
 from hw_amc import graph as ir
 from hw_amc.config import LayerRtl, RtlSettings
@@ -37,6 +37,8 @@ def _run(graph, settings, cache, folder, frames, **traffic):
         words = words.reshape(-1, core.n_channels, core.frame_len).swapaxes(1, 2)
     run = simulate(core, words.reshape(-1), want.size, folder, **traffic)
     np.testing.assert_array_equal(run.words, want.reshape(-1))
+    if not traffic:
+        check_rhythm(core, run)
     return core, run
 
 

@@ -25,8 +25,9 @@ class Stream:
     results: Results
     #: (n,) clock cycle in which each result's last word was handed over.
     ends: NDArray[np.uint64]
-    #: Clock cycle in which the first sample was accepted.
+    #: Clock cycle in which the first sample was accepted, and the first one without reset.
     began: int
+    released: int
     #: Clock cycles in all.
     cycles: int
 
@@ -71,8 +72,8 @@ class SimulatedRtl:
         """
         manifest = self.accelerator.manifest
         with FastSim(self.accelerator.sources, manifest.name, self.cache) as sim:
-            capture = sim.stream(frames)
+            released, capture = sim.cycle, sim.stream(frames)
             began = sim.first_accept_cycle
             assert began is not None  # results came, so samples went in
             ends = capture.cycles[manifest.result_words - 1 :: manifest.result_words]
-            return Stream(unpack_results(capture.words, manifest.classes), ends, began, sim.cycle)
+            return Stream(unpack_results(capture.words, manifest.classes), ends, began, released, sim.cycle)

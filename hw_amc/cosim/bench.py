@@ -92,7 +92,8 @@ def run(accelerator: Accelerator, case: Case, settings: BenchRun, top: str | Non
     Returns
     -------
     dict
-        Of the test `prove`: frames, mismatches (0), cycles_per_frame, latency_cycles, cycles, sim_seconds.
+        Of the test `prove`: frames, mismatches (0), latency_cycles, cycles; start (cycles from the
+        end of the reset to the first sample) and ends (from there to each result).
 
     Raises
     ------

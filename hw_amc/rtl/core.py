@@ -9,6 +9,7 @@ from typing import Literal
 from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.graph import Graph
 from hw_amc.rtl.blocks.base import Resources, Wires, naming
+from hw_amc.rtl.rhythm import Rhythm
 from hw_amc.rtl.schedule import Schedule, build_schedule
 from hw_amc.rtl.verilog import vector
 from hw_amc.sources import Sources
@@ -47,8 +48,10 @@ class RtlCore:
     #: T, samples in a frame.
     frame_len: int
     #: Cycles per frame (all contexts busy, sink ready), averaged over any K successive results; in channel mode over
-    #: any n_channels.
+    #: any n_channels. For frames so short that two of each context do not fill the pipeline, over many results.
     cycles_per_frame: int
+    #: When each result comes.
+    rhythm: Rhythm
     #: Cycles from the edge that accepts the first sample offered after reset to the edge that hands over the
     #: first logit, input back to back and sink ready. A later frame finds its context's slot at another phase and
     #: takes up to K * slot_cycles more or fewer.
@@ -107,6 +110,7 @@ def build_core(
         slot_cycles=timing.slot_cycles,
         frame_len=graph.frame_len,
         cycles_per_frame=schedule.cycles_per_frame,
+        rhythm=schedule.rhythm,
         latency_cycles=schedule.latency_cycles,
         field_bits=-(-chain.entry.fmt.bits // 8) * 8,
         words_per_result=chain.results.words,

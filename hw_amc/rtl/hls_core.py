@@ -26,6 +26,7 @@ class HlsCore:
     n_channels: int = 1
     latency_cycles: int | None = None
     cycles_per_frame: int | None = None
+    rhythm: None = None
 
 
 def load_hls_core(folder: Path, graph: Graph, top: str = TOP) -> HlsCore:

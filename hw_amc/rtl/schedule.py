@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 from hw_amc.cache import default_root
@@ -19,6 +20,7 @@ from hw_amc.rtl.blocks.retime import RetimeBlock
 from hw_amc.rtl.clock import choose_cut
 from hw_amc.rtl.lowering.network import Chain, lower
 from hw_amc.rtl.lowering.options import Options
+from hw_amc.rtl.rhythm import Hop, Rhythm
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,13 @@ class Schedule:
         """Of the results, which know no other contexts than those in use."""
         return SlotTiming(self.timing.used_contexts, self.timing.slot_cycles)
 
-    @property
+    @cached_property
     def cycles_per_frame(self) -> int:
+        """Cycles per frame, source and sink ready: what slots and heads allow, more where frames are short."""
+        return self.rhythm.cycles_per_frame(self._steady_cycles)
+
+    @property
+    def _steady_cycles(self) -> int:
         """Cycles per frame with all contexts (or channels) busy: the slots, or the heads where they are slower."""
         slots = self.entry.frame_len + self.entry.gap
         # Over a round of channels; half a cycle is rounded up, as when it is measured.
@@ -73,6 +80,25 @@ class Schedule:
                 cycle = step.block.leave(cycle, step.timing)
             cycle += step.block.lag * step.timing.round_cycles + step.block.latency(step.timing)
         return cycle + self.chain.results.latency - self.entry.accept_cycle(self.timing)
+
+    @cached_property
+    def rhythm(self) -> Rhythm:
+        """When results come, counted cycle by cycle."""
+        steps = {step.block.name: step for step in self.steps}
+        hops, slowest = [Hop(self.entry.latency)], max(step.timing.round_cycles for step in self.steps)
+        for step in (steps[block.name] for block in self.branch.blocks):
+            slow = step.timing if isinstance(step.block, RetimeBlock) else None
+            hops.append(Hop(step.block.lag * step.timing.round_cycles + step.block.latency(step.timing), slow))
+        results, contexts = self.chain.results, self.timing.used_contexts
+        return Rhythm(
+            entry=partial(self.entry.control, self.timing),
+            heads=partial(results.control, contexts),
+            hops=tuple(hops),
+            words=results.words,
+            together=contexts,
+            # A frame may wait for its slot, entry and places may wait for each other.
+            way=self.latency_cycles + results.cycles_per_result + 4 * slowest,
+        )
 
     def costs(self) -> dict[str, Resources]:
         """Estimated resources by block."""

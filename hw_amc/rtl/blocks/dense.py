@@ -14,6 +14,7 @@ from hw_amc.graph import Node
 from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.rtl.blocks.base import Resources, SlotTiming, Tensor, Wires, adder_cost, memory_cost
 from hw_amc.rtl.blocks.recurrent import half
+from hw_amc.rtl.control import DenseControl, ProgramStep
 from hw_amc.rtl.verilog import constant, instance, library, packed, vector
 
 #: Cycles from the flags of a frame's last vector to the first logit on the port, besides the steps up to it.
@@ -82,6 +83,16 @@ class DenseProgram:
                 if stage.rounded is None:
                     stall, left = stall + left, min(self.lanes, stage.units - group * self.lanes)
         return 1 + self.steps + stall
+
+    def control(self, contexts: int) -> DenseControl:
+        """Fresh state of the program's control."""
+        program = list[ProgramStep]()
+        for stage in self.stages:
+            program += [ProgramStep()] * self._idle(stage)
+            for group in range(self._groups(stage)):
+                logits = min(self.lanes, stage.units - group * self.lanes) if stage.rounded is None else 0
+                program += [ProgramStep()] * (len(stage.places) - 1) + [ProgramStep(True, logits)]
+        return DenseControl(program)
 
     @property
     def words(self) -> int:

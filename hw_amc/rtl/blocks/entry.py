@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hw_amc.rtl.blocks.base import Resources, SlotTiming, Wires, memory_cost
+from hw_amc.rtl.control import ChannelsControl, EntryControl, FramesControl
 from hw_amc.rtl.verilog import instance, library
 
 Mode = Literal["frames", "channels"]
@@ -41,6 +42,12 @@ class Entry:
     def accept_cycle(self, timing: SlotTiming) -> int:
         """Cycle in which the first sample is accepted."""
         return 1 if self.mode == "frames" else self.first_slot(timing)
+
+    def control(self, timing: SlotTiming) -> EntryControl:
+        """Fresh state of the entry's control."""
+        if self.mode == "frames":
+            return FramesControl(timing.contexts, timing.slot_cycles, self.frame_len, self.gap)
+        return ChannelsControl(timing.contexts, timing.used_contexts, timing.slot_cycles, self.frame_len, self.gap)
 
     def emit(self, out: Wires, timing: SlotTiming) -> str:
         """Return the instance; `s_sample` is the stream's word."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hw_amc.graph import Node
 from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.rtl.blocks.base import Resources, SlotTiming, Tensor, Wires, adder_cost, memory_cost
+from hw_amc.rtl.control import PooledControl
 from hw_amc.rtl.verilog import instance, library, packed
 
 #: Cycles from the flags of a frame's last vector to its first logit on the port, for a logit of one term.
@@ -49,6 +50,10 @@ class PooledResults:
     def cycles_per_result(self) -> int:
         """Cycles between results when frames finish faster."""
         return 1 + len(self.terms)
+
+    def control(self, contexts: int) -> PooledControl:
+        """Fresh state of the heads' control."""
+        return PooledControl(contexts, [term.last for term in self.terms])
 
     @property
     def words(self) -> int:

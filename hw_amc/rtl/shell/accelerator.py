@@ -5,6 +5,7 @@ The shell is hand-written Verilog in hw_amc/rtl/shell; this module gives it its 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,6 +17,7 @@ from hw_amc.graph.fixed import FixedFormat
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Head, Manifest
 from hw_amc.rtl.blocks.base import Resources
+from hw_amc.rtl.rhythm import Rhythm
 from hw_amc.rtl.shell.lanes import emit_lanes, lane_module
 from hw_amc.rtl.shell.register_file import MODULE as REGISTER_FILE
 from hw_amc.rtl.shell.register_file import emit_verilog
@@ -26,6 +28,9 @@ SOURCES = Path(__file__).parent
 
 #: Clock cycles from a sample on s_axis to the same sample on the core's input: slice, two quantiser stages.
 INPUT_CYCLES = 3
+
+#: Clock cycles from the end of the reset to the core's first without it.
+RESET_CYCLES = 16
 
 #: Measured: Yosys 0.70 counts 808 LUTs, 13 memories of 4 LUTs, 837 flip-flops and 132 CARRY4 in the shell of
 #: gru_cnn_sparse07. Formats, classes and contexts move it by a few percent.
@@ -59,6 +64,10 @@ class CoreLike(Protocol):
     def cycles_per_frame(self) -> int | None:
         """Cycles between results, input back to back, averaged over K of them; None when unknown."""
 
+    @property
+    def rhythm(self) -> Rhythm | None:
+        """When each result comes; None when unknown."""
+
 
 @dataclass(frozen=True)
 class Accelerator:
@@ -66,6 +75,17 @@ class Accelerator:
 
     sources: Sources
     manifest: Manifest
+    #: Of the core; None where its cycles are unknown.
+    rhythm: Rhythm | None = None
+
+    def result_cycles(self, start: int) -> Iterator[int]:
+        """Predict the cycles from the first sample's acceptance to the last word of each result, without end.
+
+        Source and sink are always ready; `start` is the cycle of the first sample, counted from the end of the reset.
+        """
+        assert self.rhythm is not None
+        begin = start - RESET_CYCLES
+        return (end - begin for end in self.rhythm.ends(shell=True, start=begin + INPUT_CYCLES))
 
     @property
     def lane(self) -> Accelerator:
@@ -123,7 +143,7 @@ def build_accelerator(
         raise ConfigError(f"the core's file {twice[0]} has the name of a file of the shell; rename the model")
     sources = Sources({**files, **core.sources.files})
     manifest = Manifest(**{**vars(manifest), "project_digest": sources.digest()})
-    return Accelerator(Sources({**sources.files, "manifest.json": manifest.to_json()}), manifest)
+    return Accelerator(Sources({**sources.files, "manifest.json": manifest.to_json()}), manifest, core.rhythm)
 
 
 def input_format(graph: Graph) -> FixedFormat:
@@ -189,12 +209,20 @@ def _manifest(
         contexts=core.contexts,
         n_channels=core.n_channels,
         lanes=settings.rtl.lanes if road == "rtl" else 1,
-        cycles_per_frame=None if core.cycles_per_frame is None else max(core.cycles_per_frame, words),
+        cycles_per_frame=_cycles_per_frame(core, words),
         latency_cycles=None if core.latency_cycles is None else core.latency_cycles + INPUT_CYCLES + 2 * words - 1,
         board=board.name,
         part=board.part,
         clock_mhz=board.clock_mhz,
     )
+
+
+def _cycles_per_frame(core: CoreLike, words: int) -> int | None:
+    """Cycles between results, whose words leave one a cycle."""
+    if core.cycles_per_frame is None:
+        return None
+    steady = max(core.cycles_per_frame, words)
+    return steady if core.rhythm is None else core.rhythm.cycles_per_frame(steady, shell=True)
 
 
 def emit_top(manifest: Manifest, name: str | None = None) -> str:
