@@ -11,9 +11,10 @@ Needs numpy and pynq, and of this package only what needs nothing more: copy it 
 
 from __future__ import annotations
 
+from hw_amc.driver.answers import Classified
 from hw_amc.driver.benchmark import Benchmark, Latency
 from hw_amc.driver.errors import DeviceBusy, DeviceError, DeviceStalled
-from hw_amc.driver.overlay import UNKNOWN, AmcOverlay, Classified
+from hw_amc.driver.overlay import UNKNOWN, AmcOverlay
 
 __all__ = [
     "UNKNOWN",

@@ -12,20 +12,21 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.driver import batches
+from hw_amc.driver.answers import Classified
 from hw_amc.driver.devices import is_estimated
 from hw_amc.driver.errors import DeviceError
+from hw_amc.driver.transfer import Link
 from hw_amc.errors import ConfigError
+from hw_amc.interface.manifest import Manifest
+from hw_amc.interface.wire import Normalisation
 
-if TYPE_CHECKING:
-    from hw_amc.driver.overlay import AmcOverlay, Classified
-
-    Check = Callable[[Classified], None]
+Check = Callable[[Classified], None]
 
 SEED = 20160818
 #: Runs of the driver's own time; the least counts, since a busy host only ever adds.
@@ -157,14 +158,39 @@ class Benchmark:
         return figure
 
 
+class Measured(Protocol):
+    """What of an open `AmcOverlay` a measurement uses."""
+
+    manifest: Manifest
+    device: Any
+    simulated: bool
+    batch: int
+    normalise: Normalisation
+    link: Link
+
+    @property
+    def clock_mhz(self) -> float:
+        """Clock of the accelerator."""
+
+    def classify(self, frames: NDArray[Any]) -> Classified:
+        """Classify wire words."""
+
+    def counters(self) -> dict[str, int]:
+        """Read the counters by name."""
+
+    def clear_counters(self) -> None:
+        """Set the counters to zero."""
+
+
 def measure(
-    amc: AmcOverlay, frames: NDArray[Any] | None, repeats: int, singles: int, check: Check | None = None
+    amc: Measured, frames: NDArray[Any] | None, repeats: int, singles: int, check: Check | None = None
 ) -> Benchmark:
     """Measure an open overlay.
 
     Parameters
     ----------
     amc : AmcOverlay
+        Open.
     frames : (n, T, 2) int16, optional
         Wire words; random ones, one batch, by default.
     repeats : int
@@ -209,7 +235,7 @@ def measure(
     )
 
 
-def _wire_frames(amc: AmcOverlay, frames: NDArray[Any] | None) -> NDArray[np.int16]:
+def _wire_frames(amc: Measured, frames: NDArray[Any] | None) -> NDArray[np.int16]:
     """Return the frames to measure with as wire words; a batch of random ones by default."""
     if frames is None:
         shape, limit = (amc.batch, amc.manifest.frame_len, 2), 1 << amc.manifest.wire_frac
@@ -231,7 +257,7 @@ class _Batched:
     answer: Classified
 
 
-def _run_batches(amc: AmcOverlay, words: NDArray[np.int16], repeats: int) -> _Batched:
+def _run_batches(amc: Measured, words: NDArray[np.int16], repeats: int) -> _Batched:
     """Pass over the frames `repeats` times and require the same answers."""
     before = replace(amc.link.traffic)
     amc.clear_counters()
@@ -253,7 +279,7 @@ def _require_same(answer: NDArray[np.int32], first: NDArray[np.int32], at: int) 
 
 
 def _singles(
-    amc: AmcOverlay, words: NDArray[np.int16], logits: NDArray[np.int32], count: int, clock_mhz: float
+    amc: Measured, words: NDArray[np.int16], logits: NDArray[np.int32], count: int, clock_mhz: float
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Latency of `count` single frames, device and wall, in microseconds; each must be answered with its `logits`."""
     group = amc.manifest.n_channels
@@ -270,14 +296,14 @@ def _singles(
     return tuple(device.tolist()), tuple(wall.tolist())
 
 
-def _convert_us(amc: AmcOverlay, words: NDArray[np.int16]) -> float:
+def _convert_us(amc: Measured, words: NDArray[np.int16]) -> float:
     floats = words[: amc.batch].astype(np.float32) / np.float32(1 << (amc.manifest.wire_frac + 1))
     start = time.perf_counter()
     batches.wire_words(floats, amc.manifest.wire_frac, amc.normalise)
     return 1e6 * (time.perf_counter() - start) / len(floats)
 
 
-def _driver_us(amc: AmcOverlay, words: NDArray[np.int16]) -> float:
+def _driver_us(amc: Measured, words: NDArray[np.int16]) -> float:
     """Host time around a batch that lies in device memory: everything but the wait for the device or its simulation."""
     from pynq import allocate
 
@@ -294,7 +320,7 @@ def _driver_us(amc: AmcOverlay, words: NDArray[np.int16]) -> float:
     return 1e6 * least / len(part)
 
 
-def _host_s(amc: AmcOverlay) -> float:
+def _host_s(amc: Measured) -> float:
     """Clock of the host that stands while the device works.
 
     A simulation in this process is taken out by processor time, which other programs on a busy computer do not touch.

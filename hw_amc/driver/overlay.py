@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.driver import batches
+from hw_amc.driver.answers import Classified, join
 from hw_amc.driver.benchmark import Benchmark, measure
 from hw_amc.driver.devices import choose_device, is_remote, is_simulated, lock_tag
 from hw_amc.driver.errors import DeviceError, reason, transport_errors
@@ -33,15 +34,6 @@ UNKNOWN = -1
 _IP_TYPE, _DMA_TYPE = "hw_amc:user:", "xilinx.com:ip:axi_dma:"
 
 Frames = NDArray[Any]
-
-
-class Classified(NamedTuple):
-    """Answer of the accelerator for n frames, or for one (then without the first axis)."""
-
-    #: (n,) int64: class of the first head, or `UNKNOWN`.
-    labels: NDArray[np.int64]
-    #: (n, classes) int32: raw logits of all heads; real value = raw / 2**logit_frac.
-    logits: NDArray[np.int32]
 
 
 class AmcOverlay:
@@ -202,9 +194,9 @@ class AmcOverlay:
             The device failed; it was reset, and the next call starts clean.
         """
         if not isinstance(frames, np.ndarray):
-            return _join(list(self.stream(frames, threshold)), self.manifest.classes)
+            return join(list(self.stream(frames, threshold)), self.manifest.classes)
         array, single = batches.as_frames(frames, self.manifest.frame_len)
-        found = _join(list(self._run(batches.split(array, self.batch), threshold)), self.manifest.classes)
+        found = join(list(self._run(batches.split(array, self.batch), threshold)), self.manifest.classes)
         return Classified(found.labels[0], found.logits[0]) if single else found
 
     def stream(self, source: Iterable[Frames], threshold: float | None = None) -> Iterator[Classified]:
@@ -380,9 +372,3 @@ class _Following:
         if self._error is not None:
             raise self._error
         return self._batch
-
-
-def _join(parts: list[Classified], classes: int) -> Classified:
-    if not parts:
-        return Classified(np.zeros(0, np.int64), np.zeros((0, classes), np.int32))
-    return Classified(np.concatenate([p.labels for p in parts]), np.concatenate([p.logits for p in parts]))
