@@ -18,7 +18,7 @@ import numpy as np
 
 from hw_amc.bench.simulated import write_sim_overlay
 from hw_amc.driver import AmcOverlay
-from hw_amc.flows import rtl as hardware
+from hw_amc.flows.rtl import RtlFlow
 
 BATCH, ROUNDS, SEED = 256, 9, 1
 
@@ -71,6 +71,6 @@ def measure(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    model = hardware.open_hardware(sys.argv[1] if len(sys.argv) > 1 else "gru_cnn_sparse07")
+    model = RtlFlow.open(sys.argv[1] if len(sys.argv) > 1 else "gru_cnn_sparse07")
     with tempfile.TemporaryDirectory() as folder:
         measure(write_sim_overlay(Path(folder), model.accelerator, model.graph, model.board, "golden"))

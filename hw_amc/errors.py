@@ -1,6 +1,6 @@
 """The one exception tree of the package.
 
-The command line prints any of these as one line and exits with the class's `exit_code`; every message
+The command line prints any of these as one line and exits with the class's `exit_code` (`EXIT_CODES`); every message
 says what is wrong and what mends it.
 """
 
@@ -47,3 +47,28 @@ class DataError(HwAmcError):
     """A data file or an array is damaged, mislabelled or out of range."""
 
     exit_code = 7
+
+
+#: Exit code of a command that Ctrl-C stopped, as shells have it: 128 and the signal's number.
+INTERRUPTED = 130
+
+
+class Stopped(HwAmcError):
+    """Ctrl-C stopped a command."""
+
+    exit_code = INTERRUPTED
+
+
+#: What the command line's exit codes mean.
+EXIT_CODES = {
+    0: "done",
+    HwAmcError.exit_code: "a file cannot be written, or is locked",
+    ConfigError.exit_code: "an option, a project file or a name is wrong",
+    UnsupportedLayer.exit_code: "a layer has no exact form, or none in this flow",
+    ToolMissing.exit_code: "a program is missing",
+    ToolFailed.exit_code: "a program failed",
+    Mismatch.exit_code: "two back ends disagree",
+    DataError.exit_code: "a data file is damaged or does not fit",
+    8: "the device answers wrongly, not at all, or is in use",
+    INTERRUPTED: "stopped by Ctrl-C",
+}

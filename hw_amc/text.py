@@ -1,6 +1,8 @@
-"""Words of others in our messages: file names, class names and what tools say, shown as one printable line."""
+"""Words of others in our messages: file names, class names and what tools say, as one printable line."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 #: Characters of a message; of a longer one the middle is left out, since its end names the mend.
 LIMIT = 1200
@@ -34,3 +36,9 @@ def _escaped(letter: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode's form of a byte
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person at the terminal reads it: relative to here where that is shorter."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

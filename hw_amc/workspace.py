@@ -134,3 +134,9 @@ class Workspace:
                 f"run `hw-amc graph {self.model} --update` if project.toml is right"
             )
         return graph
+
+
+def trained_models() -> list[str]:
+    """Names of the models that have weights and a graph, in alphabetical order."""
+    graphs = (path for place in (find_root(), SHIPPED) for path in place.glob("hls_projects/*/graph.json"))
+    return sorted({path.parent.name for path in graphs if path.with_name("weights.h5").is_file()})

@@ -34,7 +34,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     wire = random_frames(rng, GRAPH, 96)
     # Mostly right labels, so that accuracies are neither 0 nor 1.
     labels = np.where(rng.random(96) < 0.7, golden.classify(GRAPH, wire)[0], rng.integers(0, 3, 96))
-    stimulus = Stimulus(wire, labels.astype(np.int64), rng.choice([-10, 0, 10], 96), "random")
+    stimulus = Stimulus(wire, labels.astype(np.int64)[:, np.newaxis], rng.choice([-10, 0, 10], 96), "random")
     for seed in (1, 2):
         golden_overlay(folder / "overlays" / f"seed{seed}", small_graph(seed))
     return {

@@ -18,7 +18,8 @@ from board_overlays import BOARDS, small_graph, small_manifest
 from hw_amc import config, report
 from hw_amc.driver.identity import check_files, find_bitstream
 from hw_amc.errors import ConfigError, DataError, ToolFailed, ToolMissing
-from hw_amc.flows import rtl as hardware
+from hw_amc.flows.board import implement, write_overlay
+from hw_amc.flows.rtl import RtlFlow
 from hw_amc.overlay import archive, component
 from hw_amc.overlay import project as overlay
 from hw_amc.overlay import vivado_reports as reports
@@ -417,13 +418,24 @@ def fake_vivado(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return texts
 
 
-def open_small(root: Path) -> hardware.Hardware:
-    """Hardware of the small network, with the real top module and an empty core."""
+class _Untrained(RtlFlow):
+    """A flow of the small network, which has no weights."""
+
+    graph = GRAPH
+
+
+class _WithoutCore(_Untrained):
+    """The same with the real top module and an empty core."""
+
+    accelerator = accelerator("pynq-z2")
+
+
+def open_small(root: Path, kind: type[RtlFlow] = _WithoutCore, hls_export: Path | None = None) -> RtlFlow:
+    """Flow of the small network in a workspace of its own."""
     (root / "hls_projects" / GRAPH.name).mkdir(parents=True, exist_ok=True)
     (root / "boards").symlink_to(BOARDS)
-    found = hardware.Hardware(Workspace(root, GRAPH.name), config.load_board("pynq-z2", BOARDS), config.RtlSettings())
-    found.graph, found.accelerator = GRAPH, accelerator("pynq-z2")
-    return found
+    board, settings = config.load_board("pynq-z2", BOARDS), config.RtlSettings()
+    return kind(workspace=Workspace(root, GRAPH.name), board=board, settings=settings, hls_export=hls_export)
 
 
 def test_vivado_run_is_reported_and_packed(tmp_path: Path, fake_vivado: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,10 +443,10 @@ def test_vivado_run_is_reported_and_packed(tmp_path: Path, fake_vivado: Path, mo
     monkeypatch.setenv("SLACK", "0.4")
     (fake_vivado / "report_timing_summary").write_text(TIMING.format(row="  0.4  0.0  0  41235  0.019  0.0  0  1"))
     small = open_small(tmp_path)
-    folder = hardware.write_overlay(small)
+    folder = write_overlay(small)
     (folder / "build").mkdir()
     (folder / "build" / "old.rpt").write_text("of an earlier run")
-    archive_path = hardware.implement(small, folder)
+    archive_path = implement(small, folder)
     assert not (folder / "build" / "old.rpt").exists()
     section = report.load(small.workspace.build)["synth"]["pynq-z2"]
     assert (section["tool"], section["kind"], section["lut"], section["R"]) == ("vivado", "measured", 21344, 1)
@@ -451,20 +463,20 @@ def test_missed_timing_is_reported_and_not_packed(
     monkeypatch.setenv("SLACK", "-0.214")
     (fake_vivado / "report_timing_summary").write_text(TIMING.format(row="-0.214 -3.1  17  41235  0.019  0.0  0  1"))
     small = open_small(tmp_path)
-    folder = hardware.write_overlay(small)
+    folder = write_overlay(small)
     with pytest.raises(ToolFailed, match=r"worst setup slack is -0\.214 ns"):
-        hardware.implement(small, folder)
+        implement(small, folder)
     assert report.load(small.workspace.build)["synth"]["pynq-z2"]["timing"]["failing"] == 17
     assert not list(folder.glob("*.zip"))
 
 
 def test_vivado_that_breaks_off_leaves_no_figures(tmp_path: Path, fake_vivado: Path) -> None:
     small = open_small(tmp_path)
-    folder = hardware.write_overlay(small)
+    folder = write_overlay(small)
     script = folder / "design.tcl"
     script.write_text(script.read_text().replace("create_ps\n", "error {licence expired}\n", 1))
     with pytest.raises(ToolFailed, match="licence expired"):
-        hardware.implement(small, folder)
+        implement(small, folder)
     assert "synth" not in report.load(small.workspace.build)
 
 
@@ -474,7 +486,7 @@ def test_command_without_vivado_still_writes_the_project(
     from hw_amc.cli import main as cli
 
     small = open_small(tmp_path)
-    monkeypatch.setattr(hardware, "open_hardware", lambda *options: small)
+    monkeypatch.setattr(RtlFlow, "open", lambda *options: small)
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(SystemExit, match="0"):
         cli.main(["overlay", GRAPH.name])
@@ -486,12 +498,10 @@ def test_overlay_of_exported_hls_verilog(tmp_path: Path) -> None:
     """The HLS road's core goes through the same overlay: its own Verilog behind the adapter, in the same shell."""
     from test_shell import HLS, write_hls
 
-    small = open_small(tmp_path)
-    del small.accelerator
-    (small.workspace.folder / "project.toml").write_text('board = "pynq-z2"\n')
     (tmp_path / "export").mkdir()
-    small.hls = write_hls(tmp_path / "export", HLS.format(bits=15))
-    files = {path.name for path in hardware.write_overlay(small).rglob("*") if path.is_file()}
+    small = open_small(tmp_path, _Untrained, write_hls(tmp_path / "export", HLS.format(bits=15)))
+    (small.workspace.folder / "project.toml").write_text('board = "pynq-z2"\n')
+    files = {path.name for path in write_overlay(small).rglob("*") if path.is_file()}
     assert {f"{GRAPH.name}_core.v", "hw_amc_core.v", f"{GRAPH.name}.v", "component.xml", "build.tcl"} <= files
     assert small.accelerator.manifest.road == "hls"
 

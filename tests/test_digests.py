@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hw_amc.flows.rtl import open_hardware
+from hw_amc.flows.rtl import RtlFlow
 from hw_amc.graph import Graph
 
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
@@ -35,4 +35,4 @@ def test_graph_digest(model: str) -> None:
 
 @pytest.mark.cosim
 def test_verilog_digest_of_the_lead_model() -> None:
-    assert open_hardware("gru_cnn_sparse07").accelerator.sources.digest()[:16] == VERILOG
+    assert RtlFlow.open("gru_cnn_sparse07").accelerator.sources.digest()[:16] == VERILOG

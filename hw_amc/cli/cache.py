@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from hw_amc.cli.output import printer
 from hw_amc.errors import ConfigError
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -22,19 +20,19 @@ def cache(
     """List compiled simulators, kernels and adder graphs that later runs take again, and prune them."""
     from hw_amc import cache as store
 
-    console = Console(width=None if sys.stdout.isatty() else 140)
     root = store.default_root()
     if prune:
         removed, freed = store.prune(_bytes(keep), root)
-        console.print(f"{removed} entries removed, {_told(freed)} freed", highlight=False)
+        printer.line(f"{removed} entries removed, {_told(freed)} freed")
         return
-    table = Table("kind", "entry", "size", "last used", title=str(root))
     found = store.entries(root)
-    for entry in found:
-        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
-        table.add_row(entry.kind, entry.key[:12], _told(entry.size), used)
-    console.print(table)
-    console.print(f"{len(found)} entries, {_told(sum(entry.size for entry in found))}", highlight=False)
+    rows = [(entry.kind, entry.key[:12], _told(entry.size), _when(entry.used)) for entry in found]
+    printer.table(("kind", "entry", "size", "last used"), rows, str(root))
+    printer.line(f"{len(found)} entries, {_told(sum(entry.size for entry in found))}")
+
+
+def _when(used: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(used))
 
 
 def _bytes(text: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -10,11 +9,11 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from hw_amc.cli.options import Context, Markdown, command_of, integers, show_help
+from hw_amc.cli.output import printer
 from hw_amc.errors import ConfigError
-from hw_amc.flows.command import command_line, shown
+from hw_amc.text import shown
 
 if TYPE_CHECKING:
     from hw_amc.radio.files.captures import CaptureOptions
@@ -22,9 +21,11 @@ if TYPE_CHECKING:
     from hw_amc.radio.quality import InputPath
     from hw_amc.train.reach import Reach
 
-app = typer.Typer(help="Radio frames: make, look into, draw and convert files of them.", no_args_is_help=True)
-console = Console(width=None if sys.stdout.isatty() else 140)
-problems = Console(stderr=True)
+app = typer.Typer(
+    help="Radio frames: make, look into, draw and convert files of them.",
+    callback=show_help,
+    invoke_without_command=True,
+)
 
 #: Looking at a recording asks for no label.
 _UNLABELLED = "unlabelled"
@@ -68,9 +69,9 @@ def make(
     from hw_amc.radio import load_recipe, make_dataset
 
     names = None if classes is None else [name.strip() for name in classes.split(",")]
-    levels = None if snrs is None else _integers(snrs, "--snrs")
+    levels = None if snrs is None else integers(snrs, "--snrs")
     make_dataset(path, load_recipe(preset), frames, names, levels, split=split, workers=workers, progress=True)
-    console.print(f"[green]✓[/] {shown(path)}")
+    printer.done(shown(path))
 
 
 @app.command()
@@ -84,13 +85,10 @@ def info(
     from hw_amc.radio import describe
 
     found = describe(path, _to_look_at(frame_len, samples), _input_path(model))
-    lines = found.pop("problems")
-    table = Table("figure", "value", title=path.name)
-    for key, value in found.items():
-        table.add_row(key, _told(value))
-    console.print(table)
-    for line in lines:
-        problems.print(f"[bold yellow]warning:[/] {line}", highlight=False, soft_wrap=True)
+    problems = found.pop("problems")
+    printer.table(("figure", "value"), [(key, _told(value)) for key, value in found.items()], path.name)
+    for problem in problems:
+        printer.warning(problem)
 
 
 @app.command()
@@ -108,10 +106,10 @@ def plot(
     from hw_amc.radio import open_frames
     from hw_amc.radio.plots import choose_rows, plot_frames
 
-    numbers = () if rows is None else _integers(rows, "--rows")
+    numbers = () if rows is None else integers(rows, "--rows")
     with open_frames(path, _to_look_at(frame_len, samples)) as file:
         plot_frames(file, choose_rows(file, count, numbers, class_name, snr_db), picture)
-    console.print(f"[green]✓[/] {shown(picture)}")
+    printer.done(shown(picture))
 
 
 @app.command()
@@ -130,11 +128,12 @@ def convert(
     options = CaptureOptions(frame_len, label, snr_db, samples.value if samples else None)
     with open_frames(source, options) as file:
         convert_frames(file, target, progress=True)
-        console.print(f"[green]✓[/] {len(file):,} frames of {file.frame_len} samples in {shown(target)}")
+        printer.done(f"{len(file):,} frames of {file.frame_len} samples in {shown(target)}")
 
 
 @app.command()
 def limit(
+    context: Context,
     preset: Annotated[str, typer.Option("--preset", "--recipe", help="Recipe without channel.")] = "awgn-v1",
     frame_len: Annotated[int | None, typer.Option(help="Samples a frame; the recipe's by default.", min=16)] = None,
     snrs: Annotated[str | None, typer.Option(help="SNRs, dB; all by default.")] = None,
@@ -156,20 +155,20 @@ def limit(
     recipe = replace(recipe, frame_len=frame_len or recipe.frame_len)
     found = None if frames or snrs else limits.kept_limit(recipe.name, recipe.frame_len, phase.value)
     if found is None:
-        levels = recipe.classes.snrs_db if snrs is None else _integers(snrs, "--snrs")
-        with console.status("simulating") as status:
+        levels = recipe.classes.snrs_db if snrs is None else integers(snrs, "--snrs")
+        with printer.changing_status("simulating") as change:
             found = limits.compute_limit(
                 recipe, levels, frames or 100, phase=phase.value,
-                progress=lambda point: status.update(f"{point.snr_db} dB: {100 * point.accuracy:.2f} %"),
+                progress=lambda point: change(f"{point.snr_db} dB: {100 * point.accuracy:.2f} %"),
             )  # fmt: skip
         if keep:
-            limits.keep_limit(found, recipe.sps, command_line())
+            limits.keep_limit(found, recipe.sps, command_of(context))
     _print_limit(found, CLASSES)
     if picture:
         from hw_amc.radio.plots import plot_limit
 
         plot_limit(found, CLASSES, picture)
-        console.print(f"[green]✓[/] {shown(picture)}")
+        printer.done(shown(picture))
 
 
 @app.command()
@@ -177,7 +176,7 @@ def reach(
     models: Annotated[list[str], typer.Argument(help="Trained models.")],
     preset: Annotated[str, typer.Option("--preset", "--recipe", help="Recipe without channel.")] = "awgn-v1",
     frames: Annotated[int, typer.Option(help="Held-out frames of each class and SNR.", min=1)] = 100,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    markdown: Markdown = False,
     picture: Annotated[Path | None, typer.Option(help="Draw it, too: .png, .svg or .pdf.")] = None,
 ) -> None:
     """Measure models on frames with noise only, and say which share of the limit they reach.
@@ -203,33 +202,31 @@ def reach(
         from hw_amc.radio.plots import plot_limit
 
         plot_limit(limit, limit.classes, picture, {name: found.accuracy for name, found in reached.items()})
-        console.print(f"[green]✓[/] {shown(picture)}")
+        printer.done(shown(picture))
 
 
 def _print_reach(reached: Mapping[str, Reach], limit: Limit, markdown: bool) -> None:
-    from rich import box
-
     heads = ("SNR, dB", "limit, %", *(head for name in reached for head in (f"{name}, %", "of the limit, %")))
-    table = Table(*heads, box=box.MARKDOWN if markdown else box.HEAVY_HEAD)
     bound = limit.bound(limit.classes)
-    rows = {str(snr): [snr] for snr in bound} | {"all": list(bound), "from 10": [snr for snr in bound if snr >= 10]}
-    for label, snrs in rows.items():
+    groups = {str(snr): [snr] for snr in bound} | {"all": list(bound), "from 10": [snr for snr in bound if snr >= 10]}
+    rows = []
+    for label, snrs in groups.items():
         figures = [fmean(bound[snr] for snr in snrs)]
         for found in reached.values():
             figures += [fmean(found.accuracy[snr] for snr in snrs), found.share(snrs)]
-        table.add_row(label, *(f"{100 * figure:.2f}" for figure in figures))
-    console.print(table)
+        rows.append((label, *(f"{100 * figure:.2f}" for figure in figures)))
+    printer.table(heads, rows, markdown=markdown)
 
 
 def _print_limit(found: Limit, classes: tuple[str, ...]) -> None:
     title = f"average-likelihood classifier, {found.symbols} symbols a frame, phase {found.phase}"
     heads = ("SNR, dB", "Es/N0, dB", f"{len(found.classes)} linear classes, %", "± (1 sigma)", f"all {len(classes)}, %")
-    table = Table(*heads, title=title)
     bound = found.bound(classes)
+    rows = []
     for point in found.points:
         figures = (f"{100 * point.accuracy:.2f}", f"{100 * point.error:.2f}", f"{100 * bound[point.snr_db]:.2f}")
-        table.add_row(str(point.snr_db), f"{point.es_n0_db:.2f}", *figures)
-    console.print(table)
+        rows.append((point.snr_db, f"{point.es_n0_db:.2f}", *figures))
+    printer.table(heads, rows, title)
 
 
 def _to_look_at(frame_len: int | None, samples: Samples | None) -> CaptureOptions:
@@ -247,13 +244,6 @@ def _input_path(model: str | None) -> InputPath | None:
 
     workspace = Workspace.open(model)
     return input_path(workspace.load_graph(), workspace.settings().input)
-
-
-def _integers(text: str, option: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"{option} takes whole numbers with commas between them, not {text!r}") from None
 
 
 def _told(value: Any) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hw_amc.bench.simulated import Kind, write_sim_overlay
-from hw_amc.config import RtlSettings
 from hw_amc.errors import DataError
-from hw_amc.flows.rtl import Hardware
+from hw_amc.flows.base import Output, Silent
+from hw_amc.flows.rtl import RtlFlow, RtlOptions
 from hw_amc.overlay.archive import save_frames
 
 
@@ -31,19 +31,19 @@ class Gallery:
 
 
 def write_gallery(
-    folder: Path, models: Iterable[Hardware], count: int, kind: Kind = "golden", tell: Callable[[str], None] = print
+    folder: Path, models: Sequence[str], count: int, kind: Kind = "golden", output: Output | None = None
 ) -> Gallery:
     """Write overlays of `models`, of the first in channel mode too, and `count` held-out frames.
 
     Parameters
     ----------
     folder : Path
-    models : iterable of Hardware
-        Networks of one frame length; the frames take the first one's input settings.
+    models : sequence of str
+        Names of trained networks of one frame length; the frames take the first one's input settings.
     count : int
     kind : {"golden", "rtl"}
         What answers; golden's cycles are an estimate.
-    tell : callable
+    output : Output, optional
         Receives one line per step.
 
     Raises
@@ -51,19 +51,16 @@ def write_gallery(
     DataError
         No model.
     """
-    gallery = Gallery(folder / "overlays", folder / "channels", folder / "frames.npz")
-    first: Hardware | None = None
-    for hardware in models:
-        first = first or hardware
-        name = hardware.workspace.model
-        write_sim_overlay(gallery.overlays / name, hardware.accelerator, hardware.graph, hardware.board, kind)
-        tell(name)
-    if first is None:
+    if not models:
         raise DataError("no trained model; run `hw-amc train` or take one of the committed ones")
-    settings = RtlSettings.model_validate({**first.settings.model_dump(), "mode": "channels"})
-    channels = Hardware(first.workspace, first.board, settings)
+    gallery, output = Gallery(folder / "overlays", folder / "channels", folder / "frames.npz"), output or Silent()
+    for name in models:
+        flow = RtlFlow.open(name)
+        write_sim_overlay(gallery.overlays / name, flow.accelerator, flow.graph, flow.board, kind)
+        output.done(name)
+    channels = RtlFlow.open(models[0], RtlOptions(mode="channels"))
     write_sim_overlay(gallery.channels, channels.accelerator, channels.graph, channels.board, kind)
-    tell(f"{first.workspace.model}, {channels.accelerator.manifest.n_channels} channels")
-    save_frames(gallery.frames, first.take(count))
-    tell(f"{count} frames")
+    output.done(f"{models[0]}, {channels.accelerator.manifest.n_channels} channels")
+    save_frames(gallery.frames, channels.take(count))
+    output.done(f"{count} frames")
     return gallery

@@ -1,6 +1,6 @@
-"""The HLS road as a list of steps: graph, golden, project, csim, vendor, report.
+"""The HLS flow as a list of steps: graph, golden, project, csim, vendor, report.
 
-Each step is a function of the `Road`; it keeps what it made in the model's build folder, merges its figures into
+Each step is a function of the `HlsFlow`; it keeps what it made in the model's build folder, merges its figures into
 report.json, and can be run alone: what an earlier step left on disk is used again as long as it fits.
 """
 
@@ -17,18 +17,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from hw_amc import report
-from hw_amc.config import BoardSettings, HlsSettings
-from hw_amc.errors import ConfigError, DataError
-from hw_amc.files import atomic_path, exclusive, file_digest, load_json
-from hw_amc.flows.command import command_line, shown
-from hw_amc.graph import Graph, golden
+from hw_amc.config import HlsSettings
+from hw_amc.errors import DataError
+from hw_amc.files import atomic_path, load_json
+from hw_amc.flows import base
+from hw_amc.flows.graph import build_graph
+from hw_amc.graph import Graph
 from hw_amc.hls import estimate
-from hw_amc.verify import equality as compare
-from hw_amc.verify.heldout import Stimulus, held_out
+from hw_amc.text import shown
+from hw_amc.verify.backend import Backend, Golden, prove
+from hw_amc.verify.equality import require_equal
+from hw_amc.verify.heldout import Stimulus
 from hw_amc.verify.keras import KerasReference, nodes_beyond_float32
 from hw_amc.workspace import Workspace
 
@@ -40,21 +41,52 @@ BENCH_FRAMES = 8
 Tensors = dict[str, NDArray[Any]]
 
 
-@dataclass
-class Road:
-    """What the steps share: where they work, with which settings, and what they made so far."""
+@dataclass(frozen=True)
+class HlsOptions:
+    """What a command may ask for in place of project.toml's settings."""
 
-    workspace: Workspace
-    console: Console
-    board: BoardSettings
-    settings: HlsSettings
+    board: str | None = None
+    backend: str | None = None
     frames: int = FRAMES
     data: Path | None = None
 
-    @cached_property
-    def graph(self) -> Graph:
-        """The committed graph, required to belong to the weights."""
-        return self.workspace.load_graph()
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HlsFlow(base.Flow):
+    """A model on its way through hls4ml: settings, and what its steps share."""
+
+    settings: HlsSettings
+    #: Held-out frames of the proof.
+    frames: int = FRAMES
+
+    @classmethod
+    def open(
+        cls,
+        model: str,
+        options: HlsOptions = HlsOptions(),
+        command: str = base.PROGRAM,
+        output: base.Output | None = None,
+    ) -> HlsFlow:
+        """Read a model's settings; `options` go before project.toml.
+
+        Raises
+        ------
+        ConfigError
+            Unknown model, board or back end, or an error in project.toml.
+        """
+        workspace = Workspace.open(model)
+        settings = workspace.settings().hls
+        if options.backend:
+            settings = settings.model_copy(update={"backend": options.backend})
+        return cls(
+            workspace=workspace,
+            board=workspace.board(options.board),
+            command=command,
+            output=output or base.Silent(),
+            data=options.data,
+            settings=settings,
+            frames=options.frames,
+        )
 
     @cached_property
     def deployed(self) -> Any:
@@ -80,13 +112,14 @@ class Road:
 
     @cached_property
     def reference(self) -> Tensors:
-        """Keras' integers of every layer on the proof's frames; kept on disk, since Keras is slow."""
-        key = sha256(self.graph.digest().encode() + self.stimulus.wire.tobytes()).hexdigest()[:16]
+        """Keras' integers of every layer on the first frames, `FRAMES` at most; kept on disk, since Keras is slow."""
+        wire = self.stimulus.wire[:FRAMES]
+        key = sha256(self.graph.digest().encode() + wire.tobytes()).hexdigest()[:16]
         path = self.workspace.build / "reference" / f"keras-{key}.npz"
         if path.is_file():
             with np.load(path) as saved:
                 return {name: saved[name] for name in self.layers}
-        tensors = self.keras.run(self.stimulus.wire, self.layers)
+        tensors = self.keras.run(wire, self.layers)
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(stream, **{name: tensor.astype(np.int32) for name, tensor in tensors.items()})
         return tensors
@@ -96,155 +129,78 @@ class Road:
         """Where the HLS project is written."""
         return self.workspace.build / self.settings.backend.lower() / self.board.name
 
-    def take(self, count: int) -> Stimulus:
-        """Held-out frames, generated or from the user's file."""
-        return held_out(self.graph, self.workspace.settings().input, count, self.data)
-
-    def merge(self, section: dict[str, Any]) -> None:
-        """Merge figures into report.json."""
-        report.merge(self.workspace.build, section, self.graph.digest())
+    def build_graph(self) -> Graph:
+        """Build the graph that weights.h5 and project.toml give now."""
+        return build_graph(self.workspace, self.deployed)
 
 
-def open_road(
-    model: str,
-    console: Console,
-    board: str | None = None,
-    backend: str | None = None,
-    frames: int = FRAMES,
-    data: Path | None = None,
-) -> Road:
-    """Read a model's settings; options given here override project.toml.
-
-    Raises
-    ------
-    ConfigError
-        Unknown model, board or back end, or an error in project.toml.
-    """
-    workspace = Workspace.open(model)
-    device = workspace.board(board)
-    hls = workspace.settings().hls
-    settings = hls.model_copy(update={"backend": backend}) if backend else hls
-    return Road(workspace, console, device, settings, frames, data)
-
-
-def build_graph(workspace: Workspace, deployed: Any) -> Graph:
-    """Build the graph of a model's weights with the settings of its project.toml."""
-    from hw_amc.graph import reader as frontend
-    from hw_amc.radio import CLASSES
-
-    settings = workspace.settings()
-    digest = file_digest(workspace.weights)
-    graph = frontend.build_graph(deployed, workspace.model, CLASSES, digest, settings.input.wire_frac)
-    require_widths(graph, settings.quant)
-    return graph
-
-
-#: Width field in project.toml -> the node's format that it sets.
-_WIDTH_OF = {
-    "bits": "fmt",
-    "kernel_bits": "kernel_fmt",
-    "scale_bits": "kernel_fmt",
-    "recurrent_bits": "recurrent_fmt",
-    "bias_bits": "bias_fmt",
-    "gate_bits": "gate_fmt",
-    "candidate_bits": "candidate_fmt",
-    "state_bits": "fmt",
-}
-
-
-def require_widths(graph: Graph, widths: dict[str, dict[str, int]]) -> None:
-    """Require the widths that project.toml names.
-
-    Raises
-    ------
-    ConfigError
-        project.toml names a layer or width that does not exist.
-    DataError
-        The weights were trained with another width.
-    """
-    for layer, fields in widths.items():
-        node = graph[layer]
-        for name, bits in fields.items():
-            fmt = getattr(node, _WIDTH_OF.get(name, ""), None)
-            if fmt is None:
-                raise ConfigError(f"project.toml: quant.{layer}.{name} is not a width of that layer")
-            if fmt.bits != bits:
-                raise DataError(f"project.toml says quant.{layer}.{name} = {bits}, weights.h5 has {fmt.bits} bits")
-
-
-def check_graph(road: Road) -> str:
+def check_graph(flow: HlsFlow) -> str:
     """Rebuild the graph from the weights and compare it with the committed one."""
-    if build_graph(road.workspace, road.deployed).digest() != road.graph.digest():
+    if flow.build_graph().digest() != flow.graph.digest():
         raise DataError(
-            f"{road.workspace.folder}/graph.json is not what weights.h5 and project.toml give; "
-            f"run `hw-amc graph {road.workspace.model} --update` if they are right"
+            f"{flow.workspace.folder}/graph.json is not what weights.h5 and project.toml give; "
+            f"run `hw-amc graph {flow.workspace.model} --update` if they are right"
         )
-    path = road.workspace.folder / "accuracy.json"
+    path = flow.workspace.folder / "accuracy.json"
     accuracy = load_json(path) if path.is_file() else None
-    road.merge({"model": report.model_section(road.graph, accuracy, command_line())})
-    beyond = nodes_beyond_float32(road.graph)
+    flow.merge({"model": report.model_section(flow.graph, accuracy, flow.command)})
+    beyond = nodes_beyond_float32(flow.graph)
     note = f"; Keras runs in float64 for {', '.join(beyond)}" if beyond else ""
-    return f"{len(road.graph.nodes)} nodes equal weights.h5{note}"
+    return f"{len(flow.graph.nodes)} nodes equal weights.h5{note}"
 
 
-def check_golden(road: Road) -> str:
+def check_golden(flow: HlsFlow) -> str:
     """Keras = golden in every layer."""
-    expected = road.reference
-    started = time.perf_counter()
-    tensors = golden.run(road.graph, road.stimulus.wire, road.layers)
-    seconds = time.perf_counter() - started
-    integers = compare.require_equal(road.graph, ("Keras", "golden"), expected, tensors)
-    run = _run_section(road, integers, frames_per_s=len(road.stimulus) / seconds)
-    road.merge({"golden": run})
-    return f"{integers:,} integers of {len(road.layers)} layers equal Keras"
+    integers, seconds = _compare(flow, Golden(flow.graph))
+    flow.merge({"golden": _run_section(flow, integers, frames_per_s=flow.frames / seconds)})
+    return f"{integers:,} integers of {len(flow.layers)} layers equal Keras"
 
 
-def write_project(road: Road) -> str:
+def write_project(flow: HlsFlow) -> str:
     """Convert with hls4ml and write the project."""
     from hw_amc import hls
 
-    bench = {name: road.reference[name][:BENCH_FRAMES] for name in road.graph.outputs}
-    target = hls.Target.of(road.settings, road.board)
-    project = hls.build_project(road.deployed, road.graph, target, road.stimulus.wire[:BENCH_FRAMES], bench)
-    project.write(road.project_folder)
-    return f"{len(project.files)} files in {shown(road.project_folder)}"
+    bench = {name: flow.reference[name][:BENCH_FRAMES] for name in flow.graph.outputs}
+    target = hls.Target.of(flow.settings, flow.board)
+    project = hls.build_project(flow.deployed, flow.graph, target, flow.stimulus.wire[:BENCH_FRAMES], bench)
+    project.write(flow.project_folder)
+    return f"{len(project.files)} files in {shown(flow.project_folder)}"
 
 
-def check_csim(road: Road) -> str:
+def check_csim(flow: HlsFlow) -> str:
     """Keras = C-sim of the synthesizable types, in every layer."""
-    return simulate(road, "ap_fixed")
+    return simulate(flow, "ap_fixed")
 
 
-def run_vendor(road: Road) -> str:
+def run_vendor(flow: HlsFlow) -> str:
     """Run the vendor's synthesis where it is on PATH."""
     from hw_amc.hls import vendor
 
-    figures = vendor.run(road.project_folder, road.settings)
+    figures = vendor.run(flow.project_folder, flow.settings)
     if figures is None:
         reason = "vitis_hls, vitis-run and vivado_hls are not on PATH: csynth, RTL co-simulation and export did not run"
-        road.merge({"not_run": {"hls": {"reason": reason, "command": command_line()}}})
+        flow.merge({"not_run": {"hls": {"reason": reason, "command": flow.command}}})
         return f"left out: {reason}"
-    road.merge({"hls": figures})
+    flow.merge({"hls": figures})
     return "synthesis reports merged"
 
 
-def write_report(road: Road) -> str:
+def write_report(flow: HlsFlow) -> str:
     """Estimate cycles and resources, and write the pages for people."""
-    merge_estimate(road)
-    report.write_pages(road.workspace.build, road.workspace.model)
-    return shown(road.workspace.build / "report.html")
+    merge_estimate(flow)
+    report.write_pages(flow.workspace.build, flow.workspace.model)
+    return shown(flow.workspace.build / "report.html")
 
 
-def merge_estimate(road: Road) -> None:
+def merge_estimate(flow: HlsFlow) -> None:
     """Estimate the accelerator as set, each layer, and the whole at other reuse factors."""
-    command = command_line()
-    rows = estimate.sweep(road.graph, road.settings, road.board)
-    whole = estimate.hls(road.graph, road.settings, road.board).section(command, rows)
-    layers = report.layers_section(road.graph, road.settings, road.board, command)
-    road.merge({"layers": layers, "estimate": {"hls": whole}})
+    rows = estimate.sweep(flow.graph, flow.settings, flow.board)
+    whole = estimate.hls(flow.graph, flow.settings, flow.board).section(flow.command, rows)
+    layers = report.layers_section(flow.graph, flow.settings, flow.board, flow.command)
+    flow.merge({"layers": layers, "estimate": {"hls": whole}})
 
 
-STEPS: dict[str, Callable[[Road], str]] = {
+STEPS: dict[str, Callable[[HlsFlow], str]] = {
     "graph": check_graph,
     "golden": check_golden,
     "project": write_project,
@@ -254,95 +210,70 @@ STEPS: dict[str, Callable[[Road], str]] = {
 }
 
 
-def run(road: Road, start: str | None = None, stop: str | None = None) -> None:
-    """Run the steps from `start` to `stop`, both included; all by default.
-
-    Raises
-    ------
-    ConfigError
-        No such step, or another run works on the same model.
-    HwAmcError
-        Whatever a step found wrong.
-    """
-    names = list(STEPS)
-    for name in (start, stop):
-        if name is not None and name not in STEPS:
-            raise ConfigError(f"no step {name!r}; the steps are {', '.join(names)}")
-    chosen = names[names.index(start or names[0]) : names.index(stop or names[-1]) + 1]
-    if not chosen:
-        raise ConfigError(f"step {start} comes behind {stop}; the order is {', '.join(names)}")
-    with exclusive(road.workspace.build, f"hw-amc on {road.workspace.model}"):
-        for name in chosen:
-            with road.console.status(f"[bold]{name}[/] {STEPS[name].__doc__}"):
-                started = time.perf_counter()
-                said = STEPS[name](road)
-                seconds = time.perf_counter() - started
-            road.merge({"steps": {name: {"seconds": round(seconds, 2), "command": command_line(), "kind": "measured"}}})
-            road.console.print(f"[green]✓[/] [bold]{name:8}[/] {said} [dim]({seconds:.1f} s)[/]")
+def run(flow: HlsFlow, start: str | None = None, stop: str | None = None) -> None:
+    """Run the steps from `start` to `stop`; see `hw_amc.flows.base.run_steps`."""
+    base.run_steps(flow, STEPS, start, stop)
 
 
-def regress(road: Road) -> None:
-    """Run the long regression: Keras = native C-sim on `road.frames` frames, after native = ap_fixed.
+def regress(flow: HlsFlow) -> None:
+    """Run the long regression: Keras = native C-sim on `flow.frames` frames, after native = ap_fixed.
 
     Raises
     ------
     Mismatch
         The first integer that differs.
     """
-    with exclusive(road.workspace.build, f"hw-amc on {road.workspace.model}"):
-        said = simulate(road, "native")
-    road.console.print(f"[green]✓[/] {said}")
+    with flow.exclusive():
+        said = simulate(flow, "native")
+    flow.output.done(said)
 
 
-def simulate(road: Road, flavour: str) -> str:
+def simulate(flow: HlsFlow, flavour: str) -> str:
     """Compare the C-simulation of one flavour with Keras, chunk by chunk, and merge its figures."""
     from hw_amc.hls import csim
 
-    if not road.project_folder.is_dir():
-        raise DataError(f"{shown(road.project_folder)} does not exist; run `hw-amc hls {road.workspace.model}` first")
-    simulator = csim.build(road.project_folder, flavour)
+    if not flow.project_folder.is_dir():
+        raise DataError(f"{shown(flow.project_folder)} does not exist; run `hw-amc hls {flow.workspace.model}` first")
+    simulator = csim.build(flow.project_folder, flavour)
     if flavour == "native":
-        _require_flavours_equal(road, simulator)
+        # Only where both builds say the same does the native one stand for the synthesizable.
+        synthesizable = csim.build(flow.project_folder, "ap_fixed")
+        prove(flow.graph, (synthesizable, simulator), flow.stimulus.wire[:FRAMES], flow.layers)
+    integers, seconds = _compare(flow, simulator)
+    figures = {"frames_per_s": flow.frames / seconds, "seconds_compile": simulator.seconds_compile}
+    section = {**_run_section(flow, integers, **figures), "backend": flow.settings.backend}
+    flow.merge({"csim": {flavour: section}})
+    return f"{integers:,} integers of {flow.frames} frames equal Keras ({flavour}, {flow.settings.backend})"
+
+
+def _compare(flow: HlsFlow, backend: Backend) -> tuple[int, float]:
+    """Require Keras' integers of a back end in every layer; return how many, and the seconds that it took."""
     integers, seconds = 0, 0.0
-    for first, wire, expected in _chunks(road):
+    for first, wire, expected in _chunks(flow, backend.name):
         started = time.perf_counter()
-        tensors = simulator.run(wire, road.layers)
+        tensors = backend.run(wire, flow.layers)
         seconds += time.perf_counter() - started
-        integers += compare.require_equal(road.graph, ("Keras", f"C-sim ({flavour})"), expected, tensors, first)
-    figures = {"frames_per_s": road.frames / seconds, "seconds_compile": simulator.seconds_compile}
-    section = {**_run_section(road, integers, **figures), "backend": road.settings.backend}
-    road.merge({"csim": {flavour: section}})
-    return f"{integers:,} integers of {road.frames} frames equal Keras ({flavour}, {road.settings.backend})"
+        integers += require_equal(flow.graph, (flow.keras.name, backend.name), expected, tensors, first)
+    return integers, seconds
 
 
-def _require_flavours_equal(road: Road, native: Any) -> None:
-    """Require both builds to say the same: only then does the native one stand for the synthesizable."""
-    from hw_amc.hls import csim
-
-    wire = road.stimulus.wire[:FRAMES]
-    reference = csim.build(road.project_folder, "ap_fixed").run(wire, road.layers)
-    compare.require_equal(road.graph, ("C-sim (ap_fixed)", "C-sim (native)"), reference, native.run(wire, road.layers))
-
-
-def _chunks(road: Road) -> Iterator[tuple[int, NDArray[Any], Tensors]]:
+def _chunks(flow: HlsFlow, name: str) -> Iterator[tuple[int, NDArray[Any], Tensors]]:
     """Yield (number of the first frame, wire words, Keras' integers), FRAMES at a time."""
-    if road.frames <= FRAMES:
-        yield 0, road.stimulus.wire, road.reference
-        return
-    for first in track(range(0, road.frames, FRAMES), "Keras and C-sim", console=road.console):
-        wire = road.stimulus.wire[first : first + FRAMES]
-        yield first, wire, road.keras.run(wire, road.layers)
+    yield 0, flow.stimulus.wire[:FRAMES], flow.reference
+    for first in flow.output.track(range(FRAMES, flow.frames, FRAMES), f"Keras and {name}"):
+        wire = flow.stimulus.wire[first : first + FRAMES]
+        yield first, wire, flow.keras.run(wire, flow.layers)
 
 
-def _run_section(road: Road, integers: int, **figures: float) -> dict[str, Any]:
+def _run_section(flow: HlsFlow, integers: int, **figures: float) -> dict[str, Any]:
     """Figures of a comparison that found no difference: a mismatch would have raised."""
     return {
-        "frames": len(road.stimulus),
+        "frames": len(flow.stimulus),
         "mismatches": 0,
         "integers": integers,
-        "reference": f"Keras ({road.keras.dtype}), {road.stimulus.source}",
+        "reference": f"Keras ({flow.keras.dtype}), {flow.stimulus.source}",
         **figures,
-        "command": command_line(),
+        "command": flow.command,
         "date": date.today().isoformat(),
         "kind": "measured",
     }

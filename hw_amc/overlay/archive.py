@@ -54,7 +54,7 @@ def emit_checksums(contents: dict[str, bytes]) -> str:
 
 
 def save_frames(path: Path, stimulus: Stimulus) -> Path:
-    """Write frames for the notebooks: an .npz with wire, labels and snrs_db, which needs numpy only."""
+    """Write frames for the notebooks: an .npz with wire, the first head's labels and snrs_db; it needs numpy only."""
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, wire=stimulus.wire, labels=stimulus.labels, snrs_db=stimulus.snrs_db)
+        np.savez_compressed(stream, wire=stimulus.wire, labels=stimulus.labels[:, 0], snrs_db=stimulus.snrs_db)
     return path

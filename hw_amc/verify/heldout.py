@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.config import InputSettings
-from hw_amc.errors import DataError
+from hw_amc.errors import ConfigError, DataError
 from hw_amc.graph import Graph, Quantize
 
 if TYPE_CHECKING:
+    from hw_amc.radio.files.frames import FrameFile
+    from hw_amc.radio.generator.recipes import Recipe
     from hw_amc.radio.quality import InputPath
 
-#: Recipe and split that no training has seen.
-RECIPE = "radioml2018-v1"
+#: Recipes of held-out frames: the first one that has a network's classes is taken.
+RECIPES = ("radioml2018-v1", "radioml2016-v1", "radcom-awgn-v1", "radcom-dynamic-v1")
+#: Split that no training has seen.
 TEST_SPLIT = 2
 SEED = 2018
+#: Shorter frames are the beginning of frames of so many samples: fewer hold no symbol, or no period of a message.
+LEAST_SAMPLES = 64
+#: Label of a frame that is of none of a head's classes.
+NONE = -1
+
+Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -29,8 +39,8 @@ class Stimulus:
 
     #: (n, T, 2) int16
     wire: NDArray[np.int16]
-    #: (n,) index into the classes
-    labels: NDArray[np.int64]
+    #: (n, heads) index into each head's classes, or `NONE`
+    labels: Labels
     #: (n,)
     snrs_db: NDArray[np.int64]
     #: Where the frames come from, for the report.
@@ -42,6 +52,9 @@ class Stimulus:
 
 def held_out(graph: Graph, settings: InputSettings, count: int, data: Path | None = None) -> Stimulus:
     """Take `count` frames of all classes in turn, each at a random SNR.
+
+    Generated frames are those of the recipe that has the network's classes. Where none has them all, they are signals
+    of the first recipe without a label, and `Stimulus.source` says so.
 
     Parameters
     ----------
@@ -94,35 +107,116 @@ def _warn_of(frames: NDArray[Any], graph: Graph, settings: InputSettings, data: 
         warnings.warn(f"{data.name}: {line}", stacklevel=3)
 
 
-def _generated(graph: Graph, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], str]:
-    from dataclasses import replace
+def fitting_recipe(classes: Sequence[Sequence[str]]) -> tuple[Recipe, Labels] | None:
+    """Return the first of `RECIPES` that makes signals of all these classes.
 
-    from hw_amc.radio import CLASSES, SNRS_DB, generate_frames, load_recipe
+    Parameters
+    ----------
+    classes : one sequence of names a head
 
-    rng = np.random.default_rng(SEED)
-    numbers = np.arange(count)
-    labels, snrs = numbers % len(CLASSES), rng.choice(np.array(SNRS_DB), count)
-    recipe = replace(load_recipe(RECIPE), frame_len=graph.frame_len)
-    frames = generate_frames(recipe, labels, snrs, numbers, split=TEST_SPLIT)
-    return frames, labels, snrs, f"{RECIPE}, split {TEST_SPLIT}, seed {SEED}"
+    Returns
+    -------
+    (recipe, labels), or None where no recipe has them all: labels (cells, heads) tell what each cell of the recipe's
+    class set is among `classes`, `NONE` in every head for a cell that is left out.
+    """
+    from hw_amc.radio import load_recipe
+
+    for recipe in map(load_recipe, RECIPES):
+        known = recipe.classes
+        columns = [(head.classes, known.labels[:, place]) for place, head in enumerate(known.heads)]
+        labels = _translate(columns, classes)
+        labels[(labels == NONE).any(axis=1)] = NONE
+        if all(set(labels[:, head]) >= set(range(len(names))) for head, names in enumerate(classes)):
+            return recipe, labels
+    return None
 
 
-def _recorded(graph: Graph, data: Path, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], str]:
-    from hw_amc.radio import CaptureOptions, open_frames
+def _translate(columns: Sequence[tuple[Sequence[str], NDArray[Any]]], classes: Sequence[Sequence[str]]) -> Labels:
+    """Turn labels under other names into those of a network's heads, (n, heads).
+
+    A head takes the column that has most of its names; `columns` are (names, (n,) index into them).
+    """
     from hw_amc.radio.names import class_places
 
+    labels = []
+    for names in classes:
+        places = [class_places(column, names) for column, _ in columns]
+        best = max(range(len(columns)), key=lambda at: np.count_nonzero(places[at] >= 0))
+        labels.append(places[best][columns[best][1]])
+    stacked: Labels = np.stack(labels, axis=1).astype(np.int64)
+    return stacked
+
+
+def _generated(graph: Graph, count: int) -> tuple[NDArray[Any], Labels, NDArray[Any], str]:
+    from hw_amc.radio import load_recipe
+
+    found, why = fitting_recipe(graph.classes), "no recipe has the network's classes"
+    if found is not None:
+        try:
+            return _draw(graph, count, *found, "")
+        except ConfigError as error:
+            why = str(error)
+    recipe = load_recipe(RECIPES[0])
+    unlabelled = np.full((len(recipe.classes), len(graph.classes)), NONE)
+    return _draw(graph, count, recipe, unlabelled, f"; no labels: {why}")
+
+
+def _draw(
+    graph: Graph, count: int, recipe: Recipe, labels: Labels, note: str
+) -> tuple[NDArray[Any], Labels, NDArray[Any], str]:
+    """Generate frames of the cells that have labels, of all where none has."""
+    from hw_amc.radio import generate_frames
+
+    cells = np.flatnonzero(labels[:, 0] != NONE)
+    cells = cells if len(cells) else np.arange(len(labels))
+    rng, numbers = np.random.default_rng(SEED), np.arange(count)
+    chosen, snrs = cells[numbers % len(cells)], rng.choice(np.array(recipe.classes.snrs_db), count)
+    long = replace(recipe, frame_len=max(graph.frame_len, LEAST_SAMPLES))
+    frames = generate_frames(long, chosen, snrs, numbers, split=TEST_SPLIT)[:, : graph.frame_len]
+    return frames, labels[chosen], snrs, f"{recipe.name}, split {TEST_SPLIT}, seed {SEED}{note}"
+
+
+def _recorded(graph: Graph, data: Path, count: int) -> tuple[NDArray[Any], Labels, NDArray[Any], str]:
+    from hw_amc.radio import CaptureOptions, open_frames
+
     with open_frames(data, CaptureOptions(frame_len=graph.frame_len)) as file:
-        places = class_places(file.classes, graph.classes[0])
-        known = np.flatnonzero(places[file.labels] >= 0)
-        held = {name: int(n) for name, n in zip(file.classes, np.bincount(file.labels, minlength=256), strict=False)}
-        unknown = [name for name, place in zip(file.classes, places, strict=True) if place < 0 and held[name]]
-        if not len(known):
-            wanted, got = ", ".join(graph.classes[0]), ", ".join(unknown) or "nothing"
-            raise DataError(f"{data} holds {got}, of which the network knows none; it knows {wanted}")
-        if unknown:
-            warnings.warn(f"{data.name}: the network does not know {', '.join(unknown)}; left out", stacklevel=4)
+        labels, known = _known_labels(graph, file)
         if len(known) < count:
             raise DataError(f"{data} holds {len(known)} frames, not {count}; give --frames {len(known)} or fewer")
         chosen = known[np.sort(np.random.default_rng(SEED).permutation(len(known))[:count])]
-        frames, labels, snrs = file.read(chosen)
-    return frames, places[labels], snrs, data.name
+        frames, _, snrs = file.read(chosen)
+    return frames, labels[chosen], snrs, data.name
+
+
+def _known_labels(graph: Graph, file: FrameFile) -> tuple[Labels, NDArray[np.int64]]:
+    """Return the labels (N, heads) of a file's frames, and the rows whose classes the network knows.
+
+    A head of which the file knows no class leaves its label open.
+    """
+    columns: list[tuple[Sequence[str], NDArray[Any]]] = [(file.classes, file.labels)]
+    if file.signals:
+        columns.append((file.signals, file.signal_labels))
+    labels = _translate(columns, graph.classes)
+    told = labels[:, (labels != NONE).any(axis=0)]
+    rows = np.flatnonzero((told != NONE).all(axis=1)) if told.size else np.zeros(0, np.int64)
+    unknown = _unknown(columns, graph)
+    if not len(rows):
+        wanted = ", ".join(name for names in graph.classes for name in names)
+        got = ", ".join(unknown) or "nothing"
+        raise DataError(f"{file.path} holds {got}, of which the network knows none; it knows {wanted}")
+    if unknown:
+        warnings.warn(f"{file.path.name}: the network does not know {', '.join(unknown)}; left out", stacklevel=5)
+    return labels, rows
+
+
+def _unknown(columns: Sequence[tuple[Sequence[str], NDArray[Any]]], graph: Graph) -> list[str]:
+    """Names of a file that occur in its frames and that no head knows."""
+    from hw_amc.radio.names import class_places
+
+    found = []
+    for names, labels in columns:
+        known = np.max([class_places(names, classes) for classes in graph.classes], axis=0) != NONE
+        held = np.bincount(labels, minlength=len(names)) > 0
+        if known.any() or len(columns) == 1:
+            found += [name for name, lacks in zip(names, held[: len(names)] & ~known, strict=True) if lacks]
+    return found

@@ -1,0 +1,88 @@
+"""The commands around boards: overlay, bench, sim-overlays, sim-device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hw_amc.cli.options import Board, Context, Cycles, Data, Exported, Model, command_of
+from hw_amc.cli.output import printer
+from hw_amc.errors import INTERRUPTED, ConfigError
+from hw_amc.text import shown
+
+
+def overlay(context: Context, model: Model, board: Board = None, cycles: Cycles = None, hls: Exported = None) -> None:
+    """Write the overlay's project for Vivado, and build the bitstream where Vivado is on PATH."""
+    from hw_amc import tools
+    from hw_amc.flows.board import implement, write_overlay
+    from hw_amc.flows.rtl import RtlFlow, RtlOptions
+
+    flow = RtlFlow.open(model, RtlOptions(board, cycles, hls_export=hls), command_of(context), printer)
+    folder = write_overlay(flow)
+    printer.done(shown(folder))
+    if tools.find("vivado"):
+        with printer.status("Vivado: many minutes"):
+            archive = implement(flow, folder)
+        printer.done(shown(archive))
+    else:
+        printer.line("left out: vivado is not on PATH, so no bitstream was built")
+
+
+def bench(
+    context: Context,
+    model: Model,
+    frames: Annotated[int, typer.Option(help="Held-out frames to classify.", min=1)] = 32,
+    board: Annotated[
+        str | None, typer.Option(help="Board to simulate: a folder under boards/, or sim for project.toml's (default).")
+    ] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(help="Bitstream to measure on a real board, which this computer is or drives.")
+    ] = None,
+    cycles: Cycles = None,
+    data: Data = None,
+) -> None:
+    """Measure the driver on the simulated accelerator, or on a board; every frame's logits equal to golden."""
+    from hw_amc.flows.board import bench_board, bench_simulated, require_board
+    from hw_amc.flows.rtl import RtlFlow, RtlOptions
+
+    flow = RtlFlow.open(model, RtlOptions(board, cycles, data=data), command_of(context), printer)
+    if overlay is None:
+        printer.line(
+            f"simulated {flow.board.name}, no board is touched: a large network takes Verilator some minutes "
+            "the first time, and about a second for each frame"
+        )
+        found = bench_simulated(flow, flow.take(frames))
+    else:
+        if cycles is not None:
+            raise ConfigError("the overlay has its cycles per step already; leave -R out, or --overlay")
+        require_board(overlay, board)
+        found = bench_board(flow, overlay, flow.take(frames))
+    printer.block(str(found.benchmark))
+
+
+def sim_overlays(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    models: Annotated[list[str] | None, typer.Argument(help="Models; all trained ones by default.")] = None,
+    frames: Annotated[int, typer.Option(help="Held-out frames.", min=1)] = 960,
+    rtl: Annotated[bool, typer.Option("--rtl", help="The Verilog behind them (slow), not golden.")] = False,
+) -> None:
+    """Write simulated overlays of the trained models, and frames, for the notebooks; minutes for each model, once."""
+    from hw_amc.flows.gallery import write_gallery
+    from hw_amc.workspace import trained_models
+
+    gallery = write_gallery(folder, models or trained_models(), frames, "rtl" if rtl else "golden", printer)
+    for name, value in gallery.variables().items():
+        printer.line(f"export {name}={value}")
+
+
+def sim_device(context: Context) -> None:
+    """Run a PYNQ program on the simulated device: hw-amc sim-device program.py, or -m module, or jupyter lab."""
+    from hw_amc.sim_device import launch
+
+    try:
+        status = launch.main(context.args)
+    except KeyboardInterrupt:
+        status = INTERRUPTED  # it was the program that was stopped
+    raise typer.Exit(status)

@@ -1,0 +1,85 @@
+"""The commands of the HLS flow: hls, csim, graph, estimate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hw_amc.cli.options import Backend, Board, Context, Data, Model, Tool, command_of
+from hw_amc.cli.output import printer
+
+if TYPE_CHECKING:
+    from hw_amc.flows.hls import HlsFlow
+
+
+def hls(
+    context: Context,
+    model: Model,
+    backend: Backend = None,
+    board: Board = None,
+    frames: Annotated[int, typer.Option(help="Held-out frames of the proof.", min=1)] = 64,
+    data: Data = None,
+    start: Annotated[str | None, typer.Option(help="First step: graph golden project csim vendor report.")] = None,
+    stop: Annotated[str | None, typer.Option(help="Last step to run.")] = None,
+) -> None:
+    """Make the HLS project and prove it: Keras = golden = C-sim in every integer of every layer."""
+    from hw_amc import report
+    from hw_amc.flows import hls as flows
+
+    flow = _open(context, model, board, backend, frames, data)
+    flows.run(flow, start, stop)
+    report.print_summary(printer.console, report.load(flow.workspace.build))
+
+
+def csim(
+    context: Context,
+    model: Model,
+    frames: Annotated[int, typer.Option(help="Held-out frames to run.", min=1)] = 1000,
+    backend: Backend = None,
+    board: Board = None,
+    data: Data = None,
+) -> None:
+    """Run a long regression: Keras = native-integer C-sim, which must first equal the ap_fixed build."""
+    from hw_amc.flows import hls as flows
+
+    flows.regress(_open(context, model, board, backend, frames, data))
+
+
+def graph(
+    context: Context,
+    model: Model,
+    update: Annotated[bool, typer.Option("--update", help="Save the graph that weights.h5 gives now.")] = False,
+) -> None:
+    """Print the integer graph that weights.h5 gives; `hls` compares it with the committed one."""
+    flow = _open(context, model)
+    built = flow.build_graph()
+    if update:
+        built.save(flow.workspace.take_over())
+    rows = [(node.name, node.op, " x ".join(map(str, node.shape)), node.fmt) for node in built.nodes]
+    printer.table(("node", "operation", "shape", "format"), rows, f"{built.name}  {built.digest()[:16]}")
+
+
+def estimate(context: Context, model: Model, board: Board = None, backend: Backend = None) -> None:
+    """Estimate cycles and resources of the HLS project for each reuse factor, without a vendor tool."""
+    from hw_amc import report
+    from hw_amc.flows import hls as flows
+
+    flow = _open(context, model, board, backend)
+    flows.merge_estimate(flow)
+    report.print_estimate(printer.console, report.load(flow.workspace.build))
+
+
+def _open(
+    context: Context,
+    model: str,
+    board: str | None = None,
+    backend: Tool | None = None,
+    frames: int | None = None,
+    data: Path | None = None,
+) -> HlsFlow:
+    from hw_amc.flows.hls import FRAMES, HlsFlow, HlsOptions
+
+    options = HlsOptions(board, backend.value if backend else None, frames or FRAMES, data)
+    return HlsFlow.open(model, options, command_of(context), printer)

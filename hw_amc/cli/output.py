@@ -1,0 +1,108 @@
+"""What the command line prints: one printer, which shows the words of others as they are and never as markup."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from hw_amc.text import plain
+
+Item = TypeVar("Item")
+
+#: A pipe or a log has no width of its own; tables need more than the 80 columns that Rich would take.
+PIPE_WIDTH = 140
+
+
+class Printer:
+    """Results on the standard output, problems on the standard error; an `hw_amc.flows.base.Output`.
+
+    Whatever comes from outside (paths, names, messages of tools) is one printable line, see `hw_amc.text.plain`; no
+    text is read as Rich's markup.
+    """
+
+    def __init__(self) -> None:
+        options: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+        self.console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, **options)
+        self.problems = Console(stderr=True, **options)
+
+    def line(self, text: object) -> None:
+        """Print one line."""
+        self.console.print(plain(text), soft_wrap=True)
+
+    def block(self, text: str) -> None:
+        """Print lines of our own, a table of figures say."""
+        for line in text.splitlines():
+            self.line(line)
+
+    def done(self, line: str, step: str = "", seconds: float | None = None) -> None:
+        """Print a step that is done."""
+        text = Text("✓ ", "green")
+        if step:
+            text.append(f"{step:8} ", "bold")
+        text.append(plain(line))
+        if seconds is not None:
+            text.append(f" ({seconds:.1f} s)", "dim")
+        self.console.print(text, soft_wrap=True)
+
+    def table(
+        self, heads: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", markdown: bool = False
+    ) -> None:
+        """Print a table; an empty row draws a line."""
+        table = Table(title=_text(title) if title else None, box=box.MARKDOWN if markdown else box.HEAVY_HEAD)
+        for head in heads:
+            table.add_column(_text(head))
+        for row in rows:
+            if row:
+                table.add_row(*map(_text, row))
+            else:
+                table.add_section()
+        self.console.print(table)
+
+    def warning(self, message: object) -> None:
+        """Print a warning as one line on the standard error."""
+        self._problem("warning:", "bold yellow", message)
+
+    def error(self, message: object) -> None:
+        """Print an error as one line on the standard error."""
+        self._problem("error:", "bold red", message)
+
+    def note(self, message: object) -> None:
+        """Print a line on the standard error."""
+        self._problem("", "", message)
+
+    def _problem(self, word: str, style: str, message: object) -> None:
+        text = Text.assemble((word, style), " ", plain(message)) if word else Text(plain(message))
+        self.problems.print(text, soft_wrap=True)
+
+    def status(self, text: str) -> AbstractContextManager[object]:
+        """Show what is being done, where somebody is looking."""
+        return self.console.status(_text(text))
+
+    @contextmanager
+    def changing_status(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show what is being done; what it yields changes the text."""
+        with self.console.status(_text(text)) as status:
+            yield lambda changed: status.update(_text(changed))
+
+    def track(self, items: Sequence[Item], text: str) -> Iterable[Item]:
+        """Pass items through behind a bar."""
+        if not items:
+            return
+        name = TextColumn("{task.description}", markup=False)
+        with Progress(name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=self.console) as progress:
+            yield from progress.track(items, description=plain(text))
+
+
+def _text(value: object) -> Text:
+    return Text(plain(value))
+
+
+printer = Printer()

@@ -1,0 +1,67 @@
+"""The commands of the RTL flow: rtl, cosim, synth."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hw_amc.cli.options import Board, Context, Cycles, Data, Exported, Lanes, Model, command_of
+from hw_amc.cli.output import printer
+from hw_amc.text import shown
+
+
+def rtl(context: Context, model: Model, board: Board = None, cycles: Cycles = None, lanes: Lanes = None) -> None:
+    """Write the accelerator's Verilog and manifest, and estimate it at each R; fail where the part is too small."""
+    from hw_amc import report
+    from hw_amc.flows.rtl import RtlFlow, RtlOptions, write_verilog
+    from hw_amc.rtl import require_fit
+
+    flow = RtlFlow.open(model, RtlOptions(board, cycles, lanes), command_of(context), printer)
+    with printer.status("adder graphs, Verilog, estimate"):
+        rates = flow.estimate()
+        folder = write_verilog(flow, rates)
+    title = f"{model} on {flow.board.part} at {flow.board.clock_mhz:g} MHz (assumed), with shell"
+    report.print_rates(printer.console, title, rates, flow.core.cycles_per_step)
+    printer.done(f"{len(flow.accelerator.sources.files)} files in {shown(folder)} (R marked *)")
+    require_fit(rates, flow.core.cycles_per_step, flow.board)
+
+
+def cosim(
+    context: Context,
+    model: Model,
+    frames: Annotated[
+        int | None, typer.Option(help="Held-out frames of the fast runner; 8, or more where the rhythm asks it.", min=1)
+    ] = None,
+    board: Board = None,
+    cycles: Cycles = None,
+    data: Data = None,
+    hls: Exported = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Fast runner only, no cocotb: long regressions.")] = False,
+    waves: Annotated[bool, typer.Option("--waves", help="Keep FST waveforms of the cocotb runs.")] = False,
+) -> None:
+    """Simulate the Verilog in Verilator and Icarus against golden: every logit, and the cycles predicted."""
+    from hw_amc.flows.rtl import RtlFlow, RtlOptions, cosimulate
+
+    options = RtlOptions(board, cycles, hls_export=hls, data=data)
+    flow = RtlFlow.open(model, options, command_of(context), printer)
+    cosimulate(flow, flow.take(frames or flow.least_frames), waves=waves, fast_only=fast)
+
+
+def synth(
+    context: Context,
+    model: Model,
+    board: Board = None,
+    cycles: Cycles = None,
+    lanes: Lanes = None,
+    blocks: Annotated[bool, typer.Option("--blocks", help="Each block by itself; a few LUTs more in all.")] = False,
+    route: Annotated[bool, typer.Option("--route", help="Place and route blocks on an ECP5-85F as well.")] = False,
+) -> None:
+    """Synthesise the accelerator by Yosys (many minutes) and set its counts beside the estimate."""
+    from hw_amc import report
+    from hw_amc.flows.rtl import RtlFlow, RtlOptions, synthesise
+
+    flow = RtlFlow.open(model, RtlOptions(board, cycles, lanes), command_of(context), printer)
+    with printer.status("Yosys: about 20 s for each 1,000 LUTs"):
+        found = synthesise(flow, blocks, route)
+    report.print_synthesis(printer.console, found)

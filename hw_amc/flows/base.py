@@ -1,0 +1,132 @@
+"""What all flows share: a model on a board, the command that works on it, and where its figures go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from hw_amc import report
+from hw_amc.config import BoardSettings
+from hw_amc.errors import ConfigError
+from hw_amc.files import exclusive
+from hw_amc.graph import Graph
+from hw_amc.verify.heldout import Stimulus, held_out
+from hw_amc.workspace import Workspace
+
+#: What stands for the command where a program calls a flow.
+PROGRAM = "a Python program"
+
+Item = TypeVar("Item")
+
+
+class Output(Protocol):
+    """Where a flow says what it does."""
+
+    def done(self, line: str, step: str = "", seconds: float | None = None) -> None:
+        """Say what was done, in which step, and how long it took."""
+
+    def status(self, text: str) -> AbstractContextManager[object]:
+        """Say what is being done, for as long as the context lasts."""
+
+    def track(self, items: Sequence[Item], text: str) -> Iterable[Item]:
+        """Pass items through, and show how many of them are done."""
+
+
+class Silent:
+    """An `Output` that says nothing."""
+
+    def done(self, line: str, step: str = "", seconds: float | None = None) -> None:
+        """Say nothing."""
+
+    def status(self, text: str) -> AbstractContextManager[object]:
+        """Say nothing."""
+        return nullcontext()
+
+    def track(self, items: Sequence[Item], text: str) -> Iterable[Item]:
+        """Pass the items."""
+        return items
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Flow:
+    """One command at work on one model; nothing of it changes afterwards."""
+
+    workspace: Workspace
+    board: BoardSettings
+    #: What runs, as a user would type it: figures carry it.
+    command: str = PROGRAM
+    output: Output = field(default_factory=Silent)
+    #: File of labelled frames; generated ones where there is none.
+    data: Path | None = None
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The committed graph, required to belong to the weights."""
+        return self.workspace.load_graph()
+
+    def take(self, count: int) -> Stimulus:
+        """Return held-out frames, generated or from the user's file."""
+        return held_out(self.graph, self.workspace.settings().input, count, self.data)
+
+    def merge(self, section: dict[str, Any]) -> None:
+        """Merge figures into report.json."""
+        report.merge(self.workspace.build, section, self.graph.digest())
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other commands off this model; ConfigError where one is at work."""
+        return exclusive(self.workspace.build, f"hw-amc on {self.workspace.model}")
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure what is done inside, and merge its time into the report unless it fails."""
+        started = time.perf_counter()
+        yield
+        seconds = round(time.perf_counter() - started, 2)
+        self.merge({"steps": {name: {"seconds": seconds, "command": self.command, "kind": "measured"}}})
+
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+
+def run_steps(
+    flow: AnyFlow, steps: Mapping[str, Callable[[AnyFlow], str]], start: str | None = None, stop: str | None = None
+) -> None:
+    """Run the steps from `start` to `stop`, both included; all by default.
+
+    Parameters
+    ----------
+    flow : Flow
+    steps : mapping
+        Name -> function of the flow that returns what it did, in one line. Each keeps its result on disk, so that a
+        later one can be run alone.
+    start, stop : str, optional
+
+    Raises
+    ------
+    ConfigError
+        No such step, or another command works on the same model.
+    HwAmcError
+        Whatever a step found wrong.
+    """
+    chosen = _choose(list(steps), start, stop)
+    with flow.exclusive():
+        for name in chosen:
+            started = time.perf_counter()
+            with flow.step(name), flow.output.status(f"{name}: {steps[name].__doc__}"):
+                said = steps[name](flow)
+            flow.output.done(said, name, time.perf_counter() - started)
+
+
+def _choose(names: list[str], start: str | None, stop: str | None) -> list[str]:
+    for name in (start, stop):
+        if name is not None and name not in names:
+            raise ConfigError(f"no step {name!r}; the steps are {', '.join(names)}")
+    chosen = names[names.index(start or names[0]) : names.index(stop or names[-1]) + 1]
+    if not chosen:
+        raise ConfigError(f"step {start} comes behind {stop}; the order is {', '.join(names)}")
+    return chosen
