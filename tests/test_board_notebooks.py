@@ -54,6 +54,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         trained_model(root, name, seed)
     (root / "hls_projects" / "untrained" / "weights.h5").unlink()
     monkeypatch.setenv("HW_AMC_ROOT", str(root))
+    monkeypatch.setattr("hw_amc.workspace.SHIPPED", tmp_path / "shipped")
     return root
 
 
