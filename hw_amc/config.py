@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hw_amc.errors import ConfigError
+from hw_amc.parts import PsKind, family_with
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -137,17 +138,13 @@ class AddressMap(_Settings):
     memory_bytes: int = 0x2000_0000
 
 
-#: Addresses that the general-purpose master port of a PS drives (UG585 section 4.1, UG1085 chapter 10).
-CONTROL_WINDOWS = {"zynq7": (0x4000_0000, 0x7FFF_FFFF), "zynqmp": (0xA000_0000, 0xAFFF_FFFF)}
-
-
 class BoardSettings(_Settings):
     """A board's board.toml."""
 
     name: str
     part: str
     board_part: str = ""
-    ps: Literal["zynq7", "zynqmp"]
+    ps: PsKind
     #: Programmable-logic clock that the overlay asks for.
     clock_mhz: Annotated[float, Field(gt=1, le=1000)]
     #: PLL behind it, divided by two 6-bit numbers.
@@ -162,13 +159,13 @@ class BoardSettings(_Settings):
     def resources(self) -> dict[str, int]:
         """What the part offers, carry cells in CARRY4: a CARRY8 is two."""
         found: dict[str, int] = self.budget.model_dump(exclude_none=True)
-        if "carry" in found and self.ps == "zynqmp":
-            found["carry"] *= 2
+        if "carry" in found:
+            found["carry"] *= family_with(self.ps).carry_bits // 4
         return found
 
     @model_validator(mode="after")
     def _addresses_are_reachable(self) -> BoardSettings:
-        low, high = CONTROL_WINDOWS[self.ps]
+        low, high = family_with(self.ps).control_window
         spans = {}
         for name in ("accelerator", "dma"):
             base = getattr(self.address, name)

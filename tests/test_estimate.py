@@ -11,7 +11,8 @@ from hw_amc import report
 from hw_amc.config import HlsSettings, LayerHls, load_board
 from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.hls import estimate, terms
-from hw_amc.hls.estimate.logic import Adders, Context, Family, csd_digits, literal_adders, multiplier, product_luts
+from hw_amc.hls.estimate.logic import Adders, Context, csd_digits, literal_adders, multiplier, product_luts
+from hw_amc.parts import SEVEN_SERIES
 
 BOARDS = Path(__file__).parents[1] / "boards"
 
@@ -96,7 +97,7 @@ def test_multiplier(bits, added, wanted):
 
 
 def test_stages_pack_operations_into_cycles():
-    context = Context(Family(2.0, 0.0, 4.0), usable_ns=5.0)
+    context = Context(replace(SEVEN_SERIES, add_ns=2.0, add_bit_ns=0.0, mul_ns=4.0), usable_ns=5.0)
     assert context.stages([]) == 1
     assert context.stages([2.0, 2.0]) == 1
     assert context.stages([2.0, 2.0, 2.0]) == 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hw_amc.config import RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.flows import base
+from hw_amc.parts import family_with
 from hw_amc.verify.heldout import Stimulus
 from hw_amc.workspace import Workspace
 
@@ -191,7 +192,7 @@ def synthesise(flow: RtlFlow, blocks: bool = False, routed: bool = False) -> dic
     if routed:
         nextpnr.find_nextpnr()  # before the minutes that Yosys takes
     board, name = flow.board, flow.accelerator.manifest.name
-    family: Literal["xc7", "xcup"] = "xc7" if board.ps == "zynq7" else "xcup"
+    family = family_with(board.ps).yosys
     folder = flow.workspace.build / "synth" / board.name
     lane = lane_module(name) if flow.settings.lanes > 1 else None
     with flow.exclusive(), flow.step("synth"):

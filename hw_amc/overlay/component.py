@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, fromstring, indent, register_namespace, tostring
 
+from hw_amc import parts
 from hw_amc.errors import ConfigError
 
 SPIRIT = "http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009"
@@ -18,7 +19,7 @@ register_namespace("spirit", SPIRIT)
 register_namespace("xilinx", XILINX)
 
 #: Families that the RTL is plain enough for.
-FAMILIES = ("zynq", "zynquplus", "zynquplusRFSOC")
+FAMILIES = tuple(name for family in parts.FAMILIES for name in family.ipxact)
 #: Vivado's views of the sources: name, environment, the file set behind it.
 _VIEWS = (
     ("xilinx_anylanguagesynthesis", ":vivado.xilinx.com:synthesis"),

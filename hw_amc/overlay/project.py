@@ -10,6 +10,7 @@ from hw_amc.errors import ConfigError, ToolFailed
 from hw_amc.interface.manifest import Manifest
 from hw_amc.overlay.component import FILE_TYPES, check_component, emit_component, parse_ports
 from hw_amc.overlay.design import build_design, ip_vlnv
+from hw_amc.parts import family_with
 from hw_amc.rtl.shell.accelerator import Accelerator
 from hw_amc.sim_device import Design
 from hw_amc.sim_device.hwh import dma_settings
@@ -21,9 +22,6 @@ SCRIPTS = "overlay"
 ENTRY = "build.tcl"
 #: Where it writes, below the overlay's folder.
 BUILD = "build"
-_PS_IP = {"zynq7": "processing_system7", "zynqmp": "zynq_ultra_ps_e"}
-_PS_CLOCK = {"zynq7": "FCLK_CLK0", "zynqmp": "pl_clk0"}
-_PS_RESET = {"zynq7": "FCLK_RESET0_N", "zynqmp": "pl_resetn0"}
 #: PS port -> its clock pin, and for memory ports the setting group and the DDR segment.
 _PORT_CLOCK = {
     "M_AXI_GP0": "M_AXI_GP0_ACLK",
@@ -110,9 +108,9 @@ def emit_settings(design: Design, jobs: int) -> str:
         "jobs": str(jobs),
         "ip_vlnv": design.ip.vlnv,
         "ps": design.ps,
-        "ps_ip": _PS_IP[design.ps],
-        "ps_clock": _PS_CLOCK[design.ps],
-        "ps_reset": _PS_RESET[design.ps],
+        "ps_ip": family_with(design.ps).ps_ip,
+        "ps_clock": family_with(design.ps).ps_clock,
+        "ps_reset": family_with(design.ps).ps_reset,
         "ps_clock_pins": f"{_PORT_CLOCK[design.control_port]} {_PORT_CLOCK[design.memory_port]}",
         "ps_config": _dict(_ps_config(design)),
         "dma_config": _dict(dma_settings(design)),

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.errors import ConfigError
-from hw_amc.hls.estimate.logic import FAMILIES, Family, family_of
+from hw_amc.parts import Family, family_of
 from hw_amc.rtl.adders import AdderGraph
 
 #: Part of the period that is kept back for routing and uncertainty: what Vitis HLS keeps back (UG1399).
 RESERVED = 0.27
-#: Clock-to-output and set-up of a flip-flop with a clock's skew, ns; estimated: Yosys' cells (from Project X-Ray's
-#: xc7 timings) have 0.30 ns to the output and 0.11 ns of set-up, a -1 part is slower.
-REGISTER_NS = {FAMILIES["xc7"]: 1.0, FAMILIES["xcz"]: 0.5}
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Cut:
             return max(self.fixed, 1)
         widest = max((fmt.bits for fmt in graph.formats[len(graph.inputs) :]), default=1)
         level_ns = self.family.add_ns + self.family.add_bit_ns * widest
-        usable_ns = self.period_ns * (1 - RESERVED) - REGISTER_NS[self.family]
+        usable_ns = self.period_ns * (1 - RESERVED) - self.family.register_ns
         return max(int(usable_ns / level_ns), 1)
 
 

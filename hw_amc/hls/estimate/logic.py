@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc.errors import UnsupportedLayer
+from hw_amc.parts import Family
 
 Integers = NDArray[np.int64]
 
@@ -18,21 +18,6 @@ Integers = NDArray[np.int64]
 DSP_BITS = 19
 #: LUTs of a small multiplier by the product of its operand widths: 41 for 8 x 8.
 LUTS_PER_BIT2 = 0.64
-
-
-@dataclass(frozen=True)
-class Family:
-    """Delays by which HLS decides what fits into one clock cycle, ns."""
-
-    #: An adder, and what each of its bits adds.
-    add_ns: float
-    add_bit_ns: float
-    mul_ns: float
-
-
-_ULTRASCALE = Family(0.60, 0.0130, 2.0)
-#: By the beginning of the part's name; 7 series at speed grade -1, UltraScale+ at -2.
-FAMILIES = {"xc7": Family(1.70, 0.0266, 4.2), "xcz": _ULTRASCALE, "xck": _ULTRASCALE}
 
 
 @dataclass(frozen=True)
@@ -58,20 +43,6 @@ class Context:
     def per_cycle(self, bits: int) -> int:
         """Adders in a chain that one cycle holds."""
         return max(1, int(self.usable_ns / self.adds(1, bits)[0]))
-
-
-def family_of(part: str) -> Family:
-    """Return the delays of a part's family.
-
-    Raises
-    ------
-    UnsupportedLayer
-        The family is unknown.
-    """
-    for start, family in FAMILIES.items():
-        if part.startswith(start):
-            return family
-    raise UnsupportedLayer(f"no delays are known for part {part!r}; known families: {', '.join(FAMILIES)}")
 
 
 def csd_digits(values: Any) -> Integers:

@@ -10,7 +10,8 @@ from hw_amc.config import BoardSettings, HlsSettings, LayerHls
 from hw_amc.graph import Graph
 from hw_amc.hls import terms
 from hw_amc.hls.estimate.layers import Cost, layer_cost
-from hw_amc.hls.estimate.logic import Context, family_of
+from hw_amc.hls.estimate.logic import Context
+from hw_amc.parts import family_of
 
 #: Share of the clock period that HLS keeps back for routing, by default: UG1399, and UG902 for Vivado HLS.
 UNCERTAINTY = {"Vitis": 0.27, "Vivado": 0.125}

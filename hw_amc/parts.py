@@ -1,0 +1,91 @@
+"""The device families: one table of what differs between parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hw_amc.errors import UnsupportedLayer
+
+PsKind = Literal["zynq7", "zynqmp"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of parts with a processing system (PS)."""
+
+    #: How the names of its parts begin.
+    prefixes: tuple[str, ...]
+    #: Its PS in board.toml, and that PS in a block design: IP, pins of the first PL clock and reset.
+    ps: PsKind
+    ps_ip: str
+    ps_clock: str
+    ps_reset: str
+    #: Addresses that the PS' general-purpose master port drives (UG585 section 4.1, UG1085 chapter 10).
+    control_window: tuple[int, int]
+    #: Yosys' name of the family, and the bits of its carry cell.
+    yosys: Literal["xc7", "xcup"]
+    carry_bits: int
+    #: Names of the family in IP-XACT.
+    ipxact: tuple[str, ...]
+    #: Delays by which HLS decides what fits into one clock cycle, ns (estimated): an adder, what each of its bits adds,
+    #: a multiplier. 7 series at speed grade -1, UltraScale+ at -2.
+    add_ns: float
+    add_bit_ns: float
+    mul_ns: float
+    #: Clock-to-output and set-up of a flip-flop with a clock's skew, ns (estimated): Yosys' cells (from Project X-Ray's
+    #: xc7 timings) have 0.30 ns to the output and 0.11 ns of set-up, a -1 part is slower.
+    register_ns: float
+
+
+SEVEN_SERIES = Family(
+    prefixes=("xc7",),
+    ps="zynq7",
+    ps_ip="processing_system7",
+    ps_clock="FCLK_CLK0",
+    ps_reset="FCLK_RESET0_N",
+    control_window=(0x4000_0000, 0x7FFF_FFFF),
+    yosys="xc7",
+    carry_bits=4,
+    ipxact=("zynq",),
+    add_ns=1.70,
+    add_bit_ns=0.0266,
+    mul_ns=4.2,
+    register_ns=1.0,
+)
+ULTRASCALE_PLUS = Family(
+    prefixes=("xcz", "xck"),
+    ps="zynqmp",
+    ps_ip="zynq_ultra_ps_e",
+    ps_clock="pl_clk0",
+    ps_reset="pl_resetn0",
+    control_window=(0xA000_0000, 0xAFFF_FFFF),
+    yosys="xcup",
+    carry_bits=8,
+    ipxact=("zynquplus", "zynquplusRFSOC"),
+    add_ns=0.60,
+    add_bit_ns=0.0130,
+    mul_ns=2.0,
+    register_ns=0.5,
+)
+FAMILIES = (SEVEN_SERIES, ULTRASCALE_PLUS)
+
+
+def family_of(part: str) -> Family:
+    """Find a part's family by its name.
+
+    Raises
+    ------
+    UnsupportedLayer
+        The family is unknown.
+    """
+    for family in FAMILIES:
+        if part.startswith(family.prefixes):
+            return family
+    known = ", ".join(prefix for family in FAMILIES for prefix in family.prefixes)
+    raise UnsupportedLayer(f"no delays are known for part {part!r}; known families: {known}")
+
+
+def family_with(ps: PsKind) -> Family:
+    """Find the family that has a PS of this kind."""
+    return next(family for family in FAMILIES if family.ps == ps)
