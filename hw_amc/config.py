@@ -48,7 +48,7 @@ class LayerHls(_Settings):
 
 
 class HlsSettings(_Settings):
-    """The HLS road."""
+    """The HLS flow."""
 
     backend: Literal["Vivado", "Vitis"] = "Vitis"
     #: Target clock period; the board's clock when not given.
@@ -61,13 +61,13 @@ class HlsSettings(_Settings):
 
 
 class LayerRtl(_Settings):
-    """How the RTL road builds one layer."""
+    """How the RTL flow builds one layer."""
 
     cycles_per_step: Reuse
 
 
 class RtlSettings(_Settings):
-    """The RTL road."""
+    """The RTL flow."""
 
     #: Initiation interval R: clock cycles per input sample.
     cycles_per_step: Reuse = 1

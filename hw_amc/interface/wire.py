@@ -1,4 +1,4 @@
-"""The one road from float I/Q frames to the wire words of the accelerator, and back.
+"""The one way from float I/Q frames to the wire words of the accelerator, and back.
 
 Training data, test benches and the driver on a board all call `to_wire`, so it needs numpy only.
 """

@@ -207,7 +207,7 @@ def _layers(report: Report) -> Chapter | None:
         return None
     text = (
         "Formats are s(igned) or u(nsigned), total bits, then fraction bits: s8.7 holds -1 to 0.992. Counts come from "
-        "the deployed integers. Cycles, DSP, LUT, FF and BRAM are estimated for the HLS road by the formulas of "
+        "the deployed integers. Cycles, DSP, LUT, FF and BRAM are estimated for the HLS flow by the formulas of "
         "docs/estimate.md; no vendor tool was run for them. Layers work side by side, so the slowest one sets the pace."
     )
     return Chapter("Layer by layer", (text, table))

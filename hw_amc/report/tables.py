@@ -111,7 +111,7 @@ def layer_table(report: Report) -> Table | None:
 
 
 def sweep_table(report: Report) -> Table | None:
-    """Build the table of the HLS road's estimate against the reuse factor."""
+    """Build the table of the HLS flow's estimate against the reuse factor."""
     whole = report.get("estimate", {}).get("hls", {})
     if not whole.get("sweep"):
         return None

@@ -1,4 +1,4 @@
-"""The RTL road: a Graph becomes plain Verilog, the accelerator's core, with a known number of cycles.
+"""The RTL flow: a Graph becomes plain Verilog, the accelerator's core, with a known number of cycles.
 
 >>> core = build_core(graph, settings)              # doctest: +SKIP
 >>> core.sources.write(folder)                      # doctest: +SKIP
