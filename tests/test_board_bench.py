@@ -11,8 +11,6 @@ from board_overlays import BOARDS, golden_overlay, small_graph, trained_model
 from command_line import run
 from networks import random_frames
 
-pytest.importorskip("pynq")
-
 from hw_amc import config, report, sim_device
 from hw_amc.bench import measure as bench
 from hw_amc.bench.behavioural import GoldenAccelerator

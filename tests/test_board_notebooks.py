@@ -13,9 +13,6 @@ import pytest
 from board_overlays import BOARDS, golden_overlay, small_graph, trained_model
 from networks import random_frames
 
-pytest.importorskip("pynq")
-pytest.importorskip("nbmake")
-
 from hw_amc import sim_device
 from hw_amc.config import tomllib
 from hw_amc.driver import AmcOverlay

@@ -17,8 +17,6 @@ import pytest
 from board_overlays import golden_overlay, small_graph
 from networks import random_frames
 
-pytest.importorskip("pynq")
-
 from hw_amc import sim_device
 from hw_amc.driver import UNKNOWN, AmcOverlay, DeviceBusy, DeviceError
 from hw_amc.errors import ConfigError, DataError

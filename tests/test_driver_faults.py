@@ -15,8 +15,6 @@ import pytest
 from board_overlays import golden_overlay, small_graph
 from networks import random_frames
 
-pytest.importorskip("pynq")
-
 from hw_amc import sim_device
 from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
 from hw_amc.errors import ConfigError, DataError

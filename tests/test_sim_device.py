@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pynq
 import pytest
 import sim_adder
 
-pynq = pytest.importorskip("pynq")
-
-from hw_amc import sim_device  # noqa: E402
-from hw_amc.errors import ConfigError  # noqa: E402
-from hw_amc.sim_device import SimulationHang  # noqa: E402
+from hw_amc import sim_device
+from hw_amc.errors import ConfigError
+from hw_amc.sim_device import SimulationHang
 
 TESTS = Path(__file__).parent
 
@@ -152,7 +151,7 @@ def test_overlays_that_cannot_be_simulated(device: sim_device.SimDevice, tmp_pat
 @pytest.mark.parametrize("program", [["program.py"], ["-m", "program"]], ids=["script", "module"])
 def test_launcher_runs_an_unmodified_program(tmp_path: Path, command: list[str], program: list[str]) -> None:
     if "sim-device" in command:
-        pytest.importorskip("typer")
+        pytest.importorskip("typer")  # not in the environment of `make test-board`
     (tmp_path / "program.py").write_text(PROGRAM)
     overlay = sim_adder.write_overlay(tmp_path / "overlay")
     done = subprocess.run(
