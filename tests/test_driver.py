@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,14 +15,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_overlays import golden_overlay, small_graph
+from board_overlays import BOARDS, golden_overlay, small_graph, small_manifest
 from networks import random_frames
 
 from hw_amc import sim_device
+from hw_amc.bench.simulated import write_sim_overlay
+from hw_amc.config import load_board
 from hw_amc.driver import UNKNOWN, AmcOverlay, DeviceBusy, DeviceError
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.graph import Graph, golden
 from hw_amc.interface.manifest import Manifest
+from hw_amc.rtl.shell.accelerator import Accelerator
+from hw_amc.sources import Sources
 
 GRAPH = small_graph()
 
@@ -184,6 +189,34 @@ def test_ultrascale_board(tmp_path: Path, board: str, mhz: float) -> None:
     with AmcOverlay(golden_overlay(tmp_path, GRAPH, board).parent, device=sim_device.enable()) as amc:
         require_golden(*amc.classify(frames), frames)
         assert amc.clock_mhz == pytest.approx(mhz, rel=1e-4)
+
+
+def with_divisor(bitstream: Path, divisor: int) -> Path:
+    """The overlay as Vivado writes it that believes in another PLL than the board boots with."""
+    handoff = bitstream.with_suffix(".hwh")
+    text, count = re.subn(r'(PL0_REF_CTRL__DIVISOR0" VALUE=")\d+', rf"\g<1>{divisor}", handoff.read_text())
+    assert count == 1
+    handoff.write_text(text)
+    return bitstream
+
+
+def test_a_wrong_divisor_in_the_hwh_is_set_right(tmp_path: Path) -> None:
+    """A PS without preset: divisor 4, on a board whose PLL boots with 1,500 MHz. Seen before: 374.996 MHz."""
+    bitstream = with_divisor(golden_overlay(tmp_path, GRAPH, "zcu104"), 4)
+    with AmcOverlay(bitstream.parent, device=sim_device.enable()) as amc:
+        assert amc.clock_mhz == pytest.approx(249.9975)
+        require_golden(*amc.classify(frames_of(3)), frames_of(3))
+
+
+def test_a_clock_that_the_pll_does_not_give_is_refused(tmp_path: Path) -> None:
+    board = load_board("zcu104", BOARDS).model_copy(update={"clock_mhz": 220.0, "pl_source_mhz": 1100.0})
+    accelerator = Accelerator(Sources({}), small_manifest(GRAPH, "zcu104"))
+    manifest = replace(accelerator.manifest, clock_mhz=220.0)
+    bitstream = write_sim_overlay(tmp_path, replace(accelerator, manifest=manifest), GRAPH, board, "golden")
+    with pytest.raises(DeviceError, match=r"built for 220 MHz, and the board's PLL gives 214.28\d MHz at best"):
+        AmcOverlay(bitstream.parent, device=sim_device.enable())
+    with AmcOverlay(golden_overlay(tmp_path / "other", GRAPH, "zcu104").parent, device=sim_device.enable()) as amc:
+        assert amc.clock_mhz == pytest.approx(249.9975)
 
 
 def test_channel_mode_interleaves(tmp_path: Path) -> None:

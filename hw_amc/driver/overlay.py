@@ -34,6 +34,8 @@ UNKNOWN = -1
 _IP_TYPE, _DMA_TYPE = "hw_amc:user:", "xilinx.com:ip:axi_dma:"
 
 Frames = NDArray[Any]
+#: Relative difference between the clock that an accelerator was built for and the clock that it runs at.
+CLOCK_TOLERANCE = 0.005
 
 
 class AmcOverlay:
@@ -105,6 +107,7 @@ class AmcOverlay:
                 if clock.get("frequency", 0) is None:
                     clock["frequency"] = self.manifest.clock_mhz
             self.overlay.download()
+            self._set_clock()
         except transport_errors() as error:
             raise DeviceError(f"cannot load {bitstream}: {reason(error)}") from error
         ip = self._find(_IP_TYPE, "an accelerator of this package", bitstream)
@@ -114,6 +117,24 @@ class AmcOverlay:
         check_identity(link, self.manifest)
         link.reset()
         return link
+
+    def _set_clock(self) -> None:
+        """Set the clock that the accelerator was built for, and require it.
+
+        PYNQ up to 3.1 writes the .hwh's divisors whatever PLL the board booted with: a design that met its timing at
+        250 MHz would run at 375.
+        """
+        from pynq import Clocks
+
+        wanted = self.manifest.clock_mhz
+        if abs(Clocks.fclk0_mhz / wanted - 1) > CLOCK_TOLERANCE:
+            Clocks.fclk0_mhz = wanted
+        found = float(Clocks.fclk0_mhz)
+        if abs(found / wanted - 1) > CLOCK_TOLERANCE:
+            raise DeviceError(
+                f"the accelerator was built for {wanted:g} MHz, and the board's PLL gives {found:.3f} MHz at best; "
+                "build it for a clock that divides the PLL (clock_mhz in board.toml)"
+            )
 
     def _find(self, kind: str, what: str, bitstream: Path) -> Any:
         names = [name for name, ip in self.overlay.ip_dict.items() if str(ip["type"]).startswith(kind)]

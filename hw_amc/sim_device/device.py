@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pynq
@@ -26,7 +27,7 @@ from hw_amc.sim_device.axi_dma import AxiDma
 from hw_amc.sim_device.design import PsKind
 from hw_amc.sim_device.memory import Memory
 from hw_amc.sim_device.model import StreamModel
-from hw_amc.sim_device.ps import ARCH, PLL_FEEDBACK, PsClocks
+from hw_amc.sim_device.ps import ARCH, PsClocks
 from hw_amc.sim_device.system import ACCESS_CYCLES, CYCLE_LIMIT, System
 
 DMA_TYPE = "xilinx.com:ip:axi_dma:"
@@ -184,7 +185,7 @@ class SimDevice(Device):  # type: ignore[misc]
         parser.refresh_hierarchy_dict()
         # PYNQ programs the clocks before it downloads: the device must answer from here on.
         self.system.gone = ""
-        self._adopt_ps(_parse_clocks(parser))
+        self._adopt_ps(_booted_clocks(parser, path))
         for clock in parser.clock_dict.values():
             # PYNQ 4 programs clocks by frequency, and finds none in the .hwh of a Zynq-7000.
             if clock.get("frequency", 0) is None:
@@ -243,12 +244,10 @@ class SimDevice(Device):  # type: ignore[misc]
             del pynq.ps.Clocks._real_instance
 
 
-def _parse_clocks(parser: Any) -> PsClocks:
-    """Clocks of the PS that a parsed .hwh describes; a PLL that it says nothing of is as PYNQ's images leave it."""
-    kind = _FAMILY[parser.family_ps]
-    settings = [ip["parameters"] for ip in parser.ip_dict.values() if parser.family_ps in str(ip["type"])]
-    feedback = next((entry[PLL_FEEDBACK[kind]] for entry in settings if PLL_FEEDBACK[kind] in entry), None)
-    return PsClocks(kind, None if feedback is None else int(feedback))
+def _booted_clocks(parser: Any, handoff: Path) -> PsClocks:
+    """Clocks as the image of the board boots that a .hwh is for; of the .hwh they take the device's name only."""
+    info = ElementTree.parse(handoff).find("SYSTEMINFO")
+    return PsClocks(_FAMILY[parser.family_ps], "" if info is None else info.get("DEVICE", ""))
 
 
 def _load_factory(name: str, source: Path) -> Factory:

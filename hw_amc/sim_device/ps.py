@@ -14,6 +14,8 @@ ARCH = {"zynq7": "armv7l", "zynqmp": "aarch64"}
 REFERENCE_MHZ = {"zynq7": 50.0, "zynqmp": 33.333}
 #: The .hwh's name for the feedback divider of the PLL behind the programmable-logic clocks.
 PLL_FEEDBACK = {"zynq7": "PCW_IOPLL_CTRL_FBDIV", "zynqmp": "PSU__CRL_APB__IOPLL_CTRL__FBDIV"}
+#: How the names of devices begin whose images boot with another PLL than `_RESET`'s, and its MHz: Kria's.
+_BOOTED_MHZ = {"xck26": 1000.0}
 _WINDOWS = {
     "zynq7": ((0xF800_0000, 0x1000),),
     "zynqmp": (
@@ -55,17 +57,22 @@ def pll_feedback(kind: PsKind, source_mhz: float) -> int:
 class PsClocks:
     """The PS registers that PYNQ uses: plain storage, clocks with the values of a booted board.
 
+    The PLL is what the board's image boots with, whatever the overlay's .hwh believes: PYNQ up to 3.1 writes the .hwh's
+    divisors and never the PLL, so that a wrong belief becomes a wrong clock, as on a board.
+
     Parameters
     ----------
     kind : {"zynq7", "zynqmp"}
-    feedback : int, optional
-        Feedback divider of the PLL that the programmable-logic clocks are divided from, where the board has its own.
+    device : str
+        As the .hwh names it, such as xczu7ev.
     """
 
-    def __init__(self, kind: PsKind, feedback: int | None = None) -> None:
+    def __init__(self, kind: PsKind, device: str = "") -> None:
         self.kind = kind
         self._values = dict(_RESET[kind])
-        if feedback is not None:
+        booted = next((mhz for start, mhz in _BOOTED_MHZ.items() if device.startswith(start)), None)
+        if booted is not None:
+            feedback = pll_feedback(kind, booted)
             self._values[_PLL[kind]] = feedback << 12 if kind == "zynq7" else 1 << 16 | feedback << 8
 
     def owns(self, address: int) -> bool:
