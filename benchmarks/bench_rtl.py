@@ -27,10 +27,10 @@ from rich.table import Table
 
 from hw_amc import graph as ir
 from hw_amc import tools
+from hw_amc.adders import AdderGraph, build_graph
 from hw_amc.cache import default_root
 from hw_amc.errors import Mismatch
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.adders import AdderGraph, build_graph
 from hw_amc.rtl.blocks.gru import gru_matrix
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix

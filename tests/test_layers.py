@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "hw_amc"
 LAYERS = (
     "errors untrusted files text cache tools parallel sources parts style config",
     "graph",
+    "adders",
     "interface",
     "radio",
     "models",

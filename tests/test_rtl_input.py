@@ -9,11 +9,11 @@ import pytest
 from networks import Widths, gru_cnn_graph, random_frames
 from rtl_bench import core_samples, simulate
 
+from hw_amc.adders import build_graph, integers
 from hw_amc.config import BoardSettings, Budget, RtlSettings
 from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.graph import golden
 from hw_amc.rtl import build_core, estimate_rates
-from hw_amc.rtl.adders import build_graph, integers
 from hw_amc.rtl.clock import Cut, choose_cut
 from hw_amc.rtl.schedule import build_schedule
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hw_amc.adders import Adder, AdderGraph, Output, build_graph
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.adders import Adder, AdderGraph, Output, build_graph
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.blocks.serial_plan import word_bits

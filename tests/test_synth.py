@@ -10,11 +10,11 @@ from networks import gru_cnn_graph
 from rich.console import Console
 
 from hw_amc import report
+from hw_amc.adders import build_graph
 from hw_amc.config import BoardSettings, Budget, RtlSettings
 from hw_amc.errors import ToolFailed
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl import build_core
-from hw_amc.rtl.adders import build_graph
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.shell.accelerator import SHELL_COST

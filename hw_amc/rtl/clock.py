@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hw_amc.adders import AdderGraph
 from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.parts import Family, family_of
-from hw_amc.rtl.adders import AdderGraph
 
 #: Part of the period that is kept back for routing and uncertainty: what Vitis HLS keeps back (UG1399).
 RESERVED = 0.27

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc import graph as ir
+from hw_amc.adders import integer_format
 from hw_amc.graph.fixed import FixedFormat, requantize
-from hw_amc.rtl.adders import integer_format
 from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix
 from hw_amc.rtl.blocks.serial import SerialMatrix

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from hw_amc.rtl.adders import Adder, AdderGraph, Output
+from hw_amc.adders import Adder, AdderGraph, Output
 from hw_amc.rtl.blocks.base import Resources
 from hw_amc.rtl.verilog import extended, instance, vector
 

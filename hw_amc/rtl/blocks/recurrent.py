@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc import graph as ir
+from hw_amc.adders import integer_format
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.adders import integer_format
 from hw_amc.rtl.blocks.base import Block, SlotTiming, Wires
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.blocks.matrix import Matrix

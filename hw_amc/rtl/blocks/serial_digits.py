@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hw_amc.rtl.adders import Adder
+from hw_amc.adders import Adder
 from hw_amc.rtl.blocks.serial_plan import SerialPlan
 from hw_amc.rtl.verilog import instance_line, vector
 

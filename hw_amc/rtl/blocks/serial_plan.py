@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from hw_amc.rtl.adders import AdderGraph
+from hw_amc.adders import AdderGraph
 from hw_amc.rtl.verilog import extended, instance_line, vector
 
 

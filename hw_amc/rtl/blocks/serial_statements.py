@@ -7,7 +7,7 @@ for synthesis, some ten times faster. `AMC_SIMULATION` chooses it.
 
 from __future__ import annotations
 
-from hw_amc.rtl.adders import Adder
+from hw_amc.adders import Adder
 from hw_amc.rtl.blocks.serial_plan import SerialPlan
 from hw_amc.rtl.verilog import vector
 

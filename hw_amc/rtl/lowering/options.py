@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hw_amc.rtl.adders import AdderGraph
+from hw_amc.adders import AdderGraph
 from hw_amc.rtl.blocks.matrix import Matrix
 from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.clock import Cut

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hw_amc import graph as ir
+from hw_amc.adders import build_graph, integers
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.adders import build_graph, integers
 from hw_amc.rtl.blocks.image import Conv2dBlock, Window, conv2d_matrix
 from hw_amc.rtl.blocks.linear import LinearBlock, Requantize
 from hw_amc.rtl.blocks.matrix import signed_width

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from hw_amc import graph as ir
+from hw_amc.adders import build_graph, integers
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph.fixed import FixedFormat, format_for
-from hw_amc.rtl.adders import build_graph, integers
 from hw_amc.rtl.blocks.linear import LinearBlock, Requantize, linear_matrix
 from hw_amc.rtl.blocks.matrix import signed_width
 from hw_amc.rtl.lowering.registry import Lowered, Site, lowers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hw_amc import graph as ir
-from hw_amc.rtl.adders import build_graph, integers
+from hw_amc.adders import build_graph, integers
 from hw_amc.rtl.blocks.lstm import LstmBlock, lstm_matrix
 from hw_amc.rtl.blocks.matrix import signed_width
 from hw_amc.rtl.lowering.registry import Lowered, Site, lowers

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_amc.adders.solutions import Stages, solve
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.solutions import Stages, solve
 
 #: float32 inside da4ml holds integers up to this.
 MAX_WEIGHT = 1 << 24

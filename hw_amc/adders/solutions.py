@@ -44,7 +44,7 @@ def solve(
     weights : (inputs, outputs)
         Without empty rows and columns.
     inputs, extra_depth
-        See `hw_amc.rtl.adders.build_graph`.
+        See `hw_amc.adders.build_graph`.
     cache : Path, optional
         Root of the cache.
     build : callable

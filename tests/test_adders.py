@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hw_amc.adders import Adder, AdderGraph, Output, build_graph, solutions
+from hw_amc.adders import graph as adders
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl import adders, solutions
-from hw_amc.rtl.adders import Adder, AdderGraph, Output, build_graph
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 12)])

@@ -1,0 +1,7 @@
+"""Constant matrices as adder graphs, for every back end that builds them."""
+
+from __future__ import annotations
+
+from hw_amc.adders.graph import Adder, AdderGraph, Output, build_graph, integer_format, integers
+
+__all__ = ["Adder", "AdderGraph", "Output", "build_graph", "integer_format", "integers"]
