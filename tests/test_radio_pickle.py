@@ -5,6 +5,11 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +18,8 @@ import pytest
 from hw_amc.errors import DataError
 from hw_amc.radio import CLASSES, open_frames
 from hw_amc.radio.classes import CLASSES_2016
-from hw_amc.radio.files.pickled import PickledFrames, load_arrays
+from hw_amc.radio.files.pickled import PickledFrames
+from hw_amc.radio.files.unpickle import load_arrays
 
 T = 16
 
@@ -79,7 +85,7 @@ def test_a_python_2_pickle_is_read_in_order_of_name_and_snr(tmp_path, protocol):
 @pytest.mark.parametrize("dtype", ["f4", ">f8", "f2"])
 def test_pickles_of_python_3_are_read_too(protocol, dtype):
     cells = {key: np.asfortranarray(array.astype(dtype)) for key, array in make_cells(1).items()}
-    found = load_arrays(io.BytesIO(pickle.dumps(cells, protocol)), "file")
+    found = load_arrays(pickle.dumps(cells, protocol), "file")
     assert found.keys() == cells.keys()
     for key, array in cells.items():
         assert found[key].dtype == array.dtype
@@ -136,6 +142,87 @@ def _hostile(canary: Path) -> dict[str, bytes]:
     }
 
 
+#: (3, 2, T) in protocol 2.
+SHAPE = b"K\x03K\x02K\x10\x87"
+
+
+@cache
+def _endless() -> dict[str, bytes]:
+    """Pickles that name no function and do harm: no end, a crash, memory, an exception of another kind."""
+    array = np.zeros((3, 2, T), "f4")
+    shared = b"".join(b"q\x01h\x01h\x01\x86" for _ in range(40))
+    return {
+        "a hash without end": b"\x80\x02}()" + shared + b"K\x01\x86K\x01u.",
+        "nested 200,000 deep": b"\x80\x02}()" + b"\x85" * 200_000 + b"K\x01u.",
+        "a memo of 2 GB": b"}r" + (2**27).to_bytes(4, "little") + b".",
+        "an SNR of 6,000 digits": pickle.dumps({("QPSK", 10**6000): array}, 2),
+        "an SNR of 6,000 digits as text": pickle.dumps({("QPSK", 10**3000): array}, 0),
+        "a stack of 64 MB": b"}" + b"N" * (64 << 20) + b".",
+        "a memo of many": b"}" + b"".join(b"r" + place.to_bytes(4, "little") for place in range(110_000)) + b".",
+        "a text of 2**63 bytes": b"\x80\x04\x8e" + (2**63).to_bytes(8, "little") + b".",
+        "a text of -1 bytes": b"\x80\x02T\xff\xff\xff\xff.",
+        "a frame of 2**63 bytes": b"\x80\x04\x95" + (2**63).to_bytes(8, "little") + b".",
+        "a shape without end": pickle.dumps({("A", 0): array}, 2).replace(
+            b"K\x03K\x02K\x10\x87", b"(" + b"K\x01" * 60 + b"t"
+        ),
+        "no data": pickle.dumps({("A", 0): np.zeros((0, 2, T), "f4")}, 2),
+        "half a character": b"\x80\x04}(X\x03\x00\x00\x00\xed\xa0\x80K\x00\x86Nu.",
+        "characters that latin1 has not": b"\x80\x03c_codecs\nencode\nX\x02\x00\x00\x00\xc4\x80\x85R.",
+        "no characters at all": b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'U1'\ntRU\x04\xff\xff\xff\xfftR.",
+        "a key twice": b"}(" + b"".join(_pair(b"U\x01A", 0) * 2) + b"u.",
+        "a dict in a dict": b"\x80\x02}(" + b"U\x01AK\x00\x86}u.",
+        "an array in a key": b"}(cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\ntRK\x00\x86Nu.",
+    }
+
+
+def _pair(name: bytes, snr: int) -> list[bytes]:
+    whole = pickle.dumps({("A", 0): np.zeros((1, 2, 1), "f4")}, 2)
+    value = whole[whole.index(b"cnumpy") : whole.index(b"s.")]
+    return [name + b"K" + bytes([snr]) + b"\x86", re.sub(rb"(?s)q.", b"", value)]
+
+
+@pytest.mark.parametrize("name", _endless())
+def test_pickles_without_end_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "evil.pkl", _endless()[name])
+    started = time.monotonic()
+    with pytest.raises(DataError) as caught:
+        PickledFrames(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert time.monotonic() - started < 2
+
+
+def test_what_a_saved_copy_has_in_its_keys_is_read() -> None:
+    """Seen before: "fetch it again" for RadioML's own dict that a Python 3 program had saved."""
+    cells = {("QPSK", 0): np.ones((4, 2, T), "f4"), ("8PSK", -18): np.zeros((2, 2, T), "f4")}
+    forms: list[Callable[[str, int], object]] = [
+        lambda name, snr: (name, np.int64(snr)),
+        lambda name, snr: (name, np.int8(snr)),
+        lambda name, snr: (name, np.float32(snr)),
+        lambda name, snr: (name, float(snr)),
+        lambda name, snr: (name.encode(), snr),
+        lambda name, snr: (np.str_(name), snr),
+        lambda name, snr: (np.bytes_(name), snr),
+    ]
+    for form in forms:
+        saved = {form(*key): array for key, array in cells.items()}
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            found = load_arrays(pickle.dumps(saved, protocol), "file")
+            assert found.keys() == cells.keys()
+            np.testing.assert_array_equal(found["QPSK", 0], 1)
+
+
+def test_what_is_no_dict_of_arrays_is_refused_in_words_that_help() -> None:
+    other = pickle.dumps({("QPSK", 0.5): np.zeros((1, 2, T), "f4")})
+    with pytest.raises(DataError, match=r"keys must be \(modulation, SNR in whole dB\), not \('QPSK', 0.5\)"):
+        load_arrays(other, "file")
+    ordered = pickle.dumps(OrderedDict({("QPSK", 0): np.zeros((1, 2, T), "f4")}))
+    with pytest.raises(DataError, match=r"it names collections.OrderedDict, .*; save it again as a dict of arrays"):
+        load_arrays(ordered, "file")
+    with pytest.raises(DataError, match=r"numpy arrays, or not all of it .it ends too early.; fetch it again"):
+        load_arrays(pickle.dumps(make_cells())[:-5000], "file")
+
+
 @pytest.mark.parametrize("name", _hostile(Path()))
 def test_hostile_and_damaged_pickles_are_refused_and_nothing_runs(tmp_path, name):
     canary = tmp_path / "canary"
@@ -155,11 +242,11 @@ def test_the_hostile_pickles_do_run_elsewhere(tmp_path):
 
 
 def test_a_hostile_pickle_leaves_the_reader_as_it_was():
-    before = load_arrays(io.BytesIO(pickle.dumps(make_cells())), "file")
+    before = load_arrays(pickle.dumps(make_cells()), "file")
     for name, data in _hostile(Path("unused")).items():
         with pytest.raises(DataError):
-            load_arrays(io.BytesIO(data), name)
-    after = load_arrays(io.BytesIO(pickle.dumps(make_cells())), "file")
+            load_arrays(data, name)
+    after = load_arrays(pickle.dumps(make_cells()), "file")
     assert all(np.array_equal(before[key], after[key]) for key in before)
 
 
@@ -184,5 +271,5 @@ def test_two_spellings_of_one_class_become_one_and_are_told(tmp_path):
 
 
 def test_a_missing_pickle(tmp_path):
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="does not exist"):
         PickledFrames(tmp_path / "none.pkl")

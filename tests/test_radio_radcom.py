@@ -102,6 +102,9 @@ def test_a_file_of_one_label_has_no_signals(tmp_path):
         ({str(("bpsk", "Satcom", 0, 99)): np.zeros(128, "f4")}, "128 values, others 256"),
         ({str(("bpsk", "Satcom", 0, 99)): np.zeros(256, "i4")}, "holds no floats"),
         ({str(("bpsk", "Satcom", 0, 99)): np.full(256, np.nan, "f4")}, "256 NaN"),
+        ({str(("bpsk", "Satcom", 0, 99)): h5py.SoftLink("/nowhere")}, "is a link, which is not followed"),
+        ({str(("bpsk", "Satcom", 0, 99)): h5py.ExternalLink("x.h5", "/a")}, "is a link, which is not followed"),
+        ({str(("bpsk", "Satcom", 10**30, 99)): np.zeros(256, "f4")}, "is no RadCom frame"),
     ],
 )
 def test_what_does_not_belong_is_named(tmp_path, extra, message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import pickle
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -253,3 +254,96 @@ def test_a_damaged_chunk_is_told_by_its_rows(tmp_path):
         np.testing.assert_array_equal(file.read(np.arange(80))[0], X[:80])
         with pytest.raises(DataError, match="rows 80 to 95 of X cannot be read"):
             file.read(np.arange(80, 96))
+
+
+def outside(path: Path) -> None:
+    """X in another file, as HDF5 allows."""
+    (path.parent / "secret.txt").write_bytes(b"S" * 4096)
+    with h5py.File(path, "a") as file:
+        del file["X"]
+        file.create_dataset("X", (N, T, 2), "f2", external=[(str(path.parent / "secret.txt"), 0, 4 * N * T)])
+
+
+def virtual(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        shape = file["X"].shape
+        del file["X"]
+        layout = h5py.VirtualLayout(shape, "f4")
+        layout[:] = h5py.VirtualSource(str(path.parent / "other.h5"), "X", shape)
+        file.create_virtual_dataset("X", layout)
+
+
+def linked(target: object) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        with h5py.File(path, "a") as file:
+            del file["Z"]
+            file["Z"] = target
+
+    return change
+
+
+def declared(name: str, **how: object) -> Callable[[Path], None]:
+    """A data set that says that it has 10^11 rows."""
+
+    def change(path: Path) -> None:
+        with h5py.File(path, "a") as file:
+            shape, dtype = file[name].shape, file[name].dtype
+            del file[name]
+            file.create_dataset(name, (10**11, *shape[1:]), dtype, **how)
+
+    return change
+
+
+def chunks_of_a_gigabyte(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        del file["X"]
+        file.create_dataset("X", (N, T, 2), "f4", maxshape=(None, T, 2), chunks=(1 << 23, T, 2))
+
+
+def a_group_for_x(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        del file["X"]
+        file.create_group("X")
+
+
+def text_for_z(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        del file["Z"]
+        file.create_dataset("Z", data=np.full((N, 1), b"10"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (outside, "X lies in other files, which are not read"),
+        (virtual, "X lies in other files, which are not read"),
+        (linked(h5py.SoftLink("/Z")), "Z is a link, which is not followed"),
+        (linked(h5py.SoftLink("/Y")), "Z is a link, which is not followed"),
+        (linked(h5py.ExternalLink("other.h5", "Z")), "Z is a link, which is not followed"),
+        (declared("X", compression="gzip"), "X declares .* bytes and holds 0"),
+        (declared("Z", chunks=(1000, 1)), "Z declares 800,000,000,000 bytes and holds 0"),
+        (declared("Y"), "Y declares .* bytes and holds 0|cannot be read"),
+        (chunks_of_a_gigabyte, "X comes in chunks of more than 256 MiB"),
+        (a_group_for_x, "has no X"),
+        (text_for_z, r"Z must hold numbers, not \|S2"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_is_not_in_the_file_is_not_read(made, change: Callable[[Path], None], message: str) -> None:
+    """Seen before: another file's bytes become samples; MemoryError."""
+    path, _ = made
+    change(path)
+    with pytest.raises(DataError, match=message) as caught:
+        RadioMlFile(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_attributes_are_texts_and_numbers(made) -> None:
+    path, _ = made
+    with h5py.File(path, "a") as file:
+        file.attrs.update({"digest": "abc", "split": np.int64(2), "rates": np.arange(3), "none": h5py.Empty("f4")})
+        file.attrs.create("long", np.bytes_(b"x" * 60000))
+    with RadioMlFile(path) as file:
+        assert {key: file.attributes.get(key) for key in ("digest", "split", "rates", "none")} == {
+            "digest": "abc", "split": 2, "rates": None, "none": None,
+        }  # fmt: skip

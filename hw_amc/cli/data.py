@@ -35,6 +35,7 @@ class Samples(str, Enum):
     """Sample formats of raw files."""
 
     INT8 = "int8"
+    UINT8 = "uint8"
     INT16 = "int16"
     FLOAT32 = "float32"
 

@@ -1,11 +1,11 @@
-"""Recordings cut into frames: plain files of samples, and what every recording has in common."""
+"""Recordings cut into frames: what every recording has in common."""
 
 from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,20 +14,12 @@ from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
 from hw_amc.radio.files.frames import UNKNOWN_SNR_DB, FrameFile, Index
-from hw_amc.radio.files.hdf5 import brief
 from hw_amc.radio.names import label_columns
 
-SampleFormat = Literal["int8", "int16", "float32"]
+SampleFormat = Literal["int8", "uint8", "int16", "float32"]
 
 #: Samples a frame where neither the user nor the file says.
 FRAME_LEN = 1024
-
-#: Sample format by the ending of a raw file.
-RAW_FORMATS: dict[str, SampleFormat] = {
-    **dict.fromkeys((".cf32", ".fc32", ".cfile"), "float32"),
-    **dict.fromkeys((".cs16", ".sc16", ".ci16"), "int16"),
-    **dict.fromkeys((".cs8", ".sc8", ".ci8"), "int8"),
-}  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -129,109 +121,15 @@ def require_label(options: CaptureOptions, path: Path, where: str) -> str:
     label = options.label or options.stand_in
     if not label:
         raise DataError(
-            f"{path} has no labels{where}; say what it holds with {_conversion(path, options)}, and take that file"
+            f"{path} has no labels{where}; say what it holds with {conversion(path, options)}, and take that file"
         )
     return label
 
 
-def _conversion(path: Path, options: CaptureOptions, samples: str = "") -> str:
+def conversion(path: Path, options: CaptureOptions, samples: str = "") -> str:
     """Give the command that says what a recording holds, for commands which have no options for it."""
     length = "" if options.frame_len in (None, FRAME_LEN) else f" --frame-len {options.frame_len}"
     return f"`hw-amc data convert {path.name} set.h5{samples}{length} --label QPSK --snr-db 10`"
-
-
-class PlainFile(CaptureFile):
-    """Samples in a plain file, mapped into memory: `.npy`, or raw interleaved I and Q, little-endian.
-
-    An array may be complex (n,) or real (n, 2), a recording; complex (m, T), real (m, T, 2) or (m, 2, T) are frames.
-    Integers are scaled so that their full range is -1 to 1.
-
-    Parameters
-    ----------
-    path : Path
-    options : CaptureOptions
-        `label` is required.
-
-    Raises
-    ------
-    DataError
-        The file is missing or damaged, of an unknown form, without label, or shorter than a frame.
-    """
-
-    def __init__(self, path: Path, options: CaptureOptions) -> None:
-        super().__init__(path)
-        self._options = options
-        self._map: NDArray[Any] | None = None
-        samples = self._mapped()
-        if samples.ndim == 3:
-            pieces, length = samples.shape[0], samples.shape[1]
-        else:
-            pieces, length = 1, samples.shape[0]
-        label = require_label(options, self.path, "")
-        snr_db = UNKNOWN_SNR_DB if options.snr_db is None else options.snr_db
-        whole = Segment(0, length, label, snr_db)
-        own = length if samples.ndim == 3 else FRAME_LEN
-        self._cut([replace(whole, start=piece * length) for piece in range(pieces)], options.frame_len or own)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_map": None}
-
-    def close(self) -> None:
-        """Forget the mapping; the next read makes it again."""
-        self._map = None
-
-    def _mapped(self) -> NDArray[Any]:
-        """Real samples (n, 2) or (m, T, 2), not yet read."""
-        if self._map is None:
-            try:
-                self._map = self._map_npy() if self.path.suffix == ".npy" else self._map_raw()
-            except FileNotFoundError:
-                raise DataError(f"{self.path} does not exist") from None
-            except (OSError, ValueError, EOFError) as error:
-                raise DataError(f"{self.path} cannot be read ({brief(error)}); record or fetch it again") from error
-        return self._map
-
-    def _map_npy(self) -> NDArray[Any]:
-        array = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "cfiu":
-            raise DataError(f"{self.path} must hold an array of numbers, not {getattr(array, 'dtype', 'an archive')}")
-        shape = array.shape
-        if array.dtype.kind == "c" and array.ndim in (1, 2):
-            return array.view(array.real.dtype).reshape(*shape, 2)
-        if array.dtype.kind != "c" and array.ndim in (2, 3):
-            if shape[-1] == 2:
-                return array
-            if array.ndim == 3 and shape[1] == 2:
-                return array.transpose(0, 2, 1)
-        raise DataError(
-            f"{self.path}: {array.dtype} of shape {shape} is neither samples, complex (n,) or real (n, 2), nor frames,"
-            " complex (m, T), real (m, T, 2) or (m, 2, T)"
-        )
-
-    def _map_raw(self) -> NDArray[Any]:
-        kind = self._options.samples or RAW_FORMATS.get(self.path.suffix.lower())
-        if kind is None:
-            raise DataError(
-                f"{self.path} does not say what its samples are; give --samples int16, int8 or float32,"
-                f" or take the file of {_conversion(self.path, self._options, ' --samples int16')}"
-            )
-        dtype = np.dtype(kind).newbyteorder("<")
-        size = self.path.stat().st_size
-        if not size or size % (2 * dtype.itemsize):
-            raise DataError(f"{self.path}: {size} bytes are not whole {kind} samples of I and Q; is it cut short?")
-        return np.memmap(self.path, dtype, "r").reshape(-1, 2)
-
-    def _samples(self, start: int, count: int) -> NDArray[Any]:
-        samples = self._mapped()
-        # A transposed map has no flat view: read whole pieces, which frames are.
-        if samples.ndim == 3:
-            length = samples.shape[1]
-            first, last = start // length, -(-(start + count) // length)
-            block = np.ascontiguousarray(samples[first:last]).reshape(-1, 2)
-            part = block[start - first * length : start - first * length + count]
-        else:
-            part = samples[start : start + count]
-        return to_unit_range(part)
 
 
 def to_unit_range(samples: NDArray[Any]) -> NDArray[Any]:

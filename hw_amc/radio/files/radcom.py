@@ -8,6 +8,7 @@ place of the SNR.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,12 +21,17 @@ from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
 from hw_amc.radio.files.frames import SNR_LIMIT_DB, Index
-from hw_amc.radio.files.hdf5 import Hdf5Frames, brief
+from hw_amc.radio.files.hdf5 import ERRORS, Hdf5Frames, first_name, open_dataset
 from hw_amc.radio.names import label_columns
+from hw_amc.untrusted import brief
 
-_TEXT = r"""u?['"]([^'"]+)['"]"""
-_NUMBER = r"""u?['"]?(-?\d+)(?:\.0*)?['"]?"""
+_TEXT = r"""u?['"]([^'"]{1,100})['"]"""
+_NUMBER = r"""u?['"]?(-?\d{1,9})(?:\.0*)?['"]?"""
 _KEY = re.compile(rf"\(\s*{_TEXT}\s*,\s*{_TEXT}\s*,\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)")
+
+
+#: Most values of a frame.
+_MOST_VALUES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,12 @@ class RadComFile(Hdf5Frames):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         file = self._handle()
+        first = first_name(file, self.path)
         self._count = len(file)
-        first = next(iter(file), None)
         if first is None or not is_radcom_key(first):
             raise DataError(f"{self.path}: data sets must be named ('bpsk', 'SATCOM', 10, 0), not {first!r}")
         self._size = self._values(first).size
-        if self._size % 2:
+        if self._size % 2 or not self._size:
             raise DataError(f"{self.path}: {first} has {self._size} values, which are not I and Q of one length")
 
     def __len__(self) -> int:
@@ -91,17 +97,21 @@ class RadComFile(Hdf5Frames):
     @cached_property
     def _contents(self) -> _Contents:
         """Every frame's place and labels, read from the names of all data sets."""
-        keys = list(self._handle())
+        try:
+            keys = list(self._handle())
+        except ERRORS as error:
+            raise DataError(f"{self.path}: its names cannot be read ({brief(error)}); fetch it again") from error
         parsed = [_KEY.fullmatch(key) for key in keys]
         if None in parsed:
             raise DataError(f"{self.path}: {keys[parsed.index(None)]!r} is no RadCom frame beside others that are")
         fields = [match.groups() for match in parsed if match is not None]
         named = label_columns([[field[column] for field in fields] for column in (0, 1)], self.path)
         (classes, labels), (signals, signal_labels) = named
-        levels = np.array([int(field[2]) for field in fields])
-        if np.abs(levels).max() > SNR_LIMIT_DB:
-            raise DataError(f"{self.path}: {keys[int(np.abs(levels).argmax())]} has an SNR beyond {SNR_LIMIT_DB} dB")
-        index = Index(labels, levels.astype(np.int8), signal_labels)
+        levels = [int(field[2]) for field in fields]
+        for key, level in zip(keys, levels, strict=True):
+            if abs(level) > SNR_LIMIT_DB:
+                raise DataError(f"{self.path}: {key} has an SNR beyond {SNR_LIMIT_DB} dB")
+        index = Index(labels, np.array(levels, np.int8), signal_labels)
         return _Contents(np.array([key.encode() for key in keys]), classes, signals, index)
 
     def _load_index(self) -> Index:
@@ -117,11 +127,16 @@ class RadComFile(Hdf5Frames):
         return block
 
     def _values(self, key: str) -> NDArray[Any]:
+        node = open_dataset(self._handle(), key, self.path)
         try:
-            node = self._handle()[key]
-            if not isinstance(node, h5py.Dataset) or node.dtype.kind != "f":
+            dtype = None if node is None else node.dtype
+            if dtype is None or dtype.kind != "f" or dtype.itemsize > 8:
                 raise DataError(f"{self.path}: {key} holds no floats")
-            values: NDArray[Any] = node[()]
-        except (OSError, KeyError) as error:
+            shape = node.shape
+            if math.prod(shape) > _MOST_VALUES:
+                raise DataError(f"{self.path}: {key} has {math.prod(shape):,} values, which is no frame")
+            values: NDArray[Any] = np.empty(shape, dtype)
+            node.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        except ERRORS as error:
             raise DataError(f"{self.path}: {key} cannot be read ({brief(error)}); fetch it again") from error
         return values

@@ -6,7 +6,6 @@ on trust: every frame is found through its own row of Y and Z, whatever the orde
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,15 @@ from numpy.typing import NDArray
 from hw_amc.errors import DataError
 from hw_amc.radio.classes import CLASSES, SNRS_DB, check_classes_file
 from hw_amc.radio.files.frames import SNR_LIMIT_DB, Index, Labels
-from hw_amc.radio.files.hdf5 import Hdf5Frames, brief
+from hw_amc.radio.files.hdf5 import ERRORS, Hdf5Frames, open_dataset, read_attribute
+from hw_amc.untrusted import brief, parse_json
 
 #: Rows of Y and Z read at a time: 12 MB of the real file.
 _INDEX_ROWS = 1 << 16
+
+
+#: Most attributes that are shown.
+_ATTRIBUTES = 100
 
 
 class RadioMlFile(Hdf5Frames):
@@ -68,17 +72,23 @@ class RadioMlFile(Hdf5Frames):
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
-        """Attributes of the file; a generated one names its recipe."""
-        return dict(self._handle().attrs)
+        """Attributes of the file that are texts or numbers; a generated one names its recipe."""
+        file = self._handle()
+        try:
+            names = list(file.attrs)
+        except ERRORS as error:
+            raise DataError(f"{self.path}: its attributes cannot be read ({brief(error)})") from error
+        found = {name: _plain(read_attribute(file, name, self.path)) for name in names[:_ATTRIBUTES]}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _names(self, attribute: str) -> tuple[str, ...]:
         """Names in an attribute; none where the file has no such attribute."""
-        text = self._handle().attrs.get(attribute)
+        text = read_attribute(self._handle(), attribute, self.path)
         if text is None:
             return ()
         try:
-            names = json.loads(text)
-        except (TypeError, ValueError):
+            names = parse_json(text, "it") if isinstance(text, (str, bytes)) else None
+        except DataError:
             names = None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(f"{self.path}: attribute {attribute} must be a JSON list of names")
@@ -88,22 +98,26 @@ class RadioMlFile(Hdf5Frames):
 
     def _checked_shape(self) -> tuple[int, int]:
         """Check X, Y, Z and S, and give (N, T)."""
-        file = self._handle()
         needed = "XYZS" if self.signals else "XYZ"
-        missing = [name for name in needed if not isinstance(file.get(name), h5py.Dataset)]
+        found = {name: open_dataset(self._handle(), name, self.path) for name in needed}
+        missing = [name for name, dataset in found.items() if dataset is None]
         if missing:
             raise DataError(f"{self.path} has no {' and no '.join(missing)}; RadioML files hold X, Y and Z")
-        X, Y, Z = (file[name] for name in "XYZ")
-        if X.ndim != 3 or X.shape[2] != 2 or X.dtype.kind != "f":
-            raise DataError(f"{self.path}: X must be float (N, T, 2), not {X.dtype} {X.shape}")
+        types = {name: _dtype(dataset) for name, dataset in found.items()}
+        X, Y, Z = (h5py.Dataset(found[name]) for name in "XYZ")
+        if len(X.shape) != 3 or X.shape[1] < 1 or X.shape[2] != 2 or types["X"].kind != "f" or types["X"].itemsize > 8:
+            raise DataError(f"{self.path}: X must be float (N, T, 2), not {types['X']} {X.shape}")
+        for name in needed[1:]:
+            if types[name].kind not in "iufb":
+                raise DataError(f"{self.path}: {name} must hold numbers, not {types[name]}")
         if Y.shape != (len(X), len(self.classes)) or Z.shape != (len(X), 1):
             raise DataError(
                 f"{self.path}: {len(X)} frames need Y ({len(X)}, {len(self.classes)}) and Z ({len(X)}, 1),"
                 f" not {Y.shape} and {Z.shape}"
             )
-        if self.signals and file["S"].shape != (len(X), len(self.signals)):
+        if self.signals and found["S"].shape != (len(X), len(self.signals)):
             raise DataError(
-                f"{self.path}: {len(X)} frames need S ({len(X)}, {len(self.signals)}), not {file['S'].shape}"
+                f"{self.path}: {len(X)} frames need S ({len(X)}, {len(self.signals)}), not {found['S'].shape}"
             )
         return len(X), X.shape[1]
 
@@ -147,8 +161,26 @@ class RadioMlFile(Hdf5Frames):
         """Consecutive rows of a data set."""
         try:
             block: NDArray[Any] = self._handle()[name][first:stop]
-        except OSError as error:
+        except ERRORS as error:
             raise DataError(
                 f"{self.path}: rows {first} to {stop - 1} of {name} cannot be read ({brief(error)}); fetch it again"
             ) from error
         return block
+
+
+def _dtype(dataset: Any) -> np.dtype[Any]:
+    """Type of a data set's numbers; one that numpy does not have is an object's."""
+    try:
+        found: np.dtype[Any] = dataset.dtype
+    except ERRORS:
+        return np.dtype(object)
+    return found
+
+
+def _plain(value: Any) -> str | int | float | None:
+    """An attribute that is one text or number; None for others."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return value if isinstance(value, (str, int, float)) else None

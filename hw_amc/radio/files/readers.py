@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hw_amc.errors import DataError
 from hw_amc.radio.files import hdf5, sigmf
-from hw_amc.radio.files.captures import RAW_FORMATS, CaptureOptions, PlainFile
+from hw_amc.radio.files.captures import CaptureOptions
 from hw_amc.radio.files.frames import FrameFile
+from hw_amc.radio.files.plain import RAW_FORMATS, PlainFile
+from hw_amc.radio.files.wav import is_wav
+from hw_amc.untrusted import NPY_MAGIC, open_regular
 
-#: First bytes of a pickle of a dict: protocol 0 or 1 as Python 2 writes it, and protocols 2 up.
-_PICKLES = (b"(d", b"}", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+#: Bytes that tell formats apart.
+_START = 32
 
-_KNOWN = "RadioML 2018 (HDF5), RadioML 2016 (pickle), RadCom (HDF5), SigMF, .npy, and raw samples such as .iq"
+#: Endings of raw samples of any type.
+_RAW = (".iq", ".raw", ".bin", ".dat")
+
+#: How a pickle of a dict begins: protocol 0 or 1 as Python 2 writes it, and protocols 2 up. The first is too short for
+#: files whose ending says that they are raw samples: one in 256 of them begins so.
+_PICKLE = re.compile(rb"\(d|\}|\x80[\x02-\x05]")
+_PICKLE_OF_A_DICT = re.compile(rb"\(dp\d{1,3}\n|\}q[\x00\x01]|\x80[\x02-\x05](\x95.{8})?\}", re.DOTALL)
+
+#: How files begin that are something else, and what to do with them.
+_FOREIGN = {
+    b"MATLAB ": "a MATLAB file; load it with scipy.io.loadmat and save its array with numpy.save",
+    b"PK\x03\x04": "a zip archive (.npz, .mat of Simulink, ...); unpack it, or save its array with numpy.save",
+    b"\x1f\x8b\x08": "compressed by gzip; unpack it: gunzip",
+    b"\xfd7zXZ\0": "compressed by xz; unpack it: unxz",
+    b"BZh": "compressed by bzip2; unpack it: bunzip2",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it: unzstd",
+    b"BLUE": "an X-Midas BLUE file; convert it to SigMF: sigmf_convert",
+    b"fLaC": "compressed sound; convert it to WAV: flac -d",
+    b"OggS": "compressed sound; convert it to WAV",
+    b".snd": "an AU file; convert it to WAV: sox",
+    b"VRLP": "a VITA 49 file; convert it to SigMF",
+    b"PAR1": "a Parquet file; save its samples with numpy.save",
+}
+
+_KNOWN = "RadioML 2018 (HDF5), RadioML 2016 (pickle), RadCom (HDF5), SigMF, .npy, .wav, and raw samples such as .iq"
 
 
 def open_frames(path: Path, options: CaptureOptions | None = None) -> FrameFile:
@@ -31,21 +59,29 @@ def open_frames(path: Path, options: CaptureOptions | None = None) -> FrameFile:
     """
     path = Path(path)
     chosen = options or CaptureOptions()
-    name = path.name.lower()
+    name, ending = path.name.lower(), path.suffix.lower()
+    if name.endswith(".sigmf-collection"):
+        raise DataError(f"{path} is a collection; give one of its recordings")
     if name.endswith(sigmf.ENDINGS):
         return sigmf.SigMfFile(path, chosen)
-    start = _first_bytes(path)
-    if start == hdf5.SIGNATURE:
+    with open_regular(path) as stream:
+        start = stream.read(_START)
+    if start.startswith(hdf5.SIGNATURE):
         return _open_hdf5(path)
-    if start.startswith(b"\x93NUMPY") or path.suffix == ".npy" or path.suffix.lower() in RAW_FORMATS or chosen.samples:
+    if start.startswith(NPY_MAGIC) or ending == ".npy" or is_wav(start):
         return PlainFile(path, chosen)
-    if start.startswith(_PICKLES):
+    for foreign, said in _FOREIGN.items():
+        if start.startswith(foreign):
+            raise DataError(f"{path} is {said}")
+    if ending in RAW_FORMATS or chosen.samples:
+        return PlainFile(path, chosen)
+    if (_PICKLE_OF_A_DICT if ending in _RAW else _PICKLE).match(start) or ending in (".pkl", ".pickle"):
         from hw_amc.radio.files.pickled import PickledFrames
 
         return PickledFrames(path)
-    if path.suffix.lower() in (".h5", ".hdf5"):
-        raise DataError(f"{path} is not a whole HDF5 file (it begins {start!r}); fetch or generate it again")
-    if path.suffix.lower() in (".iq", ".raw", ".bin", ".dat"):
+    if ending in (".h5", ".hdf5"):
+        raise DataError(f"{path} is not a whole HDF5 file (it begins {start[:8]!r}); fetch or generate it again")
+    if ending in _RAW:
         return PlainFile(path, chosen)
     raise DataError(f"{path} is of no known format; readable are {_KNOWN}")
 
@@ -55,15 +91,5 @@ def _open_hdf5(path: Path) -> FrameFile:
     from hw_amc.radio.files.radioml import RadioMlFile
 
     with hdf5.open_hdf5(path) as file:
-        first = next(iter(file), "")
-    return RadComFile(path) if is_radcom_key(first) else RadioMlFile(path)
-
-
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(len(hdf5.SIGNATURE))
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        first = hdf5.first_name(file, path)
+    return RadComFile(path) if is_radcom_key(first or "") else RadioMlFile(path)

@@ -1,15 +1,18 @@
-"""SigMF recordings: frames from annotated stretches, by the `sigmf` package.
+"""SigMF recordings: frames from annotated stretches.
 
 Of the metadata, `core:label` of an annotation is the modulation, `capture_details:SNRdB` its SNR; annotations without
-`core:sample_count` last to the end of the recording. No frame crosses the ends of an annotation or the start of a
-capture segment, where samples may be missing. Frequencies are not shifted and rates not changed.
+`core:sample_count` end with their capture (up to SigMF 1.2.0, with the recording). No frame crosses the ends of an
+annotation or the start of a capture, where samples may be missing. Frequencies are not shifted and rates not changed.
+An archive may hold several recordings; their frames follow each other.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -19,12 +22,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
-from hw_amc.radio.files.captures import FRAME_LEN, CaptureFile, CaptureOptions, Segment, require_label
-from hw_amc.radio.files.frames import SNR_LIMIT_DB, UNKNOWN_SNR_DB
-from hw_amc.radio.files.hdf5 import brief
+from hw_amc.radio.files.captures import (
+    FRAME_LEN,
+    CaptureFile,
+    CaptureOptions,
+    Segment,
+    require_label,
+    to_unit_range,
+)
+from hw_amc.radio.files.frames import UNKNOWN_SNR_DB
+from hw_amc.radio.files.levels import warn_of_small_integers
+from hw_amc.radio.files.sigmf_metadata import Annotation, Metadata, open_count
+from hw_amc.radio.files.sigmf_storage import ARCHIVES, DATA, META, Recording, find_recordings
 
 #: Endings of recordings and archives.
-ENDINGS = (".sigmf-meta", ".sigmf-data", ".sigmf", ".sigmf.gz", ".sigmf.xz", ".sigmf.zip")
+ENDINGS = (META, DATA, *ARCHIVES)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One recording of the file."""
+
+    recording: Recording
+    #: Number of its first sample among those of all recordings, and how many it has.
+    first: int
+    count: int
+
+    @property
+    def metadata(self) -> Metadata:
+        """What its metadata say."""
+        return self.recording.metadata
 
 
 class SigMfFile(CaptureFile):
@@ -42,94 +69,92 @@ class SigMfFile(CaptureFile):
     Raises
     ------
     DataError
-        The recording is missing, damaged, real or of several channels; nothing is labelled, or two annotations give
-        the same samples different labels; no stretch is as long as a frame.
+        The recording is missing, damaged, real or of several channels; its samples lie elsewhere; nothing is labelled,
+        or two annotations give the same samples different labels; no stretch is as long as a frame.
+
+    Warns
+    -----
+    UserWarning
+        Recordings of an archive have no labels, or other sample rates; integers do not mean what their type says.
     """
 
     def __init__(self, path: Path, options: CaptureOptions) -> None:
         super().__init__(path)
-        self._recording: Any = None
-        self._owner = 0
-        recording = self._opened()
-        self._count = int(recording.sample_count)
-        if not str(recording.datatype).startswith("c"):
-            raise DataError(f"{self.path} holds real samples ({recording.datatype}); frames need I and Q")
-        if recording.num_channels != 1:
-            raise DataError(f"{self.path} has {recording.num_channels} channels; split it into one file a channel")
-        self._cut(self._segments(options), options.frame_len or FRAME_LEN)
+        self._opened: list[_Part] = []
+        self._maps: dict[int, Any] = {}
+        self._owner = os.getpid()
+        parts = self._parts()
+        self._cut(self._segments(parts, options), options.frame_len or FRAME_LEN)
+        rates = {part.metadata.attributes.get("sample_rate_hz") for part in parts}
+        if len(rates) > 1:
+            warnings.warn(f"{self.path}: its recordings have different sample rates", stacklevel=2)
+        for number, part in enumerate(parts):
+            run = part.metadata.runs[-1]
+            warn_of_small_integers(self._run(number, len(part.metadata.runs) - 1, 0, part.count - run.start), self.path)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_recording": None}
+        return {**self.__dict__, "_opened": [], "_maps": {}}
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
-        """Sample rate, datatype and hardware, as far as the recording gives them."""
-        found = self._opened().get_global_info()
-        names = {
-            "core:sample_rate": "sample_rate_hz",
-            "core:datatype": "datatype",
-            "core:hw": "hardware",
-            "core:description": "description",
-        }
-        return {name: found[key] for key, name in names.items() if key in found}
+        """Sample rate, datatype and hardware, as far as the first recording gives them."""
+        return dict(self._parts()[0].metadata.attributes)
 
     def close(self) -> None:
         """Close the recording; the next read opens it again."""
-        self._recording = None
+        self._opened, self._maps = [], {}
 
-    def _opened(self) -> Any:
-        """Open the recording once in each process."""
-        if self._recording is None or self._owner != os.getpid():
-            import sigmf
+    def _parts(self) -> list[_Part]:
+        """All recordings, opened once in each process."""
+        if not self._opened:
+            first = 0
+            for recording in find_recordings(self.path):
+                count = self._count(recording)
+                self._opened.append(_Part(recording, first, count))
+                first += count
+        return self._opened
 
-            if not self.path.exists():
-                raise DataError(f"{self.path} does not exist")
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # what it warns of is an error below
-                    found = sigmf.fromfile(self.path, skip_checksum=True)
-                if not isinstance(found, sigmf.SigMFFile):
-                    raise DataError(f"{self.path} is a collection; give one of its recordings")
-                if found.data_file is None and found.data_buffer is None:
-                    raise DataError(f"{self.path}: its samples, {self.path.stem}.sigmf-data, are not beside it")
-            except DataError:
-                raise
-            except Exception as error:  # damaged JSON, types and archives raise whatever their readers raise
-                raise DataError(f"{self.path} is no SigMF recording ({brief(error)}); record it again") from error
-            self._recording, self._owner = found, os.getpid()
-        return self._recording
+    def _count(self, recording: Recording) -> int:
+        metadata, size = recording.metadata, recording.stored.size
+        sample = 2 * metadata.dtype.itemsize
+        left = size - metadata.other_bytes
+        if left < 0 or left % sample or metadata.runs[-1].start > left // sample:
+            raise DataError(
+                f"{self.path}: {size} bytes are not whole samples of {sample} bytes and the"
+                f" {metadata.other_bytes} bytes beside them; is it cut short?"
+            )
+        return left // sample
 
-    def _segments(self, options: CaptureOptions) -> list[Segment]:
-        """Labelled stretches, in order and without overlap, cut where a capture segment starts."""
-        recording = self._opened()
-        offset = int(recording.get_global_field("core:offset", 0))
-        fallback = UNKNOWN_SNR_DB if options.snr_db is None else options.snr_db
-        labelled = [item for item in recording.get_annotations() if item.get("core:label")]
+    def _segments(self, parts: Sequence[_Part], options: CaptureOptions) -> list[Segment]:
+        """Labelled stretches of all recordings, in order and without overlap, cut where a capture starts."""
+        labelled = [part for part in parts if part.metadata.annotations]
         if labelled and options.label:
             raise DataError(f"{self.path}: its annotations carry labels; leave --label out")
-        if labelled:
-            found = [self._segment(item, offset, fallback) for item in labelled]
-        else:
-            label = require_label(options, self.path, ": no annotation has a core:label")
-            found = [Segment(0, self._count, label, fallback)]
-        edges = sorted(int(item.get("core:sample_start", 0)) - offset for item in recording.get_captures())
-        apart = self._without_overlap(sorted(found, key=lambda segment: (segment.start, -segment.count)))
-        return [piece for segment in apart for piece in _cut_at(segment, edges)]
+        if labelled and len(labelled) < len(parts):
+            missing = len(parts) - len(labelled)
+            warnings.warn(f"{self.path}: {missing} recordings in it have no labels and are left out", stacklevel=3)
+        fallback = UNKNOWN_SNR_DB if options.snr_db is None else options.snr_db
+        segments: list[Segment] = []
+        for part in labelled or parts:
+            if labelled:
+                found = [self._segment(item, part, fallback) for item in part.metadata.annotations]
+            else:
+                label = require_label(options, self.path, ": no annotation has a core:label")
+                found = [Segment(part.first, part.count, label, fallback)]
+            edges = [part.first + start for start in part.metadata.captures]
+            apart = self._without_overlap(sorted(found, key=lambda segment: (segment.start, -segment.count)))
+            segments += [piece for segment in apart for piece in _cut_at(segment, edges)]
+        return segments
 
-    def _segment(self, item: dict[str, Any], offset: int, fallback: int) -> Segment:
-        start = int(item["core:sample_start"]) - offset
-        count = int(item.get("core:sample_count", self._count - start))
-        if start < 0 or start + count > self._count:
+    def _segment(self, item: Annotation, part: _Part, fallback: int) -> Segment:
+        count = open_count(part.metadata, item.start, part.count) if item.count is None else item.count
+        if item.start < 0 or count < 0 or item.start + count > part.count:
             raise DataError(
-                f"{self.path}: the annotation {item['core:label']!r} covers samples {start} to {start + count - 1},"
-                f" but the recording has {self._count}; is it cut short?"
+                f"{self.path}: the annotation {item.label!r} covers samples {item.start} to {item.start + count - 1},"
+                f" but the recording has {part.count}; is it cut short?"
             )
-        snr = item.get("capture_details:SNRdB")
-        if snr is None:
-            return Segment(start, count, item["core:label"], fallback)
-        if not isinstance(snr, (int, float)) or not abs(snr) <= SNR_LIMIT_DB:
-            raise DataError(f"{self.path}: an annotation has a capture_details:SNRdB of {snr!r}")
-        return Segment(start, count, item["core:label"], round(snr))
+        snr_db = fallback if item.snr_db is None else item.snr_db
+        return Segment(part.first + item.start, count, item.label, snr_db)
 
     def _without_overlap(self, segments: Sequence[Segment]) -> list[Segment]:
         """Refuse overlaps of different labels; take samples once where the label is the same."""
@@ -149,14 +174,34 @@ class SigMfFile(CaptureFile):
         return kept
 
     def _samples(self, start: int, count: int) -> NDArray[Any]:
-        try:
-            found = self._opened().read_samples(start, count)
-        except OSError as error:
-            raise DataError(f"{self.path}: samples from {start} cannot be read ({brief(error)})") from error
-        samples: NDArray[np.float32] = np.ascontiguousarray(found, np.complex64).view(np.float32).reshape(-1, 2)
-        if len(samples) != count:
-            raise DataError(f"{self.path} ends at sample {start + len(samples)}; it is cut short")
-        return samples
+        pieces = []
+        parts = self._parts()
+        while count:
+            number = bisect_right(parts, start, key=lambda part: part.first) - 1
+            part, runs = parts[number], parts[number].metadata.runs
+            inside = start - part.first
+            run = bisect_right(runs, inside, key=lambda run: run.start) - 1
+            end = runs[run + 1].start if run + 1 < len(runs) else part.count
+            size = min(count, end - inside)
+            if size <= 0:
+                raise DataError(f"{self.path} has become shorter since it was opened; it is cut short")
+            pieces.append(to_unit_range(self._run(number, run, inside - runs[run].start, size)))
+            start, count = start + size, count - size
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def _run(self, number: int, run: int, first: int, count: int) -> NDArray[Any]:
+        """Samples of a run of a recording, (count, 2) of the recording's own type, not copied."""
+        part = self._parts()[number]
+        stored, dtype = part.recording.stored, part.metadata.dtype
+        if self._owner != os.getpid():
+            self._maps, self._owner = {}, os.getpid()
+        if number not in self._maps:
+            self._maps[number] = stored.map()
+        offset = stored.offset + part.metadata.runs[run].offset + first * 2 * dtype.itemsize
+        data = self._maps[number]
+        if offset + count * 2 * dtype.itemsize > len(data):
+            raise DataError(f"{self.path} has become shorter since it was opened; it is cut short")
+        return np.frombuffer(data, dtype, 2 * count, offset).reshape(-1, 2)
 
 
 def _cut_at(segment: Segment, edges: Sequence[int]) -> list[Segment]:
