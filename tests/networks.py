@@ -95,7 +95,7 @@ def _affine(rng: np.random.Generator, name: str, source: Node, weight: FixedForm
     bias_fmt = FixedFormat(18, source.fmt.frac + weight.frac)
     bias = rng.integers(-(1 << 13), 1 << 13, channels).astype(np.int32)
     node = ir.Affine(name, (source.name,), source.shape, FixedFormat(48, bias_fmt.frac), kernel, bias, weight, bias_fmt)
-    return _with_exact_format(node, source)
+    return with_exact_format(node, source)
 
 
 def _conv1d(
@@ -107,10 +107,10 @@ def _conv1d(
     bias = random_weights(rng, (filters,), bias_fmt)
     fmt = FixedFormat(48, source.fmt.frac + weight.frac)
     node = ir.Conv1d(name, (source.name,), (T, filters), fmt, kernel, bias, weight, bias_fmt)
-    return _with_exact_format(node, source)
+    return with_exact_format(node, source)
 
 
-def _with_exact_format(node, source: Node):
+def with_exact_format(node, source: Node):
     low, high = node.acc_range(source.fmt)
     values = {**vars(node), "fmt": format_for(min(low, -1), high, node.fmt.frac)}
     return type(node)(**values)
@@ -124,7 +124,7 @@ def linear(rng: np.random.Generator, kind, name: str, source: Node, units: int, 
     kernel, bias = random_weights(rng, shapes[kind], weight, 0.3), random_weights(rng, (units,), bias_fmt)
     wide = FixedFormat(48, source.fmt.frac + weight.frac)
     node = kind(name, (source.name,), (*source.shape[:-1], units), wide, kernel, bias, weight, bias_fmt)
-    return _with_exact_format(node, source)
+    return with_exact_format(node, source)
 
 
 def quantize(name: str, source: Node, fmt: FixedFormat) -> ir.Quantize:
@@ -264,7 +264,7 @@ def conv2d(rng: np.random.Generator, name: str, source: Node, filters: int, size
     shape = (height, width, filters) if same else (height - size[0] + 1, width - size[1] + 1, filters)
     wide = FixedFormat(48, source.fmt.frac + weight.frac)
     node = ir.Conv2d(name, (source.name,), shape, wide, kernel, bias, weight, bias_fmt, same)
-    return _with_exact_format(node, source)
+    return with_exact_format(node, source)
 
 
 def max_pool2d(name: str, source: Node, pool: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> ir.MaxPool2d:
