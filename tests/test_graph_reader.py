@@ -148,6 +148,22 @@ def _chain(*layers):
     return keras.Model(inputs, x)
 
 
+def _joined(layer, count: int = 2):
+    from tensorflow import keras
+
+    inputs = keras.Input((16, 2), name="frames")
+    return keras.Model(inputs, layer([deployed.act(f"q{index}")(inputs) for index in range(count)]))
+
+
+def _table(source: str):
+    from hw_amc.compress import QTable
+
+    first = source if "13" in source else "quantized_bits(8,0,0,alpha=1)"
+    return _chain(
+        deployed.qkeras.QActivation(first, name="q"), QTable(source, "quantized_bits(6,0,0,alpha=1)", name="t")
+    )
+
+
 def _bad_models():
     """Name, model, and what the message must say."""
     from tensorflow import keras
@@ -196,27 +212,41 @@ def _bad_models():
         "no state quantiser": (lambda: _chain(gru(), keras.layers.AveragePooling1D(2)), "right behind it"),
         "last state only": (lambda: _chain(gru(return_sequences=False)), "return_sequences"),
         "float kernel": (lambda: _chain(act(), conv(kernel_quantizer=None)), "needs a quantiser"),
-        "valid padding": (lambda: _chain(act(), conv(padding="valid")), "padding"),
-        "strides": (lambda: _chain(act(), conv(strides=2)), "strides"),
-        "dilation": (lambda: _chain(act(), conv(dilation_rate=2)), "dilation"),
         "fused activation": (lambda: _chain(act(), conv(activation="relu")), "QActivation behind it"),
         "bare lstm": (lambda: _chain(act(), deployed.lstm("lstm", 3)), "right behind it"),
         "smooth lstm": (lambda: _chain(deployed.lstm("lstm", 3, recurrent_activation="sigmoid"), act()), "hard form"),
         "three branches": (three, "add two at a time"),
         "two readers": (twice, "right behind it"),
-        "odd mean": (lambda: _chain(act(), keras.layers.AveragePooling1D(4, strides=2)), "strides must equal"),
+        "odd mean": (lambda: _chain(act(), keras.layers.AveragePooling1D(3)), "a mean over 3 samples is not exact"),
+        "odd edge": (lambda: _chain(act(), keras.layers.AveragePooling1D(4, 2, "same")), "a mean over 3 samples"),
+        "odd frame": (lambda: _chain(keras.layers.Cropping1D(1), keras.layers.GlobalAveragePooling1D()), "over 14 sam"),
+        "no bias": (lambda: _chain(act(), conv(use_bias=False)), "use_bias must be True"),
+        "separable": (lambda: _chain(act(), qkeras.QSeparableConv1D(3, 3, name="sep")), "a QDepthwiseConv2D, a QActiv"),
+        "mean of QKeras": (
+            lambda: _chain(keras.layers.Reshape((4, 4, 2)), act(), qkeras.QAveragePooling2D(3)),
+            "floats round its mean; take a QMeanPooling",
+        ),
+        "rows joined": (lambda: _joined(keras.layers.Concatenate(axis=1, name="c")), "axis must be -1, not 1"),
+        "three factors": (lambda: _joined(keras.layers.Multiply(name="c"), 3), "multiply two at a time"),
+        "wide table": (lambda: _table("quantized_bits(13,0,0,alpha=1)"), "has 13 bits; quantise it to at most 12"),
+        "another table": (
+            lambda: _table("quantized_bits(8,1,0,alpha=1)"),
+            "its table is for s8.6, and its input is s8.7",
+        ),
     }
 
 
 @pytest.mark.parametrize("case", [
     "unknown layer", "batch normalisation", "smooth sigmoid", "auto scale", "symmetric", "leaky", "reset before",
-    "smooth gates", "no state quantiser", "last state only", "float kernel", "valid padding", "strides", "dilation",
+    "smooth gates", "no state quantiser", "last state only", "float kernel",
     "fused activation", "bare lstm", "smooth lstm", "three branches", "two readers", "odd mean",
+    "odd edge", "odd frame", "no bias", "separable", "mean of QKeras", "rows joined", "three factors", "wide table",
+    "another table",
 ])  # fmt: skip
 def test_layers_that_cannot_be_exact_are_refused(case: str) -> None:
     build, message = _bad_models()[case]
     model = build()
-    with pytest.raises(UnsupportedLayer) as caught:
+    with pytest.raises((UnsupportedLayer, DataError)) as caught:
         build_graph(model, "bad", CLASSES)
     assert message in str(caught.value)
 

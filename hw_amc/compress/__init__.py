@@ -10,6 +10,8 @@ from typing import Any
 
 _LAZY = {
     "QAffine": "layers",
+    "QMeanPooling": "means",
+    "QTable": "tables",
     "build_deployed": "deployed",
     "load_deployed": "deployed",
     "round_weights": "deployed",
@@ -17,7 +19,10 @@ _LAZY = {
     "to_float64": "deployed",
 }
 
-__all__ = ["QAffine", "build_deployed", "load_deployed", "round_weights", "save_deployed", "to_float64"]
+__all__ = [
+    "QAffine", "QMeanPooling", "QTable", "build_deployed", "load_deployed", "round_weights", "save_deployed",
+    "to_float64",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

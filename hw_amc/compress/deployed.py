@@ -11,6 +11,8 @@ from tensorflow import keras
 
 from hw_amc.compress.formats import Formats, affine_bias, merge
 from hw_amc.compress.layers import QAffine, qkeras
+from hw_amc.compress.means import QMeanPooling
+from hw_amc.compress.tables import QTable
 from hw_amc.errors import DataError
 from hw_amc.files import atomic_path
 from hw_amc.models.specs import CONV_FILTERS, CONV_WIDTH, INPUTS, GruCnnSpec
@@ -200,7 +202,7 @@ def to_float64(model: Any) -> Any:
 
 def custom_objects() -> dict[str, Any]:
     """Classes that Keras needs to make a deployed model's layers from their configurations, by name."""
-    objects: dict[str, Any] = {"QAffine": QAffine}
+    objects: dict[str, Any] = {"QAffine": QAffine, "QMeanPooling": QMeanPooling, "QTable": QTable}
     qkeras.utils._add_supported_quantized_objects(objects)
     return objects
 

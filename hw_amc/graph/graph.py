@@ -168,8 +168,9 @@ def _node_to_dict(node: Node) -> dict[str, Any]:
     data: dict[str, Any] = {"op": node.op}
     for field in fields(node):
         value = getattr(node, field.name)
+        # What a graph does not use is not in its file, so that an operation may gain options.
         if field.default is not MISSING and value == field.default:
-            continue  # what a graph does not use is not in its file: an operation may gain options
+            continue
         if isinstance(value, FixedFormat):
             value = {"bits": value.bits, "frac": value.frac, "signed": value.signed}
         elif isinstance(value, np.ndarray):
@@ -192,8 +193,12 @@ def _node_from_dict(data: dict[str, Any], arrays: Any) -> Node:
                 raise DataError(f"graph node {data['name']!r}: {key} in graph.npz is not the array of graph.json")
             values[key] = array
         elif isinstance(value, list):
-            values[key] = tuple(value)
+            values[key] = _to_tuple(value)
     return OPS[op](**values)
+
+
+def _to_tuple(value: Any) -> Any:
+    return tuple(map(_to_tuple, value)) if isinstance(value, list) else value
 
 
 def _array_digest(array: NDArray[Any]) -> str:

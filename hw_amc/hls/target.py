@@ -80,6 +80,7 @@ class Core:
                 raise UnsupportedLayer(
                     f"the HLS road has no kernel for {node.op!r} (node {node.name!r}); use the RTL road"
                 )
+            node.refuse_options("the HLS road")
         source = graph.nodes[1] if isinstance(graph.nodes[1], ir.Quantize) else graph.nodes[0]
         core = cls(source, graph.nodes[-1])
         if source.shape[1] != 2 or source.fmt.bits > 16:

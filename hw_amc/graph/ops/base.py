@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from math import prod
 from typing import Any, ClassVar
 
@@ -39,6 +39,8 @@ class Node:
     arity: ClassVar[int | None] = 1
     #: Axes that each of its inputs must have; None: any number.
     rank: ClassVar[int | None] = None
+    #: Whether its arrays are what training found; False: they follow from the operation.
+    trained: ClassVar[bool] = True
 
     #: An identifier, unique in the graph.
     name: str
@@ -65,6 +67,23 @@ class Node:
         """Names of the output's axes, for messages."""
         return _AXES.get(len(self.shape), tuple(f"axis {axis}" for axis in range(len(self.shape))))
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Fields that differ from their defaults: forms of the operation that not every back end builds."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name != "layer" and f.default is not MISSING and getattr(self, f.name) != f.default
+        }
+
+    def refuse_options(self, who: str, known: Collection[str] = ()) -> None:
+        """Raise UnsupportedLayer, with the back end's name, if an option is set that it does not know."""
+        unknown = [f"{name} = {value}" for name, value in self.options.items() if name not in known]
+        if unknown:
+            raise UnsupportedLayer(
+                f"{who}: {self.op!r} (node {self.name!r}) with {', '.join(unknown)} is not supported"
+            )
+
     def arrays(self) -> dict[str, Weights]:
         """Weight arrays by field name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), np.ndarray)}
@@ -84,8 +103,8 @@ class Node:
 
     @property
     def parameters(self) -> int:
-        """Number of integers in all arrays."""
-        return sum(array.size for array in self.arrays().values())
+        """Number of trained integers."""
+        return sum(array.size for array in self.arrays().values()) if self.trained else 0
 
     @property
     def nonzeros(self) -> int:

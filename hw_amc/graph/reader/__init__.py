@@ -12,9 +12,10 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
+from hw_amc.graph.reader.base import format_of
 from hw_amc.graph.reader.build import build_graph, identifier, keras_tensor_of
 
-__all__ = ["build_graph", "identifier", "keras_tensor_of"]
+__all__ = ["build_graph", "format_of", "identifier", "keras_tensor_of"]
 
 for _module in pkgutil.iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

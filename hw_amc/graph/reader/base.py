@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -28,10 +28,15 @@ def reads(*classes: str) -> Callable[[Reader], Reader]:
     return register
 
 
+def refuse(layer: Any, reason: str) -> NoReturn:
+    """Raise UnsupportedLayer with the layer's name."""
+    raise UnsupportedLayer(f"layer {layer.name!r} ({type(layer).__name__}): {reason}")
+
+
 def require(layer: Any, condition: bool, reason: str) -> None:
     """Raise UnsupportedLayer with the layer's name unless `condition`."""
     if not condition:
-        raise UnsupportedLayer(f"layer {layer.name!r} ({type(layer).__name__}): {reason}")
+        refuse(layer, reason)
 
 
 def inbound(layer: Any) -> list[str]:

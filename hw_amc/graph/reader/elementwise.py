@@ -1,4 +1,4 @@
-"""Quantisers, sums of branches, and layers that change the shape or nothing at all."""
+"""Quantisers, tables, and layers that do nothing at inference."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 from hw_amc import graph as ir
 from hw_amc.graph import Node
-from hw_amc.graph.reader.base import format_of, output_shape, reads, require
+from hw_amc.graph.ops.table import MAX_TABLE_BITS
+from hw_amc.graph.reader.base import format_of, integers, reads, require
 
 
 @reads("QActivation")
@@ -15,19 +16,15 @@ def read_quantizer(layer: Any, source: Node) -> ir.Quantize:
     return ir.Quantize(layer.name, (source.name,), source.shape, format_of(layer.quantizer, layer))
 
 
-@reads("Add")
-def read_add(layer: Any, *sources: Node) -> ir.Add:
-    """Read a sum of two branches."""
-    require(layer, len(sources) == 2, f"it has {len(sources)} inputs; add two at a time")
-    left, right = sources
-    return ir.Add(layer.name, (left.name, right.name), left.shape, ir.sum_format(left.fmt, right.fmt))
-
-
-@reads("Reshape", "Flatten")
-def read_reshape(layer: Any, source: Node) -> Node:
-    """Read a change of shape, which images of height 1 do not notice."""
-    shape = output_shape(layer)
-    return source if shape == source.shape else ir.Reshape(layer.name, (source.name,), shape, source.fmt)
+@reads("QTable")
+def read_table(layer: Any, source: Node) -> ir.Table:
+    """Read a function of one variable."""
+    known, fmt = format_of(layer.input_quantizer, layer), format_of(layer.output_quantizer, layer)
+    require(layer, known == source.fmt, f"its table is for {known}, and its input is {source.fmt}")
+    widest = f"its input has {source.fmt.bits} bits; quantise it to at most {MAX_TABLE_BITS}"
+    require(layer, source.fmt.bits <= MAX_TABLE_BITS, widest)
+    (table,) = layer.get_weights()
+    return ir.Table(layer.name, (source.name,), source.shape, fmt, integers(layer, "table", table, fmt))
 
 
 @reads("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from hw_amc import graph as ir
-from hw_amc.graph import Node
+from hw_amc.graph import Node, Weights
 from hw_amc.graph.fixed import MAX_BITS, FixedFormat
-from hw_amc.graph.reader.base import format_of, integers, output_shape, reads, require
+from hw_amc.graph.reader.base import format_of, integers, output_shape, reads, refuse, require
+from hw_amc.graph.reader.windows import window_of
 
 L = TypeVar("L", bound=ir.Linear)
 
@@ -16,58 +18,86 @@ L = TypeVar("L", bound=ir.Linear)
 @reads("QDense")
 def read_dense(layer: Any, source: Node) -> ir.Dense:
     """Read a fully connected layer."""
-    return _linear(ir.Dense, layer, source, (*source.shape[:-1], layer.units))
+    formats = _formats(layer, layer.kernel_quantizer_internal, layer.bias_quantizer_internal)
+    return _narrowest(_linear(ir.Dense, layer, source, formats), source, (*source.shape[:-1], int(layer.units)))
 
 
 @reads("QAffine")
 def read_affine(layer: Any, source: Node) -> ir.Affine:
     """Read a scale and a bias for each channel."""
-    return linear(ir.Affine, layer, source, source.shape, (layer.scale_quantizer, layer.bias_quantizer))
+    formats = format_of(layer.scale_quantizer, layer), format_of(layer.bias_quantizer, layer)
+    return _narrowest(_linear(ir.Affine, layer, source, formats), source, source.shape)
 
 
-@reads("QConv1D")
-def read_conv1d(layer: Any, source: Node) -> ir.Conv1d:
-    """Read a convolution over time."""
-    require(layer, layer.padding == "same", "padding must be 'same'")
-    require(layer, layer.strides == (1,) and layer.dilation_rate == (1,), "strides and dilation must be 1")
-    require(layer, layer.groups == 1, "groups must be 1")
-    return _linear(ir.Conv1d, layer, source, (source.shape[0], layer.filters))
+@reads("QConv1D", "QConv2D")
+def read_conv(layer: Any, source: Node) -> ir.Conv1d | ir.Conv2d:
+    """Read a convolution; over an image of height 1 it is one over time."""
+    require(layer, layer.groups == 1, "groups must be 1; QKeras has depthwise layers only")
+    return _conv(layer, source, layer.kernel_quantizer_internal, layer.kernel_size, 1)
 
 
-@reads("QConv2D")
-def read_conv2d(layer: Any, source: Node) -> ir.Conv1d | ir.Conv2d:
-    """Read a convolution over an image; over one of height 1 it is a convolution over time."""
-    require(layer, layer.padding in ("same", "valid"), f"padding {layer.padding!r} has no exact form")
-    require(layer, layer.strides == (1, 1) and layer.dilation_rate == (1, 1), "strides and dilation must be 1")
-    require(layer, layer.groups == 1, "groups must be 1")
-    shape = output_shape(layer)
-    if len(source.shape) == 3:
-        return _linear(ir.Conv2d, layer, source, shape, same=layer.padding == "same")
-    require(layer, layer.kernel_size[0] == 1, "an image of height 1 needs a kernel of height 1")
-    require(layer, layer.padding == "same", "padding must be 'same' over time")
-    return _linear(ir.Conv1d, layer, source, shape)
+@reads("QDepthwiseConv2D")
+def read_depthwise(layer: Any, source: Node) -> ir.Conv1d | ir.Conv2d:
+    """Read a convolution of each channel by itself."""
+    return _conv(layer, source, layer.depthwise_quantizer_internal, layer.kernel_size, source.shape[-1])
 
 
-def _linear(kind: type[L], layer: Any, source: Node, shape: tuple[int, ...], **settings: Any) -> L:
-    """Read a QKeras layer, which may have an activation of its own: here it may not."""
+@reads("QSeparableConv1D", "QSeparableConv2D")
+def refuse_separable(layer: Any, source: Node) -> NoReturn:
+    """Refuse a layer that does not round between its two convolutions."""
+    refuse(layer, "take a QDepthwiseConv2D, a QActivation and a QConv2D of size 1")
+
+
+def _conv(layer: Any, source: Node, kernel_quantizer: Any, size: Any, groups: int) -> ir.Conv1d | ir.Conv2d:
+    formats = _formats(layer, kernel_quantizer, layer.bias_quantizer_internal)
+    window, shape = window_of(layer, source, size), output_shape(layer)
+
+    def arrange(kernel: Weights) -> Weights:
+        """Kernel as (*window, C_in / groups, C_out)."""
+        return kernel.reshape(*window.size, kernel.shape[-2] // groups, -1)
+
+    if len(source.shape) == 2:
+        ((stride,), (dilation,), (pads,)) = window.stride, window.dilation, window.pads
+        over_time = _linear(ir.Conv1d, layer, source, formats, arrange, groups=groups, stride=stride, dilation=dilation)
+        if over_time.padding != (pads,):
+            over_time = replace(over_time, pads=pads)
+        return _narrowest(over_time, source, shape)
+    options = {"stride": window.stride, "dilation": window.dilation}
+    over_image = _linear(ir.Conv2d, layer, source, formats, arrange, groups=groups, same=True, **options)
+    if layer.padding != "same" or over_image.padding != window.pads:
+        above, beside = window.pads
+        over_image = replace(over_image, same=False, pads=(above, beside))
+    return _narrowest(over_image, source, shape)
+
+
+def _formats(layer: Any, kernel_quantizer: Any, bias_quantizer: Any) -> tuple[FixedFormat, FixedFormat]:
+    """Formats of kernel and bias of a QKeras layer, which may have an activation of its own: here it may not."""
     plain = layer.activation is None or getattr(layer.activation, "__name__", "") == "linear"
     require(layer, plain, "put its activation into a QActivation behind it")
-    quantizers = (layer.kernel_quantizer_internal, layer.bias_quantizer_internal)
-    return linear(kind, layer, source, shape, quantizers, **settings)
+    require(layer, layer.use_bias, "use_bias must be True")
+    return format_of(kernel_quantizer, layer), format_of(bias_quantizer, layer)
 
 
-def linear(
-    kind: type[L], layer: Any, source: Node, shape: tuple[int, ...], quantizers: tuple[Any, Any], **settings: Any
+def _linear(
+    kind: type[L],
+    layer: Any,
+    source: Node,
+    formats: tuple[FixedFormat, FixedFormat],
+    arrange: Callable[[Weights], Weights] = lambda kernel: kernel,
+    **options: Any,
 ) -> L:
-    """Build a node whose output is the exact accumulator, as narrow as the real weights allow."""
-    weights = layer.get_weights()
-    require(layer, len(weights) == 2, "use_bias must be True")
-    kernel_fmt, bias_fmt = (format_of(quantizer, layer) for quantizer in quantizers)
-    kernel, bias = integers(layer, "kernel", weights[0], kernel_fmt), integers(layer, "bias", weights[1], bias_fmt)
-    if kind is ir.Conv1d:
-        kernel = kernel.reshape(-1, *kernel.shape[-2:])
+    """Make a node of a layer's kernel and bias; its shape and format are found behind."""
+    kernel_fmt, bias_fmt = formats
+    kernel, bias = (
+        integers(layer, name, weights, fmt)
+        for name, weights, fmt in zip(("kernel", "bias"), layer.get_weights(), formats, strict=True)
+    )
     frac = source.fmt.frac + kernel_fmt.frac
     require(layer, bias_fmt.frac <= frac, f"its bias may have {frac} fraction bits, not {bias_fmt.frac}")
-    size, wide = tuple(map(int, shape)), FixedFormat(MAX_BITS, frac)
-    node = kind(layer.name, (source.name,), size, wide, kernel, bias, kernel_fmt, bias_fmt, **settings)
-    return replace(node, fmt=node.narrowest_format(source.fmt))
+    wide = FixedFormat(MAX_BITS, frac)
+    return kind(layer.name, (source.name,), (), wide, arrange(kernel), bias, kernel_fmt, bias_fmt, **options)
+
+
+def _narrowest(node: L, source: Node, shape: tuple[int, ...]) -> L:
+    """Give a node its shape, and the exact accumulator as narrow as the real weights allow."""
+    return replace(node, shape=shape, fmt=node.narrowest_format(source.fmt))

@@ -68,6 +68,7 @@ def layer_cost(node: Node, source: Node, layer: LayerHls, context: Context) -> C
     """
     if type(node) not in _ESTIMATES:
         raise UnsupportedLayer(f"no estimate is known for {node.op!r} (node {node.name!r})")
+    node.refuse_options("no estimate")
     cost = _ESTIMATES[type(node)](node, source, layer, context)
     # The stream is a shift register of LUTs with a register at its end, one word a time step.
     bits = node.shape[-1] * node.fmt.bits

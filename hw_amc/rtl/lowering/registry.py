@@ -117,4 +117,8 @@ def lower_node(site: Site) -> Lowered:
         raise site.refuse("")
     if not found.images and any(feed.layout is not None for feed in site.feeds):
         raise site.refuse("on images")
-    return found.build(site)
+    site.node.refuse_options("rtl")
+    lowered = found.build(site)
+    if lowered.layout is not None and len(site.fused.shape) != 3:
+        raise site.refuse("where an image becomes a tensor over time")
+    return lowered

@@ -1,0 +1,233 @@
+"""Operations beyond the lead model's: formats, forms that are refused, and back ends that do not know them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from networks import avg_pool, conv2d, global_pool, linear, max_pool, quantize, random_weights, reshape
+
+from hw_amc import graph as ir
+from hw_amc import hls, rtl
+from hw_amc.config import HlsSettings, RtlSettings, load_board
+from hw_amc.errors import DataError, UnsupportedLayer
+from hw_amc.graph import Graph, Node, golden
+from hw_amc.graph.fixed import FixedFormat
+from hw_amc.hls import estimate
+
+narrow = st.builds(FixedFormat, st.integers(2, 12), st.integers(-8, 12), st.booleans())
+Q = FixedFormat(7, 5)
+
+
+def chain(*nodes: Node) -> Graph:
+    """The nodes behind a quantised frame of 16 samples; the last gives logits."""
+    classes = tuple(f"c{index}" for index in range(nodes[-1].shape[0]))
+    return Graph("chain", (INPUT, QUANT, *nodes), (nodes[-1].name,), (classes,))
+
+
+INPUT = ir.Input("input", (), (16, 2), FixedFormat(16, 14))
+QUANT = quantize("q", INPUT, Q)
+
+
+def run(node: Node, x: Any, *sources: Node) -> list[Any]:
+    tensors = [np.asarray(tensor) for tensor in (x if len(sources) > 1 else [x])]
+    return np.asarray(node.execute(sources, tensors)).tolist()
+
+
+@given(narrow, narrow)
+def test_exact_formats_are_the_narrowest(left: FixedFormat, right: FixedFormat) -> None:
+    def value(fmt: FixedFormat, raw: int) -> Fraction:
+        return Fraction(raw) / Fraction(2) ** fmt.frac
+
+    corners = [
+        (value(left, a), value(right, b)) for a in (left.min_raw, left.max_raw) for b in (right.min_raw, right.max_raw)
+    ]
+    for found, results in (
+        (ir.sum_format(left, right), [a + b for a, b in corners]),
+        (ir.difference_format(left, right), [a - b for a, b in corners]),
+        (ir.product_format(left, right), [a * b for a, b in corners]),
+        (ir.common_format([left, right]), [number for pair in corners for number in pair]),
+    ):
+        raw = [result * Fraction(2) ** found.frac for result in results]
+        assert all(number.denominator == 1 for number in raw)
+        assert found.holds_range(int(min(raw)), int(max(raw)))
+        fits = found.bits > 1 + found.signed and FixedFormat(found.bits - 1, found.frac, found.signed)
+        assert not fits or not fits.holds_range(int(min(raw)), int(max(raw)))
+
+
+@given(counts=st.lists(st.integers(1, 4096), min_size=1, max_size=6), bits=st.integers(2, 16))
+def test_reciprocals_are_rounded_to_their_bits(counts: list[int], bits: int) -> None:
+    factors, fmt = ir.reciprocals(np.array(counts), bits)
+    factors = np.broadcast_to(factors, len(counts))
+    frac = max(frac for frac in range(40) if round(Fraction(1 << frac, min(counts))) < 1 << bits)
+    for factor, count in zip(factors.tolist(), counts, strict=True):
+        assert Fraction(factor) / 2**fmt.frac == Fraction(round(Fraction(1 << frac, count))) / 2**frac
+    assert fmt.holds(factors)
+    assert not fmt.signed
+    assert factors.max() == 0 or any(factor & 1 for factor in factors.tolist())
+
+
+def test_a_mean_of_any_count_is_the_sum_times_its_factor() -> None:
+    factor, fmt = ir.reciprocals(np.array([3, 3]), 8)
+    assert (factor.tolist(), fmt) == ([171], FixedFormat(8, 9, signed=False))
+    source = replace(INPUT, shape=(7, 1), fmt=FixedFormat(4, 0))
+    node = ir.MeanPool("mean", ("input",), (2, 1), fmt, factor, fmt, (3,), (3,)).narrowest(source)
+    assert run(node, [[[1], [2], [-8], [7], [7], [7], [3]]], source) == [[[-5 * 171], [21 * 171]]]
+    assert node.fmt == FixedFormat(14, 9)
+    assert (node.parameters, node.macs, node.memory_bits) == (0, 0, 8)
+    with pytest.raises(DataError, match=r"format s13\.9 cannot hold the mean"):
+        replace(node, fmt=FixedFormat(13, 9)).verify([source])
+    with pytest.raises(DataError, match="leaves windows without a sample"):
+        replace(node, pads=((3, 0),)).verify([source])
+    with pytest.raises(DataError, match="must be positive, one for each axis"):
+        replace(node, pool=(3, 1)).verify([source])
+    with pytest.raises(DataError, match=r"factor has shape \(3,\), expected \(2,\)"):
+        replace(node, factor=np.ones(3, np.int32)).verify([source])
+
+
+@pytest.mark.parametrize(("channels", "filters", "groups"), [(4, 4, 4), (4, 8, 4), (6, 4, 2), (3, 3, 1)])
+def test_groups_are_a_kernel_that_is_zero_between_them(channels: int, filters: int, groups: int) -> None:
+    rng = np.random.default_rng(groups)
+    source = replace(INPUT, shape=(5, 4, channels), fmt=Q)
+    kernel = random_weights(rng, (3, 2, channels // groups, filters), FixedFormat(5, 4))
+    bias = random_weights(rng, (filters,), FixedFormat(5, 4))
+    formats = FixedFormat(5, 4), FixedFormat(5, 4)
+    node = ir.Conv2d("conv", ("input",), (5, 4, filters), Q, kernel, bias, *formats, same=True, groups=groups)
+    node = replace(node, fmt=node.narrowest_format(Q))
+    whole = replace(node, kernel=node.ungrouped_kernel(), groups=1)
+    node.verify([source])
+    whole.verify([source])
+    x = rng.integers(Q.min_raw, Q.max_raw + 1, (2, 5, 4, channels))
+    assert run(node, x, source) == run(whole, x, source)
+    assert node.macs * groups == whole.macs
+    if groups > 1:
+        with pytest.raises(DataError, match="do not fall into 5 groups"):
+            replace(node, groups=5).verify([source])
+
+
+def test_joined_branches_take_the_finest_point() -> None:
+    left, right = (
+        replace(INPUT, shape=(1, 2), fmt=FixedFormat(4, 1)),
+        replace(INPUT, shape=(1, 1), fmt=FixedFormat(3, 3, False)),
+    )
+    joined = ir.Concatenate("j", ("input", "input"), (1, 3), FixedFormat(6, 3))
+    joined.verify([left, right])
+    assert run(joined, [[[[-8, 7]]], [[[5]]]], left, right) == [[[-32, 28, 5]]]
+    product = ir.Multiply("p", ("input", "input"), (1, 2), ir.product_format(left.fmt, right.fmt))
+    product.verify([left, right])
+    assert run(product, [[[[-8, 7]]], [[[5]]]], left, right) == [[[-40, 35]]]
+    with pytest.raises(DataError, match="do not fit together"):
+        product.verify([left, replace(right, shape=(1, 3))])
+    with pytest.raises(DataError, match="only channels are joined"):
+        joined.verify([left, replace(right, shape=(2, 1))])
+
+
+def test_a_table_has_an_entry_for_every_integer() -> None:
+    source = replace(INPUT, shape=(1, 2), fmt=FixedFormat(3, 2))
+    fmt = FixedFormat(6, 5)
+    values = ir.tabulate(lambda x: x * x - 1 / 64, source.fmt, fmt)
+    # -1/64 + x^2 in steps of 1/32: ties go to the even neighbour.
+    assert values.tolist() == [31, 18, 8, 2, 0, 2, 8, 18]
+    table = ir.Table("t", ("input",), (1, 2), fmt, values)
+    table.verify([source])
+    assert run(table, [[[-4, 3]], [[0, -1]]], source) == [[[31, 18]], [[0, 2]]]
+    with pytest.raises(DataError, match=r"table has shape \(8,\), expected \(16,\)"):
+        table.verify([replace(source, fmt=FixedFormat(4, 2))])
+    with pytest.raises(DataError, match="table has integers outside its format s5"):
+        replace(table, fmt=FixedFormat(5, 5)).verify([source])
+
+
+@pytest.mark.parametrize(("node", "message"), [
+    (ir.ZeroPad("n", ("q",), (18, 2), Q, ((1, 0),)), r"shape \(18, 2\) is not \(17, 2\)"),
+    (ir.ZeroPad("n", ("q",), (15, 2), Q, ((-1, 0),)), "not margins for each of 1 axes"),
+    (ir.ZeroPad("n", ("q",), (17, 2), Q, ((1, 0), (0, 0))), "not margins for each of 1 axes"),
+    (ir.Crop("n", ("q",), (0, 2), Q, ((16, 0),)), "is empty"),
+    (ir.Crop("n", ("q",), (16, 2), Q, ((16, 0),)), r"is not \(0, 2\)"),
+    (ir.Permute("n", ("q",), (2, 16), Q, (1, 1)), "is no order of 2 axes"),
+    (ir.Permute("n", ("q",), (16, 2), Q, (1, 0)), r"shape \(16, 2\) is not \(2, 16\)"),
+    (ir.Subtract("n", ("q", "q"), (16, 2), Q), r"is not the exact result's s8\.5"),
+    (ir.Concatenate("n", ("q", "q"), (16, 4), FixedFormat(8, 5)), r"is not the common one, s7\.5"),
+    (ir.MaxPool1d("n", ("q",), (5, 2), Q, 3), "16 samples are not a multiple of pool 3"),
+    (ir.MaxPool1d("n", ("q",), (6, 2), Q, 3, stride=3), r"shape \(6, 2\) is not \(5, 2\)"),
+    (ir.MaxPool1d("n", ("q",), (6, 2), Q, 3, stride=3, pads=(0, 3)), "leaves windows without a sample"),
+    (ir.MaxPool1d("n", ("q",), (6, 2), Q, 0), "not a multiple of pool 0"),
+])  # fmt: skip
+def test_what_does_not_fit_is_refused_by_name(node: Node, message: str) -> None:
+    with pytest.raises(DataError, match=rf"'n' .*{message}"):
+        chain(node, reshape("flat", node, (int(np.prod(node.shape)),)))
+
+
+def strided(**options: Any) -> Graph:
+    conv = linear(np.random.default_rng(1), ir.Conv1d, "conv", QUANT, 3, 3)
+    conv = replace(conv, **options)
+    places = (16 + sum(conv.padding[0]) - 2 * conv.dilation - 1) // conv.stride + 1
+    conv = replace(conv, shape=(places, 3))
+    rounded = quantize("r", conv, Q)
+    pool = global_pool("pool", rounded, largest=True)
+    return chain(conv, rounded, pool, linear(np.random.default_rng(2), ir.Dense, "head", pool, 2))
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2}, {"pads": (0, 0)}])
+def test_back_ends_refuse_options_that_they_do_not_know(options: dict[str, Any], tmp_path: Path) -> None:
+    graph = strided(**options)
+    (name,) = options
+    assert f'"{name}"' in graph.to_json()
+    assert f'"{name}"' not in strided().to_json()
+    with pytest.raises(UnsupportedLayer, match=f"rtl: 'conv1d' .*'conv'.* with {name} = .* is not supported"):
+        rtl.build_core(graph, RtlSettings(), cache=tmp_path)
+    with pytest.raises(UnsupportedLayer, match=f"'conv1d' .*'conv'.* with {name} = .* is not supported"):
+        hls.Core.of(graph)
+    board = load_board("pynq-z2", Path(__file__).parents[1] / "boards")
+    with pytest.raises(UnsupportedLayer, match=f"'conv1d' .*'conv'.* with {name} = .* is not supported"):
+        estimate.hls(graph, HlsSettings(), board)
+    rtl.build_core(strided(), RtlSettings(), cache=tmp_path)
+
+
+def test_back_ends_refuse_operations_that_they_do_not_know(tmp_path: Path) -> None:
+    table = ir.Table("sine", ("q",), (16, 2), Q, ir.tabulate(np.sin, Q, Q))
+    pool = global_pool("pool", table, largest=False)
+    graph = chain(table, pool, linear(np.random.default_rng(2), ir.Dense, "head", pool, 2))
+    with pytest.raises(UnsupportedLayer, match=r"rtl: 'table' .*'sine'"):
+        rtl.build_core(graph, RtlSettings(), cache=tmp_path)
+    with pytest.raises(UnsupportedLayer, match=r"no kernel for 'table' .*'sine'"):
+        hls.Core.of(graph)
+
+
+def test_rtl_refuses_an_image_that_becomes_a_tensor_over_time(tmp_path: Path) -> None:
+    image = reshape("image", QUANT, (4, 4, 2))
+    conv = conv2d(np.random.default_rng(3), "conv", image, 2, (4, 2))
+    conv = replace(conv, shape=(3, 2))
+    rounded = quantize("r", conv, Q)
+    flat = reshape("flat", rounded, (6,))
+    graph = chain(image, conv, rounded, flat, linear(np.random.default_rng(2), ir.Dense, "head", flat, 2))
+    frames = np.random.default_rng(4).integers(-(1 << 15), 1 << 15, (3, 16, 2))
+    plain = replace(graph, nodes=tuple(
+        replace(node, shape=(1, 3, 2)) if node.name in ("conv", "r") else node for node in graph.nodes))  # fmt: skip
+    assert golden.run(graph, frames)["head"].tolist() == golden.run(plain, frames)["head"].tolist()
+    with pytest.raises(UnsupportedLayer, match=r"'conv'.* where an image becomes a tensor over time"):
+        rtl.build_core(graph, RtlSettings(), cache=tmp_path)
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 3), st.integers(0, 3), st.integers(0, 2**32 - 1))
+def test_maxima_of_any_windows(pool: int, stride: int, before: int, behind: int, seed: int) -> None:
+    assume(before < pool and behind < pool)
+    rng = np.random.default_rng(seed)
+    x = rng.integers(Q.min_raw, Q.max_raw + 1, (2, 9, 3))
+    source = replace(INPUT, shape=(9, 3), fmt=Q)
+    places = (9 + before + behind - pool) // stride + 1
+    node = ir.MaxPool1d("m", ("input",), (places, 3), Q, pool, stride=stride, pads=(before, behind))
+    node.verify([source])
+    windows = [range(max(p * stride - before, 0), min(p * stride - before + pool, 9)) for p in range(places)]
+    assert run(node, x, source) == np.stack([x[:, list(w)].max(axis=1) for w in windows], axis=1).tolist()
+
+
+def test_old_pools_are_saved_as_before() -> None:
+    nodes = [max_pool("m", QUANT), avg_pool("a", max_pool("m", QUANT))]
+    text = chain(*nodes, reshape("flat", nodes[-1], (8,))).to_json()
+    assert not any(f'"{word}"' in text for word in ("stride", "pads", "groups", "dilation", "layer"))
