@@ -213,7 +213,7 @@ def test_a_clock_that_the_pll_does_not_give_is_refused(tmp_path: Path) -> None:
     accelerator = Accelerator(Sources({}), small_manifest(GRAPH, "zcu104"))
     manifest = replace(accelerator.manifest, clock_mhz=220.0)
     bitstream = write_sim_overlay(tmp_path, replace(accelerator, manifest=manifest), GRAPH, board, "golden")
-    with pytest.raises(DeviceError, match=r"built for 220 MHz, and the board's PLL gives 214.28\d MHz at best"):
+    with pytest.raises(DeviceError, match=r"clock is 214\.284 MHz, the nearest .* was built for 220 MHz"):
         AmcOverlay(bitstream.parent, device=sim_device.enable())
     with AmcOverlay(golden_overlay(tmp_path / "other", GRAPH, "zcu104").parent, device=sim_device.enable()) as amc:
         assert amc.clock_mhz == pytest.approx(249.9975)

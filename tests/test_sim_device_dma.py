@@ -20,7 +20,7 @@ IDLE_DONE = axi_dma.IDLE | axi_dma.IOC_IRQ
 
 @pytest.fixture
 def system() -> System:
-    system = System(ps.PsClocks("zynq7"), Memory(0x1000_0000, 1 << 20), cycle_limit=5000)
+    system = System(ps.PsClocks("zynq7", 20), Memory(0x1000_0000, 1 << 20), cycle_limit=5000)
     adder = Adder()
     system.attach("adder_0", IP, 0x1_0000, adder)
     system.attach("axi_dma_0", BASE, 0x1_0000, AxiDma(system.memory, adder))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hw_amc.driver import batches
 from hw_amc.driver.answers import Classified, join
 from hw_amc.driver.benchmark import Benchmark, measure
+from hw_amc.driver.clock import keep_from_download, read_clock, require_clock, set_clock
 from hw_amc.driver.devices import choose_device, is_remote, is_simulated, lock_tag
 from hw_amc.driver.errors import DeviceError, reason, transport_errors
 from hw_amc.driver.identity import check_files, check_identity, find_bitstream
@@ -34,8 +35,6 @@ UNKNOWN = -1
 _IP_TYPE, _DMA_TYPE = "hw_amc:user:", "xilinx.com:ip:axi_dma:"
 
 Frames = NDArray[Any]
-#: Relative difference between the clock that an accelerator was built for and the clock that it runs at.
-CLOCK_TOLERANCE = 0.005
 
 
 class AmcOverlay:
@@ -102,39 +101,20 @@ class AmcOverlay:
 
         try:
             self.overlay = Overlay(str(bitstream), device=self.device, download=False)
-            for clock in self.overlay.clock_dict.values():
-                # PYNQ 4.0 finds no frequency in the .hwh of a Zynq-7000 and then fails; this overlay has one clock.
-                if clock.get("frequency", 0) is None:
-                    clock["frequency"] = self.manifest.clock_mhz
+            set_clock(self.manifest.clock_mhz)
+            require_clock(self.manifest.clock_mhz)
+            keep_from_download(self.overlay)
             self.overlay.download()
-            self._set_clock()
         except transport_errors() as error:
             raise DeviceError(f"cannot load {bitstream}: {reason(error)}") from error
         ip = self._find(_IP_TYPE, "an accelerator of this package", bitstream)
         # A simulation in this process notices a hang by itself, and may be slow.
         limit = None if self.simulated and not is_remote(self.device) else timeout_s
+        require_clock(self.manifest.clock_mhz)
         link = Link(ip, self._find(_DMA_TYPE, "an AXI DMA", bitstream), limit)
         check_identity(link, self.manifest)
         link.reset()
         return link
-
-    def _set_clock(self) -> None:
-        """Set the clock that the accelerator was built for, and require it.
-
-        PYNQ up to 3.1 writes the .hwh's divisors whatever PLL the board booted with: a design that met its timing at
-        250 MHz would run at 375.
-        """
-        from pynq import Clocks
-
-        wanted = self.manifest.clock_mhz
-        if abs(Clocks.fclk0_mhz / wanted - 1) > CLOCK_TOLERANCE:
-            Clocks.fclk0_mhz = wanted
-        found = float(Clocks.fclk0_mhz)
-        if abs(found / wanted - 1) > CLOCK_TOLERANCE:
-            raise DeviceError(
-                f"the accelerator was built for {wanted:g} MHz, and the board's PLL gives {found:.3f} MHz at best; "
-                "build it for a clock that divides the PLL (clock_mhz in board.toml)"
-            )
 
     def _find(self, kind: str, what: str, bitstream: Path) -> Any:
         names = [name for name, ip in self.overlay.ip_dict.items() if str(ip["type"]).startswith(kind)]
@@ -252,12 +232,7 @@ class AmcOverlay:
     @property
     def clock_mhz(self) -> float:
         """Clock of the accelerator, as the PS's registers have it now."""
-        from pynq import Clocks
-
-        try:
-            return float(Clocks.fclk0_mhz)
-        except transport_errors() as error:
-            raise DeviceError(f"the device does not answer: {reason(error)}") from error
+        return read_clock()
 
     def benchmark(
         self,

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hw_amc.errors import ConfigError
-
-PsKind = Literal["zynq7", "zynqmp"]
+from hw_amc.parts import PsKind
 
 #: Instance names in the block design; drivers find the cores by them.
 PS_INSTANCE, DMA_INSTANCE, RESET_INSTANCE = "ps_0", "axi_dma_0", "rst_0"

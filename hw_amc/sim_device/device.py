@@ -23,8 +23,9 @@ from pynq.pl_server.device import Device
 
 from hw_amc.errors import ConfigError
 from hw_amc.files import load_json
+from hw_amc.parts import FAMILIES
 from hw_amc.sim_device.axi_dma import AxiDma
-from hw_amc.sim_device.design import PsKind
+from hw_amc.sim_device.boot import DEFAULT_FEEDBACK, booted_feedback
 from hw_amc.sim_device.memory import Memory
 from hw_amc.sim_device.model import StreamModel
 from hw_amc.sim_device.ps import ARCH, PsClocks
@@ -35,7 +36,8 @@ DMA_TYPE = "xilinx.com:ip:axi_dma:"
 CMA_BASE, CMA_SIZE = 0x1000_0000, 0x0800_0000
 #: Overrides of the cycle limit and of the tag by which lock files tell devices apart.
 LIMIT_VARIABLE, TAG_VARIABLE = "PYNQ_SIM_CYCLE_LIMIT", "PYNQ_SIM_TAG"
-_FAMILY: dict[str, PsKind] = {"processing_system7": "zynq7", "zynq_ultra_ps_e": "zynqmp"}
+#: IP of the PS -> its kind.
+_KINDS = {family.ps_ip: family.ps for family in FAMILIES}
 
 #: Makes the model behind one IP: (folder of the overlay, arguments from the .sim.json) -> model.
 Factory = Callable[..., StreamModel]
@@ -101,7 +103,8 @@ class SimDevice(Device):  # type: ignore[misc]
         self.simulation_s = 0.0
         self.cycle_limit = int(os.environ.get(LIMIT_VARIABLE, CYCLE_LIMIT))
         self.access_cycles = ACCESS_CYCLES
-        self.system = System(PsClocks("zynq7"), self.memory, self.cycle_limit, self.access_cycles)
+        clocks = PsClocks("zynq7", DEFAULT_FEEDBACK["zynq7"])
+        self.system = System(clocks, self.memory, self.cycle_limit, self.access_cycles)
         #: Models by IP name, for programs that put a model of their own behind an overlay.
         self.factories: dict[str, Factory] = {}
 
@@ -176,7 +179,7 @@ class SimDevice(Device):  # type: ignore[misc]
         if not path.is_file():
             raise ConfigError(f"{path} does not exist; PYNQ needs the .hwh beside the bitstream")
         parser = RuntimeMetadataParser(Metadata(input=str(path)))
-        if parser.family_ps not in _FAMILY:
+        if parser.family_ps not in _KINDS:
             raise ConfigError(f"{path}: cannot simulate the processing system {parser.family_ps!r}")
         # Programs poll here: there is no interrupt controller behind /dev/uio.
         parser.interrupt_pins, parser.interrupt_controllers = {}, {}
@@ -185,7 +188,8 @@ class SimDevice(Device):  # type: ignore[misc]
         parser.refresh_hierarchy_dict()
         # PYNQ programs the clocks before it downloads: the device must answer from here on.
         self.system.gone = ""
-        self._adopt_ps(_booted_clocks(parser, path))
+        kind = _KINDS[parser.family_ps]
+        self._adopt_ps(PsClocks(kind, booted_feedback(kind, _parse_device(path))))
         for clock in parser.clock_dict.values():
             # PYNQ 4 programs clocks by frequency, and finds none in the .hwh of a Zynq-7000.
             if clock.get("frequency", 0) is None:
@@ -244,10 +248,10 @@ class SimDevice(Device):  # type: ignore[misc]
             del pynq.ps.Clocks._real_instance
 
 
-def _booted_clocks(parser: Any, handoff: Path) -> PsClocks:
-    """Clocks as the image of the board boots that a .hwh is for; of the .hwh they take the device's name only."""
-    info = ElementTree.parse(handoff).find("SYSTEMINFO")
-    return PsClocks(_FAMILY[parser.family_ps], "" if info is None else info.get("DEVICE", ""))
+def _parse_device(handoff: Path) -> str:
+    """Device that a .hwh was made for; empty where it does not say."""
+    info = ElementTree.parse(handoff).getroot().find("SYSTEMINFO")
+    return "" if info is None else info.get("DEVICE", "")
 
 
 def _load_factory(name: str, source: Path) -> Factory:

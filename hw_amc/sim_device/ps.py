@@ -1,21 +1,19 @@
 """Registers of the processing system, as far as PYNQ programs and reads them: clocks, and the widths of its AXI ports.
 
 Offsets and fields are those of UG585 (Zynq-7000, SLCR) and UG1087 (Zynq UltraScale+: CRL_APB, CRF_APB; FPD_SLCR,
-LPD_SLCR and AFIFM0 to 6 for the ports). The PLLs start as PYNQ's images leave them, so that `pynq.Clocks` computes a
-board's real frequencies; a port's width has no effect here.
+LPD_SLCR and AFIFM0 to 6 for the ports). The PLLs start as a board's image leaves them (`hw_amc.sim_device.boot`), so
+that `pynq.Clocks` computes a board's real frequencies; a port's width has no effect here.
 """
 
 from __future__ import annotations
 
-from hw_amc.sim_device.design import PsKind
+from hw_amc.parts import PsKind
 
 ARCH = {"zynq7": "armv7l", "zynqmp": "aarch64"}
 #: Reference oscillator that PYNQ assumes, MHz.
 REFERENCE_MHZ = {"zynq7": 50.0, "zynqmp": 33.333}
 #: The .hwh's name for the feedback divider of the PLL behind the programmable-logic clocks.
 PLL_FEEDBACK = {"zynq7": "PCW_IOPLL_CTRL_FBDIV", "zynqmp": "PSU__CRL_APB__IOPLL_CTRL__FBDIV"}
-#: How the names of devices begin whose images boot with another PLL than `_RESET`'s, and its MHz: Kria's.
-_BOOTED_MHZ = {"xck26": 1000.0}
 _WINDOWS = {
     "zynq7": ((0xF800_0000, 0x1000),),
     "zynqmp": (
@@ -33,12 +31,10 @@ _RESET = {
     "zynq7": {
         0xF800_0100: 26 << 12,  # ARM PLL 1300 MHz
         0xF800_0104: 21 << 12,  # DDR PLL 1050 MHz
-        0xF800_0108: 20 << 12,  # IO PLL 1000 MHz
         0xF800_0120: 2 << 8,
         **{0xF800_0170 + 0x10 * i: 1 << 20 | 10 << 8 for i in range(4)},
     },
     "zynqmp": {
-        0xFF5E_0020: 1 << 16 | 90 << 8,  # IOPLL 1500 MHz
         0xFF5E_0030: 1 << 16 | 45 << 8,
         **{0xFF5E_00C0 + 4 * i: 1 << 24 | 1 << 16 | 15 << 8 for i in range(4)},
         0xFD1A_0020: 1 << 16 | 72 << 8,  # APLL 1200 MHz
@@ -57,23 +53,19 @@ def pll_feedback(kind: PsKind, source_mhz: float) -> int:
 class PsClocks:
     """The PS registers that PYNQ uses: plain storage, clocks with the values of a booted board.
 
-    The PLL is what the board's image boots with, whatever the overlay's .hwh believes: PYNQ up to 3.1 writes the .hwh's
-    divisors and never the PLL, so that a wrong belief becomes a wrong clock, as on a board.
-
     Parameters
     ----------
     kind : {"zynq7", "zynqmp"}
-    device : str
-        As the .hwh names it, such as xczu7ev.
+    feedback : int
+        Feedback divider of the booted PLL that the programmable-logic clocks are divided from.
     """
 
-    def __init__(self, kind: PsKind, device: str = "") -> None:
+    def __init__(self, kind: PsKind, feedback: int) -> None:
         self.kind = kind
         self._values = dict(_RESET[kind])
-        booted = next((mhz for start, mhz in _BOOTED_MHZ.items() if device.startswith(start)), None)
-        if booted is not None:
-            feedback = pll_feedback(kind, booted)
-            self._values[_PLL[kind]] = feedback << 12 if kind == "zynq7" else 1 << 16 | feedback << 8
+        self._values[_PLL[kind]] = feedback << 12 if kind == "zynq7" else 1 << 16 | feedback << 8
+        #: Reference oscillator of this board, MHz; programs assume `REFERENCE_MHZ`, and cannot read it anywhere.
+        self.reference_mhz = REFERENCE_MHZ[kind]
 
     def owns(self, address: int) -> bool:
         """Say whether an address is one of the PS's registers."""
@@ -92,8 +84,8 @@ class PsClocks:
         """Frequency of the PLL that the programmable-logic clocks are divided from."""
         pll = self._values[_PLL[self.kind]]
         if self.kind == "zynq7":
-            return REFERENCE_MHZ["zynq7"] * (pll >> 12 & 0x7F)
-        return REFERENCE_MHZ["zynqmp"] * (pll >> 8 & 0x7F) / (2 if pll >> 16 & 1 else 1)
+            return self.reference_mhz * (pll >> 12 & 0x7F)
+        return self.reference_mhz * (pll >> 8 & 0x7F) / (2 if pll >> 16 & 1 else 1)
 
     @property
     def clock_mhz(self) -> float:
