@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from hw_amc.driver.errors import DeviceError, reason, transport_errors
 from hw_amc.driver.identity import check_files, check_identity, find_bitstream
 from hw_amc.driver.lock import DeviceLock
 from hw_amc.driver.transfer import Link
+from hw_amc.driver.turns import Turns
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Manifest
@@ -83,7 +83,7 @@ class AmcOverlay:
         self.device = device if device is not None else choose_device(bitstream)
         #: Whether time on the device is simulated, and wall time says nothing about a board.
         self.simulated = is_simulated(self.device)
-        self._mutex = threading.Lock()
+        self._turns = Turns()
         # Sets of buffers that no call uses; every call borrows one, so that streams of several threads keep apart.
         self._pool: list[_Buffers] = []
         self._sequence: int | None = None
@@ -123,14 +123,15 @@ class AmcOverlay:
         return getattr(self.overlay, names[0])
 
     def _fit_batch(self, batch: int) -> int:
-        """Largest batch that the DMA's length register and whole groups of channels allow."""
-        frame_bytes = 4 * self.manifest.frame_len
-        group = self.manifest.n_channels
-        fits = self.link.dma.buffer_max_size // frame_bytes
-        batch = -(-min(batch, fits) // group) * group
-        if batch > fits:
-            raise ConfigError(f"{group} frames of {frame_bytes} bytes do not fit one DMA transfer")
-        return batch
+        """Largest batch that the DMA's length register and whole groups of channels allow, frames and results alike."""
+        group, limit = self.manifest.n_channels, self.link.dma.buffer_max_size
+        size = 4 * group * max(self.manifest.frame_len, self.manifest.result_words)
+        if size > limit:
+            raise ConfigError(
+                f"{size} bytes, a frame of each channel or its result, do not fit one DMA transfer of {limit}; build "
+                f"the overlay with dma.length_bits = {size.bit_length()} or more in board.toml"
+            )
+        return group * min(-(-batch // group), limit // size)
 
     def _allocate(self) -> _Buffers:
         from pynq import allocate
@@ -162,7 +163,7 @@ class AmcOverlay:
 
     def reset(self) -> None:
         """Drop whatever is under way, on the DMA and in the accelerator."""
-        with self._mutex:
+        with self._turns.transfer():
             self._recover()
 
     # Use.
@@ -211,13 +212,13 @@ class AmcOverlay:
     def counters(self) -> dict[str, int]:
         """Hardware counters since the overlay was loaded or `clear_counters` was called."""
         names = [r.name for r in registers.TABLE if any(field.access == "count" for field in r.fields)]
-        with self._mutex:
+        with self._turns.ask():
             self._require_open()
             return {name.lower(): self.link.read(name) for name in names}
 
     def clear_counters(self) -> None:
         """Set the hardware counters to zero."""
-        with self._mutex:
+        with self._turns.ask():
             self._require_open()
             self.link.clear_counters()
 
@@ -225,7 +226,7 @@ class AmcOverlay:
         """Set the left shift of wire words, for captures at another level; negative attenuates."""
         if not -16 <= shift <= 15:
             raise ConfigError(f"input shift must be -16 to 15, not {shift}")
-        with self._mutex:
+        with self._turns.transfer():
             self._require_open()
             self.link.write("INPUT_SHIFT", shift & 0xFF)
 
@@ -255,7 +256,7 @@ class AmcOverlay:
             while ready is not None:
                 count, turn = len(ready), 1 - turn
                 following = _Following(partial(self._prepare, parts, first + count, buffers.sources[turn]))
-                with self._mutex:
+                with self._turns.transfer():
                     results = self._exchange(ready, buffers.target, following)
                 yield self._decide(results, threshold)
                 first += count
@@ -272,7 +273,8 @@ class AmcOverlay:
         size = 4 * len(source) * self.manifest.result_words
         try:
             self.link.start(source, target, len(source), size)
-            following.run()
+            with self._turns.pause():
+                following.run()
             self.link.finish(size)
             return self._check(np.array(target[: size // 4]), len(source))
         except BaseException:

@@ -6,6 +6,7 @@ from hw_amc.config import BoardSettings
 from hw_amc.errors import ConfigError
 from hw_amc.interface.manifest import Manifest
 from hw_amc.interface.registers import TABLE
+from hw_amc.rtl.shell.limits import require_limits
 from hw_amc.sim_device.design import Design, Register, StreamIp
 
 #: Instance name of the accelerator in every overlay; the driver finds it by this.
@@ -26,9 +27,10 @@ def build_design(manifest: Manifest, board: BoardSettings) -> Design:
     Raises
     ------
     ConfigError
-        The accelerator has several lanes; or the board's PLL cannot make the clock (on first use of
-        `Design.divisors`).
+        The accelerator has several lanes, or exceeds what the board's DMA carries; or the board's PLL cannot make the
+        clock (on first use of `Design.divisors`).
     """
+    require_limits(manifest, board)
     if manifest.lanes > 1:
         raise ConfigError(f"an overlay has one DMA, {manifest.name} has {manifest.lanes} lanes; set [rtl] lanes = 1")
     return Design(

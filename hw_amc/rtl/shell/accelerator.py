@@ -19,6 +19,7 @@ from hw_amc.interface.manifest import Head, Manifest
 from hw_amc.rtl.blocks.base import Resources
 from hw_amc.rtl.rhythm import Rhythm
 from hw_amc.rtl.shell.lanes import emit_lanes, lane_module
+from hw_amc.rtl.shell.limits import require_limits
 from hw_amc.rtl.shell.register_file import MODULE as REGISTER_FILE
 from hw_amc.rtl.shell.register_file import emit_verilog
 from hw_amc.rtl.verilog import is_name
@@ -126,10 +127,12 @@ def build_accelerator(
     UnsupportedLayer
         The network's input or logits do not fit the interface.
     ConfigError
-        The name is no Verilog identifier, or two files share a name.
+        The name is no Verilog identifier, two files share a name, or a number exceeds what the board's DMA or a
+        register carries.
     """
     _require_fit(graph)
     manifest = _manifest(graph, core, settings, board, road)
+    require_limits(manifest, board)
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.v"))}
     files[f"{REGISTER_FILE}.v"] = emit_verilog()
     if manifest.lanes == 1:
@@ -187,8 +190,6 @@ def _manifest(
     graph: Graph, core: CoreLike, settings: ProjectSettings, board: BoardSettings, road: Literal["rtl", "hls"]
 ) -> Manifest:
     fmt = input_format(graph)
-    if core.n_channels > 255:
-        raise ConfigError(f"{core.n_channels} channels; [rtl] contexts must be 255 at most in channel mode")
     heads = tuple(Head(name, classes) for name, classes in zip(graph.outputs, graph.classes, strict=True))
     words = 1 + sum(map(len, graph.classes))
     return Manifest(
