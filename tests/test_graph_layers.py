@@ -180,3 +180,16 @@ def test_our_layers_are_saved_and_loaded(tmp_path: Path) -> None:
     loaded = load_deployed(tmp_path / "weights.h5")
     assert build_graph(loaded, "g", list("abc")).digest() == build_graph(model, "g", list("abc")).digest()
     require_equal(loaded, build_graph(loaded, "g", list("abc")), frames())
+
+
+def test_our_layers_run_in_float64_where_float32_would_round() -> None:
+    wide = {"kernel_quantizer": signed(16), "bias_quantizer": signed(16)}
+    layers = [act("narrow", 8, 1), table((8, 1), (14, 0), np.tanh), QMeanPooling(5, 1, factor_bits=16, name="mean"),
+              act("again", 16), conv1d(**wide)]  # fmt: skip
+    model = chain(layers)
+    known = model.get_layer("table").get_weights()
+    deployed.fill(model, "largest")
+    model.get_layer("table").set_weights(known)
+    graph = build_graph(model, "wide", list("abc"))
+    assert KerasReference(model, graph).dtype == "float64"
+    require_equal(model, graph, frames())

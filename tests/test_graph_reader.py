@@ -14,7 +14,7 @@ from hw_amc import graph as ir
 from hw_amc.errors import ConfigError, DataError, Mismatch, UnsupportedLayer
 from hw_amc.graph import Graph, golden
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.graph.reader import build_graph
+from hw_amc.graph.reader import build_graph, identifier
 from hw_amc.verify import equality as compare
 from hw_amc.verify.keras import KerasReference, nodes_beyond_float32
 
@@ -289,6 +289,14 @@ def test_names_that_are_no_identifiers_become_some_and_are_kept() -> None:
     assert graph["block1_lstm_1"].inputs == ("block1_conv_1_2",)
     assert graph.outputs == ("block2_head",)
     _require_equal(model, graph, deployed.wire_frames(4))
+
+
+@pytest.mark.parametrize(("name", "word"), [
+    ("conv1", "conv1"), ("conv-1", "conv_1"), ("a/b.c", "a_b_c"), ("1st", "layer_1st"), ("_x", "layer__x"),
+    ("register", "layer_register"), ("wire", "layer_wire"), ("input", "layer_input"), ("größe", "gr__e"),
+])  # fmt: skip
+def test_identifiers_are_names_in_every_language(name: str, word: str) -> None:
+    assert identifier(name) == word
 
 
 @pytest.mark.parametrize(("shape", "message"), [

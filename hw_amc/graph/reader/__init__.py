@@ -13,7 +13,8 @@ import pkgutil
 from importlib import import_module
 
 from hw_amc.graph.reader.base import format_of
-from hw_amc.graph.reader.build import build_graph, identifier, keras_tensor_of
+from hw_amc.graph.reader.build import build_graph, keras_tensor_of
+from hw_amc.graph.reader.names import identifier
 
 __all__ = ["build_graph", "format_of", "identifier", "keras_tensor_of"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.graph import Graph, Node
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.graph.reader.base import READERS, format_of, inbound
+from hw_amc.graph.reader.names import identifier
 
 #: Wire words: 16 bit, the binary point from project.toml.
 WIRE_BITS = 16
@@ -116,12 +116,6 @@ def _read(layer: Any, sources: list[Node], taken: Collection[str]) -> Node:
     except ConfigError as error:
         raise UnsupportedLayer(f"layer {layer.name!r} ({kind}): {error}") from error
     return node if node in sources else _named(node, taken)
-
-
-def identifier(name: str) -> str:
-    """Turn a layer's name into a word that C++, Verilog and Keras take for a name."""
-    word = re.sub(r"\W", "_", name, flags=re.ASCII)
-    return word if word[:1].isalpha() else f"layer_{word}"
 
 
 def _named(node: Node, taken: Collection[str]) -> Node:
