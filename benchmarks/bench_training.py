@@ -25,30 +25,26 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from hw_amc.compress.deployed import front_layers, round_weights
-from hw_amc.compress.formats import DEFAULT_FORMATS
-from hw_amc.models.floating import keras_gru
-from hw_amc.models.specs import GruCnnSpec
+from hw_amc.compress import round_weights
+from hw_amc.compress.deploy import deploy_with
+from hw_amc.models import GruCnnSpec
 from hw_amc.train import kernel
 from hw_amc.train.fast_gru import FastGru
 
 Layer = Callable[[Any], Any]
 
 
-def stock_quantised(spec: GruCnnSpec) -> Any:
-    """QKeras' layer as it is deployed: QGRU and the state quantiser behind it."""
-    return keras.Sequential(front_layers(spec, DEFAULT_FORMATS)[:2])
-
-
-def layers(cells: int) -> dict[str, Any]:
-    """What is timed; the third is to run without the C++ kernel."""
-    spec = GruCnnSpec("bench", cells)
+def layers(cells: int, samples: int) -> dict[str, tuple[Any, Layer]]:
+    """What is timed: a layer's weights, and a function of them; the third is to run without the C++ kernel."""
+    model = GruCnnSpec("bench", cells, frame=(samples, 2)).build()
+    stock, deployed = model.get_layer("gru"), deploy_with(model)
+    quantised, state = deployed.get_layer("gru"), deployed.get_layer("gru_quant")
     return {
-        "Keras GRU, floats": keras_gru(cells, "gru"),
-        "QKeras QGRU, quantised": stock_quantised(spec),
-        "ours as TensorFlow operations, quantised": FastGru(cells, DEFAULT_FORMATS["gru"]),
-        "ours, floats": FastGru(cells),
-        "ours, quantised": FastGru(cells, DEFAULT_FORMATS["gru"]),
+        "Keras GRU, floats": (stock, stock),
+        "QKeras QGRU, quantised": (quantised, lambda x: state(quantised(x))),
+        "ours as TensorFlow operations, quantised": (quantised, FastGru(quantised)),
+        "ours, floats": (stock, FastGru(stock)),
+        "ours, quantised": (quantised, FastGru(quantised)),
     }
 
 
@@ -81,20 +77,18 @@ def main() -> None:
     # On the grid of the deployed input: 8 bits, one of them left of the point.
     x = tf.constant((rng.integers(-128, 128, shape) / 64).astype(np.float32))
     pull = tf.constant(rng.standard_normal((*shape[:2], options.cells)).astype(np.float32))
-    made = layers(options.cells)
-    for layer in made.values():
-        layer.build((None, *shape[1:]))
+    made = layers(options.cells, options.samples)
     # Rounded once, for all: the quantised forms must agree.
-    start = made["QKeras QGRU, quantised"]
-    start.set_weights([rng.normal(0, 0.3, w.shape).astype(np.float32) for w in start.get_weights()])
-    round_weights(start)
+    quantised, _ = made["ours, quantised"]
+    quantised.set_weights([rng.normal(0, 0.3, w.shape).astype(np.float32) for w in quantised.get_weights()])
+    round_weights(keras.Sequential([quantised]))
     outputs, seconds = {}, {}
-    for name, layer in made.items():
-        layer.set_weights(start.get_weights())
+    for name, (layer, function) in made.items():
+        layer.set_weights(quantised.get_weights())
         without = mock.patch.object(kernel, "available", return_value=False)
         with without if "operations" in name else nullcontext():
-            outputs[name] = np.asarray(layer(x[:4]))
-            seconds[name] = seconds_per_step(layer, layer.trainable_weights, x, pull, options.steps)
+            outputs[name] = np.asarray(function(x[:4]))
+            seconds[name] = seconds_per_step(function, layer.trainable_weights, x, pull, options.steps)
         print(f"{name:42} {seconds[name]:8.3f} s a step", flush=True)
     stock, *others = (output for name, output in outputs.items() if name.endswith("quantised"))
     if not all(np.array_equal(stock, other) for other in others):

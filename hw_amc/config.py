@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from hw_amc.errors import ConfigError
 from hw_amc.parts import PsKind, family_with
@@ -21,15 +22,35 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - Python 3.10
     import tomli as tomllib
 
+#: Characters of a wrong value that a message shows.
+MOST_SHOWN = 80
+#: Classes of a head: a result word has 8 bits for them.
+MOST_CLASSES = 256
+
 Bits = Annotated[int, Field(ge=2, le=24)]
 Reuse = Annotated[int, Field(ge=1)]
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """A table of a settings file, read strictly: unknown keys and wrong types are refused."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class InputSettings(_Settings):
+def _classes(value: object) -> str | tuple[tuple[str, ...], ...]:
+    """Check `classes`: the name of a set, a list of names, or such a list for each head."""
+    if isinstance(value, str):
+        return value
+    heads = value if isinstance(value, list) and value and all(isinstance(head, list) for head in value) else [value]
+    for head in heads:
+        if not isinstance(head, list) or not all(isinstance(name, str) and name.strip() for name in head):
+            raise ValueError("must be the name of a set, a list of names, or a list of names for each head")
+        if len(set(head)) < len(head) or not 2 <= len(head) <= MOST_CLASSES:
+            raise ValueError(f"a head has 2 to {MOST_CLASSES} classes, each with a name of its own")
+    return tuple(map(tuple, heads))
+
+
+class InputSettings(Settings):
     """From float frames to wire words (DESIGN: the accelerator's interface)."""
 
     #: Fraction bits of the 16-bit wire words.
@@ -40,14 +61,14 @@ class InputSettings(_Settings):
     normalise: Literal["none", "rms"] = "none"
 
 
-class LayerHls(_Settings):
+class LayerHls(Settings):
     """How hls4ml builds one layer."""
 
     reuse_factor: Reuse = 1
     strategy: Literal["Latency", "Resource"] = "Latency"
 
 
-class HlsSettings(_Settings):
+class HlsSettings(Settings):
     """The HLS flow."""
 
     backend: Literal["Vivado", "Vitis"] = "Vitis"
@@ -60,13 +81,13 @@ class HlsSettings(_Settings):
         return self.layers.get(name, LayerHls())
 
 
-class LayerRtl(_Settings):
+class LayerRtl(Settings):
     """How the RTL flow builds one layer."""
 
     cycles_per_step: Reuse
 
 
-class RtlSettings(_Settings):
+class RtlSettings(Settings):
     """The RTL flow."""
 
     #: Initiation interval R: clock cycles per input sample.
@@ -92,18 +113,27 @@ class RtlSettings(_Settings):
         return self
 
 
-class ProjectSettings(_Settings):
+class ProjectSettings(Settings):
     """A model's project.toml."""
 
     board: str = "pynq-z2"
+    #: A known class set by name, a list of class names, or one list a head; the network's own where not given.
+    classes: Annotated[str | tuple[tuple[str, ...], ...] | None, PlainValidator(_classes)] = None
+    #: Samples and channels of a frame; the network's own where not given.
+    frame: Annotated[list[Annotated[int, Field(ge=1, le=1 << 20)]], Field(min_length=2, max_length=2)] | None = None
     input: InputSettings = InputSettings()
-    #: Bit widths by layer and field where they differ from `compress.formats.DEFAULT_FORMATS`.
+    #: Bit widths by layer and field where they differ from those of `compress.formats`.
     quant: dict[str, dict[str, Bits]] = {}
     hls: HlsSettings = HlsSettings()
     rtl: RtlSettings = RtlSettings()
 
+    @property
+    def frame_shape(self) -> tuple[int, int] | None:
+        """`frame` as a pair."""
+        return None if self.frame is None else (self.frame[0], self.frame[1])
 
-class Budget(_Settings):
+
+class Budget(Settings):
     """What a part offers; a resource that it lacks is left out."""
 
     lut: int
@@ -115,7 +145,7 @@ class Budget(_Settings):
     carry: int | None = None
 
 
-class DmaSettings(_Settings):
+class DmaSettings(Settings):
     """The AXI DMA of the overlay and the PS ports that it uses; the defaults suit Zynq-7000."""
 
     #: Width of the length registers: one transfer carries up to 2**length_bits - 1 bytes.
@@ -127,7 +157,7 @@ class DmaSettings(_Settings):
     control_port: str = "M_AXI_GP0"
 
 
-class AddressMap(_Settings):
+class AddressMap(Settings):
     """Where the PS sees what; the defaults suit Zynq-7000."""
 
     accelerator: int = 0x43C0_0000
@@ -138,7 +168,7 @@ class AddressMap(_Settings):
     memory_bytes: int = 0x2000_0000
 
 
-class BoardSettings(_Settings):
+class BoardSettings(Settings):
     """A board's board.toml."""
 
     name: str
@@ -180,7 +210,7 @@ class BoardSettings(_Settings):
         return self
 
 
-S = TypeVar("S", bound=_Settings)
+S = TypeVar("S", bound=Settings)
 
 
 def load_project(folder: Path) -> ProjectSettings:
@@ -191,7 +221,7 @@ def load_project(folder: Path) -> ProjectSettings:
     ConfigError
         The file is missing, is not TOML, or holds an unknown key or an impossible value.
     """
-    return _load(folder / "project.toml", ProjectSettings)
+    return load_settings(folder / "project.toml", ProjectSettings)
 
 
 def load_board(name: str, boards: Path) -> BoardSettings:
@@ -205,7 +235,7 @@ def load_board(name: str, boards: Path) -> BoardSettings:
     known = sorted(path.parent.name for path in boards.glob("*/board.toml"))
     if name not in known:
         raise ConfigError(f"unknown board {name!r}{suggest(name, known)}")
-    return _load(boards / name / "board.toml", BoardSettings)
+    return load_settings(boards / name / "board.toml", BoardSettings)
 
 
 def suggest(name: str, known: list[str]) -> str:
@@ -216,7 +246,14 @@ def suggest(name: str, known: list[str]) -> str:
     return f"; known: {', '.join(known) or 'none'}"
 
 
-def _load(path: Path, kind: type[S]) -> S:
+def load_settings(path: Path, kind: type[S]) -> S:
+    """Read a TOML file strictly; `kind` may ask for its folder in the validation context, under "folder".
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is not TOML, or holds an unknown key or an impossible value: one line with the key.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -224,25 +261,47 @@ def _load(path: Path, kind: type[S]) -> S:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} is not readable TOML: {error}") from error
     try:
-        return kind.model_validate(table)
+        return kind.model_validate(table, context={"folder": path.parent})
     except ValidationError as error:
         raise ConfigError(f"{path}: {_first(error, kind)}") from None
 
 
 def _first(error: ValidationError, kind: type[BaseModel]) -> str:
     """Return the first of pydantic's complaints, as one line with the key's full name."""
-    problem = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    # A key that is misspelt explains another one that is missing.
+    problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     where = [str(part) for part in problem["loc"]]
+    name = ".".join(where)
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {'.'.join(where)}{suggest(where[-1], _keys(kind, where[:-1]))}"
-    return f"{'.'.join(where)} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+        return f"unknown key {name}{suggest(where[-1], _keys(kind, where[:-1]))}"
+    message = problem["msg"].removeprefix("Value error, ")
+    message = f"{message[0].lower()}{message[1:]}"
+    if problem["type"] == "missing":
+        return f"{name} is missing"
+    if isinstance(problem["input"], dict):  # several keys that do not go together
+        return f"{name}: {message}" if name else message
+    return f"{name} = {shortened(problem['input'])}: {message}"
+
+
+def shortened(value: object) -> str:
+    """Write a value as Python does, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def _keys(kind: type[BaseModel], where: list[str]) -> list[str]:
     """Return the keys that a table may have; `where` is its path from the top."""
     for part in where:
-        field = kind.model_fields.get(part)
-        if field is None:  # a layer's name, the key of a dict[str, LayerX]
-            continue
-        kind = get_args(field.annotation)[-1] if get_args(field.annotation) else field.annotation  # type: ignore[assignment]
-    return list(kind.model_fields)
+        named = {field.alias or name: field for name, field in kind.model_fields.items()}
+        if part in named:  # else a layer's name, the key of a dict[str, LayerX], or a place in a list
+            kind = next(_models(named[part].annotation), kind)
+    return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Return the settings that an annotation names, as in `dict[str, LayerHls]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)

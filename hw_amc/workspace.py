@@ -12,7 +12,7 @@ from hw_amc.config import BoardSettings, ProjectSettings
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import file_digest
 from hw_amc.graph import Graph
-from hw_amc.models import MODELS
+from hw_amc.models import MODELS, Classes, NetworkSpec, find, find_classes
 
 #: Overrides the search for the folder that holds hls_projects/ and boards/.
 ROOT_VARIABLE = "HW_AMC_ROOT"
@@ -37,6 +37,37 @@ def find_root() -> Path:
     checkout = SHIPPED.joinpath("hls_projects").resolve().parent
     places = [here, *here.parents, *([] if checkout == SHIPPED.resolve() else [checkout])]
     return next((place for place in places if (place / "hls_projects").is_dir()), here)
+
+
+def network_of(model: str, folder: Path) -> NetworkSpec:
+    """Return a network that the project offers, with the classes and frames of the project.toml in `folder`.
+
+    Raises
+    ------
+    ConfigError
+        No network has this name, or project.toml does not fit it.
+    """
+    settings = _settings(folder)
+    asked = None if settings.classes is None else find_classes(settings.classes)
+    return find(model).adapt(asked, settings.frame_shape)
+
+
+def classes_of(model: str, folder: Path) -> Classes:
+    """Class names of every head: project.toml's, the network's own, or RadioML 2018.01A's.
+
+    Raises
+    ------
+    ConfigError
+        project.toml names a set that does not exist.
+    """
+    settings = _settings(folder)
+    if settings.classes is not None:
+        return find_classes(settings.classes)
+    return MODELS[model].classes if model in MODELS else find_classes("radioml2018")
+
+
+def _settings(folder: Path) -> ProjectSettings:
+    return config.load_project(folder) if (folder / "project.toml").exists() else ProjectSettings()
 
 
 @dataclass(frozen=True)
@@ -103,9 +134,20 @@ class Workspace:
 
     def settings(self) -> ProjectSettings:
         """Read project.toml; a model without one takes the defaults."""
-        if not (self.folder / "project.toml").exists():
-            return ProjectSettings()
-        return config.load_project(self.folder)
+        return _settings(self.folder)
+
+    def classes(self) -> Classes:
+        """Class names of every head, in the order of its logits; `classes_of` says where they come from."""
+        return classes_of(self.model, self.folder)
+
+    def frame_shape(self) -> tuple[int, int] | None:
+        """Samples and channels of a frame: project.toml's, or the network's own; None where neither says."""
+        own = MODELS[self.model].frame if self.model in MODELS else None
+        return self.settings().frame_shape or own
+
+    def network(self) -> NetworkSpec:
+        """The network that the project offers under the model's name, as project.toml changes it."""
+        return network_of(self.model, self.folder)
 
     def board(self, name: str | None = None) -> BoardSettings:
         """Read the named board's settings, or those of project.toml's board; the workspace's boards come first."""

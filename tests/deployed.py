@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,15 @@ import numpy as np
 from tensorflow import keras
 
 from hw_amc import compress, models
+from hw_amc.compress.deploy import deploy_with
 from hw_amc.compress.layers import qkeras
 from hw_amc.files import file_digest
 from hw_amc.graph import Graph
 from hw_amc.graph.reader import build_graph
 
-SMALL = replace(models.find("gru_cnn_c40"), name="small", cells=6, classes=5, frame_len=16)
+#: Names of five classes, of one head.
+FIVE = (tuple(f"class{i}" for i in range(5)),)
+SMALL = models.GruCnnSpec("small", 6, classes=FIVE, frame=(16, 2))
 
 #: Ways to fill a weight array; each stresses another edge of the arithmetic.
 FILLS = {
@@ -29,9 +31,9 @@ FILLS = {
 }
 
 
-def untrained(spec: models.GruCnnSpec, formats: dict[str, dict[str, int]] | None = None) -> Any:
+def untrained(spec: models.NetworkSpec, formats: dict[str, dict[str, int]] | None = None) -> Any:
     """Deployed form of a network, with untrained weights; `formats` differ from the defaults."""
-    return compress.build_deployed(spec, formats)
+    return deploy_with(spec.build(), formats)
 
 
 def build(kind: str, path: Path, formats: dict[str, dict[str, int]] | None = None, seed: int = 0) -> tuple[Any, Graph]:
@@ -39,14 +41,13 @@ def build(kind: str, path: Path, formats: dict[str, dict[str, int]] | None = Non
     model = fill(untrained(SMALL, formats), kind, seed)
     compress.save_deployed(model, path)
     loaded = compress.load_deployed(path)
-    classes = [f"class{i}" for i in range(SMALL.classes)]
-    return loaded, build_graph(loaded, SMALL.name, classes, file_digest(path))
+    return loaded, build_graph(loaded, SMALL.name, SMALL.classes, file_digest(path))
 
 
 def wire_frames(count: int, seed: int = 1) -> np.ndarray:
     """Wire words: noise, silence, and both ends of the range."""
     rng = np.random.default_rng(seed)
-    frames = rng.integers(-(1 << 15), 1 << 15, (count, SMALL.frame_len, 2))
+    frames = rng.integers(-(1 << 15), 1 << 15, (count, SMALL.frame[0], 2))
     frames[0], frames[1], frames[2] = 0, (1 << 15) - 1, -(1 << 15)
     return frames.astype(np.int16)
 

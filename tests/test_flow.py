@@ -17,9 +17,10 @@ from command_line import run
 
 from hw_amc import compress
 from hw_amc.files import exclusive
+from hw_amc.models import GruCnnSpec
 
 ROOT = Path(__file__).parents[1]
-SPEC = replace(deployed.SMALL, classes=24, frame_len=32)
+SPEC = GruCnnSpec("small", 6, frame=(32, 2))
 FRAMES = "5"
 
 

@@ -16,6 +16,7 @@ from command_line import run
 
 from hw_amc import compress
 from hw_amc.errors import DataError
+from hw_amc.models import GruCnnSpec
 from hw_amc.radio import RECIPES, generate_frames, make_dataset
 
 #: Samples a frame of the small network: those of RadioML 2016.10A and RadCom.
@@ -32,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = root / "hls_projects" / "small"
     folder.mkdir(parents=True)
     (folder / "project.toml").write_text("[hls.layers.gru]\nreuse_factor = 1\n")
-    spec = replace(deployed.SMALL, classes=24, frame_len=T)
+    spec = GruCnnSpec("small", 6, frame=(T, 2))
     compress.save_deployed(deployed.fill(deployed.untrained(spec), "sparse"), folder / "weights.h5")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HW_AMC_ROOT", str(root))

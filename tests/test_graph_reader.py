@@ -18,7 +18,7 @@ from hw_amc.graph.reader import build_graph, identifier
 from hw_amc.verify import equality as compare
 from hw_amc.verify.keras import KerasReference, nodes_beyond_float32
 
-CLASSES = [f"class{i}" for i in range(SMALL.classes)]
+CLASSES = SMALL.classes
 FOUR_BITS = {
     "gru": {"kernel_bits": 4, "recurrent_bits": 4, "bias_bits": 6},
     "conv1": {"kernel_bits": 4, "bias_bits": 12},

@@ -1,220 +1,165 @@
+"""The families: counts that were published, networks by name, classes and frames from project.toml."""
+
 from __future__ import annotations
 
-import deployed
+from pathlib import Path
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from tensorflow import keras
 
-from hw_amc.compress import build_deployed, load_deployed, round_weights, save_deployed
-from hw_amc.compress.deployed import clipped_weights, formats_of, quantised_weights, rebuild
-from hw_amc.compress.formats import DEFAULT_FORMATS, affine_bias, bias_integer_bits, integer_bits, merge
-from hw_amc.errors import ConfigError, DataError
-from hw_amc.models import MODELS, build_float, find
-from hw_amc.models.specs import GruCnnSpec
+from hw_amc.errors import ConfigError
+from hw_amc.models import FAMILIES, MODELS, GruCnnSpec, NetworkSpec, find, find_classes, from_dict
+from hw_amc.radio.classes import CLASSES, CLASSES_2016
+from hw_amc.workspace import Workspace, classes_of, network_of
 
-TINY = GruCnnSpec("tiny", 6, classes=5, frame_len=32)
-
-
-def random_deployed(seed: int, scale: float = 0.4, spec: GruCnnSpec = TINY, **formats):
-    generator = np.random.default_rng(seed)
-    model = build_deployed(spec, formats or None)
-    model.set_weights([generator.normal(size=w.shape).astype(np.float32) * scale for w in model.get_weights()])
-    return model
-
-
-def wire_values(seed: int, shape) -> np.ndarray:
-    words = np.random.default_rng(seed).integers(-(2**15), 2**15, shape)
-    return words.astype(np.float32) / np.float32(2**14)
+FOLDER = Path(__file__).parents[1] / "hw_amc" / "models"
 
 
 @pytest.mark.parametrize(
     ("cells", "parameters"),
     [(40, 8600), (50, 11920), (60, 15840), (70, 20360), (80, 25480), (90, 31200), (100, 37520)],
 )
-def test_dense_parameter_counts_are_the_published_ones(cells, parameters):
+def test_dense_parameter_counts_are_the_published_ones(cells: int, parameters: int) -> None:
     # Kassri et al. 2024, table of dense models; 40 and 100 cells are ours (the paper's print fits no variant).
     spec = find(f"gru_cnn_c{cells}")
     assert spec.parameters == parameters == 3 * cells**2 + 62 * cells + 1320
+    assert spec.published is not None
+    assert (spec.published.parameters == parameters) == (cells not in (40, 100))
 
 
 @pytest.mark.parametrize(
     ("name", "nonzeros"),
     [("gru_cnn_sparse05", 13144), ("gru_cnn_sparse07", 8210), ("gru_cnn_sparse08", 5742), ("gru_cnn_sparse085", 4509)],
 )
-def test_sparse_parameter_counts_are_the_published_ones(name, nonzeros):
-    assert find(name).nonzeros == nonzeros
+def test_sparse_parameter_counts_are_the_published_ones(name: str, nonzeros: int) -> None:
+    spec = find(name)
+    assert spec.nonzeros == nonzeros
+    assert spec.published is not None
+    assert spec.published.parameters == nonzeros
 
 
-def test_kernel_weights_at_80_cells():
+def test_multi_task_parameter_counts_are_the_published_ones() -> None:
+    # Jagannath and Jagannath 2021: 0.253 M with 6 modulations and 8 signals.
+    assert (find("mtl_dynamic").parameters, find("mtl_dynamic").outputs) == (252614, (6, 8))
+    assert (find("mtl").parameters, find("mtl").outputs) == (254156, (9, 11))
+
+
+def test_kernel_weights_at_80_cells() -> None:
     assert find("gru_cnn_sparse07").kernel_weights == 24672
     assert find("gru_cnn_sparse07").kernel_nonzeros == 7402
 
 
-@pytest.mark.parametrize("name", ["gru_cnn_c40", "gru_cnn_sparse07"])
-def test_float_network_has_the_parameters_of_its_spec(name):
-    model = build_float(MODELS[name], 64)
-    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == MODELS[name].parameters
+@pytest.mark.parametrize("name", ["gru_cnn_c40", "gru_cnn_sparse07", "mtl", "mtl_dynamic"])
+def test_float_network_has_the_parameters_of_its_spec(name: str) -> None:
+    model = MODELS[name].build()
+    trained = {weight.name: int(np.prod(weight.shape)) for weight in model.trainable_weights}
+    assert sum(trained.values()) == MODELS[name].parameters
+    kernels = sum(size for weight, size in trained.items() if "kernel" in weight)
+    assert kernels == MODELS[name].kernel_weights
+    assert tuple(output.shape[-1] for output in model.outputs) == MODELS[name].outputs
+    assert model.input_shape == (None, *MODELS[name].frame)
 
 
-def test_unknown_model_names_the_nearest():
+def test_a_family_is_registered_by_its_file() -> None:
+    assert sorted(FAMILIES) == sorted({path.stem for path in FOLDER.glob("*.py")} - {
+        "__init__", "activations", "network", "registry"})  # fmt: skip
+    assert {type(spec).__module__ for spec in MODELS.values()} == {f"hw_amc.models.{name}" for name in FAMILIES}
+    assert all(name == spec.name for name, spec in MODELS.items())
+
+
+def test_unknown_model_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean gru_cnn_sparse07"):
         find("gru_cnn_sparse7")
     with pytest.raises(ConfigError, match="known: gru_cnn_c100"):
         find("zzzz")
 
 
-def test_deployed_layers_keep_their_names_and_order():
-    names = [layer.name for layer in build_deployed(TINY).layers]
-    assert names == ["frames", "input_quant", "gru", "gru_quant", "gru_affine", "gru_relu", "conv1", "conv1_relu",
-                     "pool", "conv2", "conv2_relu", "gap", "gap_quant", "head"]  # fmt: skip
+@pytest.mark.parametrize("spec", MODELS.values(), ids=lambda spec: spec.name)
+def test_a_network_is_read_back_from_what_it_says(spec: NetworkSpec) -> None:
+    again = from_dict(spec.to_dict())
+    assert (type(again), again.to_dict()) == (type(spec), spec.to_dict())
 
 
-def test_rounding_the_weights_is_idempotent_and_changes_no_output():
-    model = random_deployed(1)
-    x = wire_values(2, (3, 32, 2))
-    before = model.predict(x, verbose=0)
-    round_weights(model)
-    once = model.get_weights()
-    for name in ("gru", "gru_affine", "conv1", "conv2", "head"):
-        layer = model.get_layer(name)
-        for saved, rounded in zip(layer.get_weights(), quantised_weights(layer), strict=True):
-            np.testing.assert_array_equal(saved, rounded)
-    round_weights(model)
-    for a, b in zip(once, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(before, model.predict(x, verbose=0))
+def test_what_is_no_network_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no family 'gru_cn' of networks; did you mean gru_cnn"):
+        from_dict({"family": "gru_cn"})
+    with pytest.raises(ConfigError, match="has other fields"):
+        from_dict({"family": "gru_cnn", "name": "x", "classes": [["a", "b"]], "frame": [64, 2], "sells": 4})
 
 
-def test_saved_weights_lie_on_their_grids():
-    model = random_deployed(3, scale=2.0)
-    round_weights(model)
-    for w in model.get_layer("gru").get_weights():
-        raw = w * 128
-        np.testing.assert_array_equal(raw, np.rint(raw))
-        assert raw.min() >= -128
-        assert raw.max() <= 127
+def test_class_sets_go_by_name_or_by_list() -> None:
+    assert find_classes("radioml2018") == (CLASSES,)
+    assert find_classes("radioml2016") == (CLASSES_2016,)
+    assert [len(head) for head in find_classes("radcom-awgn")] == [9, 11]
+    assert find_classes(["a", "b"]) == (("a", "b"),)
+    assert find_classes((("a", "b"), ("c", "d", "e"))) == (("a", "b"), ("c", "d", "e"))
+    with pytest.raises(ConfigError, match="unknown class set 'radioml2019'; did you mean radioml201"):
+        find_classes("radioml2019")
 
 
-def test_clipped_weights_are_counted():
-    model = random_deployed(1, scale=0.0)
-    conv = model.get_layer("conv1")
-    kernel, bias = conv.get_weights()
-    kernel.flat[:5] = [1.0, 0.999, 0.99, -1.0, -1.01]  # the format holds -1 .. 127/128, rounding up to 127.5/128
-    conv.set_weights([kernel, bias])
-    assert clipped_weights(model) == {"gru": 0, "gru_affine": 0, "conv1": 3, "conv2": 0, "head": 0}
+def _folder(tmp_path: Path, text: str) -> Path:
+    folder = tmp_path / "hls_projects" / "gru_cnn_c40"
+    folder.mkdir(parents=True)
+    (folder / "project.toml").write_text(text)
+    return folder
 
 
-def test_save_and_load_give_the_same_logits(tmp_path):
-    model = random_deployed(4, gru={"kernel_int": 1}, gru_relu={"bits": 6, "int": 1}, gap_quant={"bits": 16, "int": 3})
-    x = wire_values(5, (4, 32, 2))
-    path = tmp_path / "weights.h5"
-    save_deployed(model, path)
-    loaded = load_deployed(path)
-    np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
-    assert formats_of(loaded) == formats_of(model)
-    assert [p.name for p in tmp_path.iterdir()] == ["weights.h5"]
+def test_project_toml_names_classes_and_frame(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, 'classes = "radioml2016"\nframe = [128, 2]\n')
+    spec = network_of("gru_cnn_c40", folder)
+    assert (spec.classes, spec.frame, spec.outputs) == ((CLASSES_2016,), (128, 2), (11,))
+    assert spec.published is None  # these are other frames than the authors'
+    assert spec.parameters == 3 * 40 * 42 + 48 * (40 + 11) + 6 * 40 + 16 + 11 + 2 * (40 + 16 + 11 + 11)
+    assert sum(int(np.prod(w.shape)) for w in spec.build().trainable_weights) == spec.parameters
+    workspace = Workspace.open("gru_cnn_c40", tmp_path)
+    assert (workspace.classes(), workspace.frame_shape()) == ((CLASSES_2016,), (128, 2))
+    assert workspace.network() == spec
 
 
-def lstm_model():
-    inputs = keras.Input((16, 2), name="frames")
-    x = deployed.act("lstm_quant")(deployed.lstm("lstm", 5)(deployed.act("input_quant", 8, 1)(inputs)))
-    return keras.Model(inputs, deployed.dense("head", 3)(keras.layers.GlobalAveragePooling1D()(x)))
+def test_without_them_a_network_has_its_own(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "")
+    assert network_of("gru_cnn_c40", folder) == find("gru_cnn_c40")
+    assert classes_of("mtl", folder) == find("mtl").classes
+    assert classes_of("my_own", folder) == (CLASSES,)
+    other = Workspace(tmp_path, "my_own")
+    assert (other.classes(), other.frame_shape()) == ((CLASSES,), None)
 
 
-@pytest.mark.parametrize("build", [lstm_model, deployed.hakimi_model, deployed.mtl_model, deployed.residual_model])
-def test_every_layer_that_the_frontend_admits_is_saved_as_it_is_deployed(build, tmp_path):
-    model = deployed.fill(build(), "random", 11)
-    x = wire_values(12, (4, *model.input_shape[1:]))
-    before = model.get_weights()
-    expected = model.predict(x, verbose=0)
-    save_deployed(model, tmp_path / "weights.h5")
-    loaded = load_deployed(tmp_path / "weights.h5")
-    np.testing.assert_array_equal(np.concatenate(expected, None), np.concatenate(loaded.predict(x, verbose=0), None))
-    assert all((a != b).any() for a, b in zip(before, loaded.get_weights(), strict=True))
-    for weight in loaded.get_weights():
-        np.testing.assert_array_equal(weight * 128, np.rint(weight * 128))  # no format here is finer
-
-
-def test_a_layer_without_bias_can_be_saved(tmp_path):
-    inputs = keras.Input((16, 2))
-    layer = deployed.qkeras.QDense(3, use_bias=False, kernel_quantizer=deployed.signed(4))
-    model = deployed.fill(keras.Model(inputs, layer(inputs)), "random")
-    save_deployed(model, tmp_path / "weights.h5")
-    np.testing.assert_array_equal(model.get_weights()[0] * 8, np.rint(model.get_weights()[0] * 8))
-
-
-def test_loading_refuses_what_is_not_a_model(tmp_path):
-    with pytest.raises(DataError, match="does not exist"):
-        load_deployed(tmp_path / "none.h5")
-    (tmp_path / "bad.h5").write_bytes(b"not HDF5")
-    with pytest.raises(DataError, match="not a deployed model"):
-        load_deployed(tmp_path / "bad.h5")
-
-
-def test_rebuilding_keeps_weights_and_formats_for_any_length():
-    model = random_deployed(6, conv1={"kernel_int": 1, "bias_int": 5})
-    copy = rebuild(model)
-    assert formats_of(copy) == formats_of(model)
-    x = wire_values(7, (2, 32, 2))
-    np.testing.assert_array_equal(model.predict(x, verbose=0), copy.predict(x, verbose=0))
-    assert copy.predict(x[:, :16], verbose=0).shape == (2, 5)
-
-
-def test_affine_is_exact_in_integers():
-    model = random_deployed(8)
-    round_weights(model)
-    affine = model.get_layer("gru_affine")
-    state = np.random.default_rng(9).integers(-128, 128, (1, 50, 6))
-    scale_frac = affine.scale_quantizer.bits - 1 - affine.scale_quantizer.integer
-    scale, bias = affine.get_weights()
-    raw_scale, raw_bias = scale * 2**scale_frac, bias * 2 ** (7 + scale_frac)
-    assert all(np.array_equal(raw, np.rint(raw)) for raw in (raw_scale, raw_bias))
-    expected = state * raw_scale.astype(int) + raw_bias.astype(int)
-    got = np.asarray(affine((state / 128).astype(np.float32))) * 2 ** (7 + scale_frac)
-    np.testing.assert_array_equal(got, expected)
-
-
-@given(st.floats(1e-6, 100.0), st.integers(2, 16), st.booleans())
-def test_integer_bits_hold_the_value_and_are_the_fewest(largest, bits, signed):
-    def top(count):
-        step = 2.0 ** (count - bits + signed)
-        return 2.0**count - step / 2
-
-    try:
-        count = integer_bits(largest, bits, signed)
-    except ConfigError:
-        assert largest > top(bits - 1)
-        return
-    assert largest <= top(count)
-    assert count == 0 or largest > top(count - 1)
-
-
-@given(st.floats(1e-6, 1e4))
-def test_bias_integer_bits_never_clip(largest):
-    assert largest < 2.0 ** bias_integer_bits(largest)
-
-
-def test_affine_bias_has_the_precision_of_the_product():
-    bits, integer = affine_bias({"scale_bits": 8, "scale_int": 3, "bias_int": 2}, input_frac=7)
-    assert (bits, integer) == (1 + 2 + 7 + 4, 2)
+def test_a_list_a_head_is_taken_as_it_is(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, 'classes = [["a", "b"], ["c", "d", "e"]]\n')
+    assert classes_of("my_own", folder) == (("a", "b"), ("c", "d", "e"))
+    with pytest.raises(ConfigError, match="gru_cnn_c40 has 1 heads, but classes are given for 2"):
+        network_of("gru_cnn_c40", folder)
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("text", "message"),
     [
-        ({"grru": {}}, "no quantised layer is named 'grru'"),
-        ({"gru": {"bits": 8}}, "layer 'gru' has no 'bits'"),
-        ({"conv1": {"kernel_bits": 99}}, "must lie in 2..24"),
-        ({"conv1": {"kernel_int": -1}}, "must lie in 0..24"),
+        ("classes = 11", "classes = 11: must be the name of a set, a list of names, or a list of names for each head"),
+        ('classes = ["a", 2]', "classes = ['a', 2]: must be the name of a set"),
+        ('classes = [["a", "b"], "c"]', "must be the name of a set"),
+        ("classes = []", "a head has 2 to 256 classes"),
+        ('classes = ["a", "a"]', "each with a name of its own"),
+        ("frame = [128]", "frame = [128]: list should have at least 2 items"),
+        ("frame = [0, 2]", "frame.0 = 0"),
+        ("frame = 128", "frame = 128: input should be a valid list"),
+        ('classes = "radioml"', "unknown class set 'radioml'"),
     ],
 )
-def test_formats_refuse_what_does_not_exist(changes, message):
-    with pytest.raises(ConfigError, match=message):
-        merge(changes)
+def test_wrong_classes_and_frames_are_one_line(tmp_path: Path, text: str, message: str) -> None:
+    folder = _folder(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        network_of("gru_cnn_c40", folder)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_merging_leaves_the_defaults_alone():
-    merge({"gru": {"kernel_bits": 4}})
-    assert DEFAULT_FORMATS["gru"]["kernel_bits"] == 8
+def test_a_network_of_one_length_refuses_others() -> None:
+    with pytest.raises(ConfigError, match=r"mtl takes frames of 128 samples, 2 values each, not \(1024, 2\)"):
+        find("mtl").adapt(frame=(1024, 2))
+
+
+def test_a_spec_of_other_classes_counts_itself() -> None:
+    spec = GruCnnSpec("t", 6, classes=(("a", "b", "c"), ("d", "e"))[:1])
+    assert spec.outputs == (3,)
+    assert sum(int(np.prod(w.shape)) for w in spec.build().trainable_weights) == spec.parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import deployed
@@ -15,15 +14,18 @@ from command_line import run
 from hw_amc import compress
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import load_json
+from hw_amc.models import GruCnnSpec
 from hw_amc.radio import CLASSES
 from hw_amc.radio.generator.limit import LINEAR, Limit, Point
 from hw_amc.train import evaluate, reach
 from hw_amc.train.data import FrameSet
-from hw_amc.train.paired import Predictions, compare_predictions, load_predictions, neighbours, save_predictions
+from hw_amc.train.paired import compare_predictions, neighbours
+from hw_amc.train.predictions import Predictions, load_predictions, save_predictions
 from hw_amc.train.recipe import load_recipe_file
+from hw_amc.train.sets import load_test_set
 
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
-SPEC = replace(deployed.SMALL, classes=24, frame_len=1024)
+SPEC = GruCnnSpec("small", 6)
 LIMIT = Limit(LINEAR, 128, "unknown", 0, (Point(-10, -1, 100, 0.25, 0.0), Point(10, 19, 100, 0.75, 0.0)))
 
 
@@ -56,7 +58,7 @@ def predictions(right: list[bool], snr_db: list[int], recipe: str = "r") -> Pred
     return Predictions(classes, labels, np.array(snr_db, np.int8), {"recipe": recipe})
 
 
-def test_two_networks_are_compared_frame_by_frame():
+def test_two_networks_are_compared_frame_by_frame() -> None:
     a = predictions([True] * 8 + [False] * 4, [0] * 6 + [10] * 6)
     b = predictions([True] * 2 + [False] * 9 + [True], [0] * 6 + [10] * 6)
     paired = compare_predictions(a, b)
@@ -71,7 +73,7 @@ def test_two_networks_are_compared_frame_by_frame():
         compare_predictions(a, b, 30)
 
 
-def test_kept_predictions_belong_to_their_weights(tmp_path):
+def test_kept_predictions_belong_to_their_weights(tmp_path: Path) -> None:
     (tmp_path / "weights.h5").write_bytes(b"one")
     save_predictions(tmp_path, predictions([True, False], [0, 2]))
     np.testing.assert_array_equal(load_predictions(tmp_path).right, [True, False])
@@ -87,7 +89,7 @@ def test_kept_predictions_belong_to_their_weights(tmp_path):
         load_predictions(tmp_path)
 
 
-def test_each_stands_against_the_first_and_the_one_before():
+def test_each_stands_against_the_first_and_the_one_before() -> None:
     assert neighbours("abcd") == [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("c", "d")]
     assert neighbours("ab") == [("a", "b")]
     for wrong in ("a", "aba"):
@@ -95,7 +97,7 @@ def test_each_stands_against_the_first_and_the_one_before():
             neighbours(wrong)
 
 
-def test_who_has_no_answers_classifies_the_frames_first(root, capsys):
+def test_who_has_no_answers_classifies_the_frames_first(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("compare", "first", "second", "--markdown") == 0
     said = capsys.readouterr().out
     rows = re.findall(r"\| (all SNRs|from 10 dB) \| first \| second \| +([\d.]+)", re.sub(" +", " ", said))
@@ -106,7 +108,7 @@ def test_who_has_no_answers_classifies_the_frames_first(root, capsys):
     assert rows == [("all SNRs", f"{100 * right.mean():.2f}"), ("from 10 dB", f"{100 * right[loud].mean():.2f}")]
     model = compress.load_deployed(root / "hls_projects" / "first" / "weights.h5")
     recipe = load_recipe_file(root / "hls_projects" / "first" / "train.toml")
-    frames, eval_set = evaluate.load_test_set(recipe.data, root / "data")
+    frames, eval_set = load_test_set(recipe.data, root / "data", SPEC.classes)
     assert kept["first"].eval_set == eval_set
     logits = model.predict(frames.wire / np.float32(2**14), verbose=0)
     np.testing.assert_array_equal(kept["first"].classes, logits.argmax(axis=1))
@@ -115,7 +117,7 @@ def test_who_has_no_answers_classifies_the_frames_first(root, capsys):
     assert (root / "hls_projects" / "first" / "predictions.npz").read_bytes() == before
 
 
-def test_only_logits_of_the_limits_classes_count():
+def test_only_logits_of_the_limits_classes_count() -> None:
     labels = np.tile(np.arange(len(LINEAR), dtype=np.uint8), 2)
     snr_db = np.repeat(np.array([-10, 10], np.int8), len(LINEAR))
     logits = np.eye(len(CLASSES), dtype=np.float32)[labels]
@@ -128,7 +130,7 @@ def test_only_logits_of_the_limits_classes_count():
     assert found.share([-10, 10]) == pytest.approx((16 / 17 + 1) / (0.25 + 0.75))
 
 
-def test_models_are_measured_beside_the_limit(root, capsys, tmp_path):
+def test_models_are_measured_beside_the_limit(root: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "reach.svg"
     assert run("data", "reach", "first", "second", "--frames", "1", "--picture", str(picture)) == 0
     said = capsys.readouterr().out
@@ -141,7 +143,7 @@ def test_models_are_measured_beside_the_limit(root, capsys, tmp_path):
 @pytest.mark.parametrize(
     "folder", sorted(path.parent for path in PROJECTS.glob("*/predictions.npz")), ids=lambda p: p.name
 )
-def test_committed_predictions_give_the_committed_accuracy(folder):
+def test_committed_predictions_give_the_committed_accuracy(folder: Path) -> None:
     kept = load_predictions(folder)
     told = load_json(folder / "accuracy.json")
     found = json.loads(json.dumps(evaluate.accuracy_report(kept)))

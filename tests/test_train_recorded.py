@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.models import MODELS
-from hw_amc.models.specs import GruCnnSpec
+from hw_amc.models import MODELS, Classes, GruCnnSpec, find_classes
 from hw_amc.radio import CLASSES, RECIPES, CaptureOptions, convert, make_dataset, open_frames, to_wire
-from hw_amc.train.data import FrameSet, load_part
-from hw_amc.train.paired import load_predictions
+from hw_amc.train.data import FrameSet
+from hw_amc.train.predictions import load_predictions
 from hw_amc.train.recipe import Data, load_recipe_file
 from hw_amc.train.run import run_recipe
+from hw_amc.train.sets import load_part
 
 T = 64
 
@@ -48,16 +49,19 @@ def air(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def part(air: Path, folder: Path, name: str, count: int = 3, **changes: str) -> FrameSet:
+KNOWN = find_classes("radioml2018")
+
+
+def part(air: Path, folder: Path, name: str, count: int = 3, classes: Classes = KNOWN, **changes: Any) -> FrameSet:
     """A part of the file at 0 and 10 dB, at most `count` frames of each class at each of them."""
-    cells = ((0, 10, 10, count),)
-    data = Data(cells, cells, cells, file=air, shares=(0.6, 0.2, 0.2), **changes)
-    found = load_part(data, name, folder)
+    cells = [(0, 10, 10, count)]
+    settings = {"shares": [0.6, 0.2, 0.2], **changes}
+    found = load_part(Data(train=cells, validation=cells, test=cells, file=air, **settings), name, folder, classes)
     assert found.wire.dtype == np.int16
     return found
 
 
-def test_parts_share_no_frame_and_hold_what_the_cells_ask_for(air, tmp_path):
+def test_parts_share_no_frame_and_hold_what_the_cells_ask_for(air: Path, tmp_path: Path) -> None:
     parts = {name: part(air, tmp_path, name, 100) for name in ("train", "validation", "test")}
     frames = {name: {frame.tobytes() for frame in found.wire} for name, found in parts.items()}
     assert {name: len(found) for name, found in parts.items()} == {"train": 36, "validation": 12, "test": 12}
@@ -72,7 +76,7 @@ def test_parts_share_no_frame_and_hold_what_the_cells_ask_for(air, tmp_path):
             assert np.count_nonzero((few.labels == CLASSES.index(label)) & (few.snr_db == snr_db)) == 2
 
 
-def test_a_set_is_kept_and_another_level_is_another_set(air, tmp_path):
+def test_a_set_is_kept_and_another_level_is_another_set(air: Path, tmp_path: Path) -> None:
     first = part(air, tmp_path, "test")
     assert len(list(tmp_path.glob("air.h5-*-wire.npy"))) == 1
     np.testing.assert_array_equal(part(air, tmp_path, "test").wire, first.wire)
@@ -83,7 +87,7 @@ def test_a_set_is_kept_and_another_level_is_another_set(air, tmp_path):
     np.testing.assert_allclose(power, 1, atol=0.03)  # less where a peak is cut off
 
 
-def test_what_will_hurt_is_warned_about(tmp_path):
+def test_what_will_hurt_is_warned_about(tmp_path: Path) -> None:
     np.save(tmp_path / "loud.npy", np.full((20, T), 1.5, np.complex64))
     with open_frames(tmp_path / "loud.npy", CaptureOptions(T, "BPSK", 0)) as file:
         convert(file, tmp_path / "loud.h5")
@@ -91,12 +95,24 @@ def test_what_will_hurt_is_warned_about(tmp_path):
         part(tmp_path / "loud.h5", tmp_path, "train")
 
 
-def test_files_that_do_not_serve(air, tmp_path):
+def test_files_that_do_not_serve(air: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"does not exist; \[data\] file in train.toml names it"):
         part(tmp_path / "none.h5", tmp_path, "train")
-    cells = ((-20, -10, 2, 5),)
+    cells = [(-20, -10, 2, 5)]
     with pytest.raises(DataError, match="no train frame of a known class at the SNRs"):
-        load_part(Data(cells, cells, cells, file=air), "train", tmp_path)
+        load_part(Data(train=cells, validation=cells, test=cells, file=air), "train", tmp_path, KNOWN)
+    with pytest.raises(ConfigError, match=r"air.h5 names none of the classes a, b; set `classes` in project.toml"):
+        part(air, tmp_path, "train", classes=(("a", "b"),))
+
+
+def test_labels_are_numbered_as_the_networks_heads(air: Path, tmp_path: Path) -> None:
+    mine = (("FM", "16QAM", "BPSK"),)
+    few = part(air, tmp_path, "train", 2, classes=mine)
+    assert {mine[0][label] for label in few.labels} == {"FM", "BPSK"}
+    whole = part(air, tmp_path, "train", 2)
+    kept = np.isin(whole.labels, [CLASSES.index("FM"), CLASSES.index("BPSK")])
+    np.testing.assert_array_equal(few.wire, whole.wire[kept])
+    assert [CLASSES[label] for label in whole.labels[kept]] == [mine[0][label] for label in few.labels]
 
 
 @pytest.mark.parametrize(
@@ -104,18 +120,20 @@ def test_files_that_do_not_serve(air, tmp_path):
     [
         ('file = "air.h5"', 'file = "air.h5"\nrecipe = "awgn-v1"', "either a recipe"),
         ('file = "air.h5"', "", "either a recipe"),
-        ("shares = [0.6, 0.2, 0.2]", "shares = [0.5, 0.5]", "shares are three"),
-        ("shares =", 'normalise = "peak"\nshares =', "normalise must be one of none, rms"),
+        ("shares = [0.6, 0.2, 0.2]", "shares = [0.5, 0.5]", "list should have at least 3 items"),
+        ("shares =", 'normalise = "peak"\nshares =', "input should be 'none' or 'rms'"),
     ],
 )
-def test_wrong_data_is_refused(tmp_path, old, new, message):
+def test_wrong_data_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     (tmp_path / "train.toml").write_text(TOML.replace(old, new))
     with pytest.raises(ConfigError, match=message):
         load_recipe_file(tmp_path / "train.toml")
 
 
-def test_a_network_is_trained_and_measured_on_a_file(tmp_path, air, monkeypatch):
-    monkeypatch.setitem(MODELS, "tiny", GruCnnSpec("tiny", 6, frame_len=T))
+def test_a_network_is_trained_and_measured_on_a_file(
+    tmp_path: Path, air: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "tiny", GruCnnSpec("tiny", 6, frame=(T, 2)))
     folder = tmp_path / "tiny"
     folder.mkdir()
     (folder / "air.h5").symlink_to(air)

@@ -15,8 +15,8 @@ def models() -> None:
     rows = []
     for spec in MODELS.values():
         counts = (f"{spec.sparsity:g}", f"{spec.parameters:,}", f"{spec.nonzeros:,}")
-        rows.append((spec.name, spec.cells, *counts, "yes" if spec.name in trained else ""))
-    printer.table(("model", "cells", "sparsity", "parameters", "nonzeros", "trained"), rows)
+        rows.append((spec.name, spec.summary, *counts, "yes" if spec.name in trained else ""))
+    printer.table(("model", "network", "sparsity", "parameters", "nonzeros", "trained"), rows)
 
 
 def report(model: Model) -> None:

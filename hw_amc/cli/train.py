@@ -9,6 +9,7 @@ import typer
 
 from hw_amc.cli.options import Markdown, Model
 from hw_amc.cli.output import printer
+from hw_amc.workspace import Workspace
 
 
 def train(
@@ -18,24 +19,21 @@ def train(
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it takes here.")] = False,
 ) -> None:
     """Train: float, pruned, quantised, deployable. Resumes where it was stopped; TensorBoard reads checkpoints/logs."""
-    from hw_amc.workspace import Workspace
-
     workspace = Workspace.open(model)
     path = recipe or workspace.folder / "train.toml"
     if estimate:
-        _print_duration(model, path)
+        _print_duration(workspace, path)
         return
     from hw_amc.train import run_recipe
 
     run_recipe(model, path, workspace.take_over(), restart, workspace.root / "data")
 
 
-def _print_duration(model: str, path: Path) -> None:
-    from hw_amc.models import find
+def _print_duration(workspace: Workspace, path: Path) -> None:
     from hw_amc.train.duration import estimate_duration
     from hw_amc.train.recipe import load_recipe_file
 
-    times = estimate_duration(find(model), load_recipe_file(path))
+    times = estimate_duration(workspace.network(), load_recipe_file(path))
     rows: list[tuple[object, ...]] = [
         (t.stage, t.phase, t.steps, f"{t.seconds_per_step:.3f}", f"{t.seconds / 3600:.2f}") for t in times
     ]
@@ -52,8 +50,6 @@ def compare(
     Each stands against the first and against the one before it. A model without answers classifies the frames first.
     """
     from hw_amc.train.paired import compare_predictions, neighbours, recall_predictions
-    from hw_amc.workspace import Workspace
-
     pairs, opened = neighbours(models), [Workspace.open(name) for name in models]
     answers = {each.model: recall_predictions(each.folder, each.root / "data") for each in opened}
     rows = []

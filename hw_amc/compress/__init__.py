@@ -1,4 +1,4 @@
-"""Compression: pruning, batch-norm folding, fixed-point formats, and the deployed form of a network.
+"""Compression: pruning, fixed-point formats, and the deploy pass to a network's exact QKeras form.
 
 Importing this package is light; the names below import TensorFlow when first used.
 """
@@ -12,7 +12,7 @@ _LAZY = {
     "QAffine": "layers",
     "QMeanPooling": "means",
     "QTable": "tables",
-    "build_deployed": "deployed",
+    "formats_of": "build",
     "load_deployed": "deployed",
     "round_weights": "deployed",
     "save_deployed": "deployed",
@@ -20,8 +20,7 @@ _LAZY = {
 }
 
 __all__ = [
-    "QAffine", "QMeanPooling", "QTable", "build_deployed", "load_deployed", "round_weights", "save_deployed",
-    "to_float64",
+    "QAffine", "QMeanPooling", "QTable", "formats_of", "load_deployed", "round_weights", "save_deployed", "to_float64",
 ]  # fmt: skip
 
 

@@ -1,121 +1,18 @@
-"""The deployed form of the networks: QKeras layers that fixed point represents exactly."""
+"""Deployed models: their weights as the quantisers round them, saving, loading, float64."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tensorflow import keras
 
-from hw_amc.compress.formats import Formats, affine_bias, merge
 from hw_amc.compress.layers import QAffine, qkeras
 from hw_amc.compress.means import QMeanPooling
 from hw_amc.compress.tables import QTable
 from hw_amc.errors import DataError
 from hw_amc.files import atomic_path
-from hw_amc.models.specs import CONV_FILTERS, CONV_WIDTH, INPUTS, GruCnnSpec
-
-
-def signed(bits: int, integer: int) -> str:
-    """QKeras' name of a signed power-of-two format: range -2^integer .. 2^integer - step, half to even."""
-    return f"quantized_bits({bits},{integer},0,alpha=1)"
-
-
-def unsigned(bits: int, integer: int) -> str:
-    """QKeras' name of a ReLU onto an unsigned format."""
-    return f"quantized_relu({bits},{integer})"
-
-
-def affine_layer(name: str, formats: Formats, input_frac: int) -> Any:
-    """`QAffine` whose bias has the precision of its product; `input_frac` are its input's fraction bits."""
-    layer = formats[name]
-    scale = signed(layer["scale_bits"], layer["scale_int"])
-    return QAffine(scale, signed(*affine_bias(layer, input_frac)), name=name)
-
-
-def _convolution(name: str, filters: int, formats: Formats) -> Any:
-    layer = formats[name]
-    return qkeras.QConv1D(
-        filters,
-        CONV_WIDTH,
-        padding="same",
-        kernel_quantizer=signed(layer["kernel_bits"], layer["kernel_int"]),
-        bias_quantizer=signed(layer["bias_bits"], layer["bias_int"]),
-        name=name,
-    )
-
-
-def relu_layer(name: str, formats: Formats) -> Any:
-    """Quantised ReLU of a layer's format."""
-    return qkeras.QActivation(unsigned(formats[name]["bits"], formats[name]["int"]), name=name)
-
-
-def front_layers(spec: GruCnnSpec, formats: Formats) -> list[Any]:
-    """QGRU, the state quantiser behind it (QGRU itself returns the unrounded blend), affine and ReLU."""
-    gru = formats["gru"]
-    state = signed(gru["state_bits"], 0)
-    layer = qkeras.QGRU(
-        spec.cells,
-        kernel_quantizer=signed(gru["kernel_bits"], gru["kernel_int"]),
-        recurrent_quantizer=signed(gru["recurrent_bits"], gru["recurrent_int"]),
-        bias_quantizer=signed(gru["bias_bits"], gru["bias_int"]),
-        state_quantizer=state,
-        activation=f"quantized_tanh({gru['candidate_bits']})",
-        recurrent_activation=f"quantized_sigmoid({gru['gate_bits']})",
-        return_sequences=True,
-        reset_after=True,
-        name="gru",
-    )
-    affine = affine_layer("gru_affine", formats, gru["state_bits"] - 1)
-    return [layer, qkeras.QActivation(state, name="gru_quant"), affine, relu_layer("gru_relu", formats)]
-
-
-def build_deployed(
-    spec: GruCnnSpec,
-    formats: Mapping[str, Mapping[str, int]] | None = None,
-    frame_len: int | None = 0,
-    front: Any = front_layers,
-) -> Any:
-    """Build the deployed network with untrained weights.
-
-    Parameters
-    ----------
-    spec : the network
-    formats : changes to `formats.DEFAULT_FORMATS`, by layer and field
-    frame_len : samples a frame; 0 takes the network's own, None any length
-    front : makes the layers up to `gru_relu` from (spec, formats); training puts their fast twins here
-
-    Returns
-    -------
-    keras.Model, (n, T, 2) values raw / 2^wire_frac -> logits (n, classes).
-
-    Raises
-    ------
-    ConfigError
-        `formats` names an unknown layer or field, or a width out of range.
-    """
-    full = merge(formats)
-    inputs = keras.Input((spec.frame_len if frame_len == 0 else frame_len, INPUTS), name="frames")
-    gap = full["gap_quant"]
-    layers = [
-        qkeras.QActivation(signed(full["input_quant"]["bits"], full["input_quant"]["int"]), name="input_quant"),
-        *front(spec, full),
-        _convolution("conv1", CONV_FILTERS, full),
-        relu_layer("conv1_relu", full),
-        keras.layers.AveragePooling1D(2, name="pool"),
-        _convolution("conv2", spec.classes, full),
-        relu_layer("conv2_relu", full),
-        keras.layers.GlobalAveragePooling1D(name="gap"),
-        qkeras.QActivation(signed(gap["bits"], gap["int"]), name="gap_quant"),
-        affine_layer("head", full, gap["bits"] - 1 - gap["int"]),
-    ]
-    x = inputs
-    for layer in layers:
-        x = layer(x)
-    return keras.Model(inputs, x, name=spec.name)
-
 
 _LINEAR = ("kernel_quantizer_internal", "bias_quantizer_internal")
 _RECURRENT = ("kernel_quantizer_internal", "recurrent_quantizer_internal", "bias_quantizer_internal")
@@ -205,47 +102,3 @@ def custom_objects() -> dict[str, Any]:
     objects: dict[str, Any] = {"QAffine": QAffine, "QMeanPooling": QMeanPooling, "QTable": QTable}
     qkeras.utils._add_supported_quantized_objects(objects)
     return objects
-
-
-def _pair(quantiser: Any, prefix: str = "") -> dict[str, int]:
-    return {f"{prefix}bits": int(quantiser.bits), f"{prefix}int": int(quantiser.integer)}
-
-
-def formats_of(model: Any) -> Formats:
-    """Read a deployed network's formats back from its quantisers."""
-    gru = model.get_layer("gru").cell
-    found: Formats = {
-        "gru": {
-            **_pair(gru.kernel_quantizer_internal, "kernel_"),
-            **_pair(gru.recurrent_quantizer_internal, "recurrent_"),
-            **_pair(gru.bias_quantizer_internal, "bias_"),
-            "gate_bits": int(gru.recurrent_activation.bits),
-            "candidate_bits": int(gru.activation.bits),
-            "state_bits": int(gru.state_quantizer_internal.bits),
-        }
-    }
-    for layer in model.layers:
-        if type(layer).__name__ == "QActivation" and layer.name != "gru_quant":
-            found[layer.name] = _pair(layer.quantizer)
-        elif type(layer).__name__ == "QAffine":
-            bias_int = int(layer.bias_quantizer.integer)
-            found[layer.name] = {**_pair(layer.scale_quantizer, "scale_"), "bias_int": bias_int}
-        elif type(layer).__name__ == "QConv1D":
-            kernel, bias = layer.kernel_quantizer_internal, layer.bias_quantizer_internal
-            found[layer.name] = {**_pair(kernel, "kernel_"), **_pair(bias, "bias_")}
-    return merge(found)
-
-
-def rebuild(model: Any, front: Any = front_layers) -> Any:
-    """Build a deployed network anew with the same weights and formats, for frames of any length.
-
-    Parameters
-    ----------
-    model : from `build_deployed` or `load_deployed`
-    front : as in `build_deployed`
-    """
-    filters = model.get_layer("conv2").filters
-    spec = GruCnnSpec(model.name, model.get_layer("gru").units, classes=filters)
-    copy = build_deployed(spec, formats_of(model), None, front)
-    copy.set_weights(model.get_weights())
-    return copy

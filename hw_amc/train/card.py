@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hw_amc.compress.deployed import formats_of, load_deployed
+from hw_amc.compress import load_deployed
+from hw_amc.compress.build import formats_of, input_format_of
 from hw_amc.files import file_digest, load_json, write_text
-from hw_amc.models.specs import GruCnnSpec
-from hw_amc.radio import CLASSES
-from hw_amc.train.evaluate import (
-    count_weights,
-    evaluate,
-    float_accuracy,
-    load_test_set,
-    predict,
-    saturation,
-    write_accuracy,
-)
-from hw_amc.train.paired import save_predictions
+from hw_amc.models.network import Classes, NetworkSpec
+from hw_amc.train.evaluate import count_weights, evaluate, float_accuracy, predict, saturation, write_accuracy
+from hw_amc.train.predictions import save_predictions
 from hw_amc.train.recipe import TrainRecipe
+from hw_amc.train.sets import load_test_set
 
 #: Frames over which saturation is counted.
 SATURATION_FRAMES = 512
 
-NAME_WIDTH = max(map(len, CLASSES))
 
-
-def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Path) -> dict[str, Any]:
+def measure(spec: NetworkSpec, recipe: TrainRecipe, folder: Path, data_folder: Path) -> dict[str, Any]:
     """Measure a folder's `weights.h5` on the recipe's held-out frames; write `accuracy.json` and `MODEL_CARD.md`.
 
     Returns
@@ -39,17 +30,19 @@ def measure(spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Pa
 
     Raises
     ------
+    ConfigError
+        The weights are those of another network.
     DataError
         `weights.h5` is missing or damaged.
     Mismatch
         The fast form of the network differs from the deployed one.
     """
     model = load_deployed(folder / "weights.h5")
-    frames, eval_set = load_test_set(recipe.data, data_folder)
-    predictions = predict(model, frames, eval_set)
+    frames, eval_set = load_test_set(recipe.data, data_folder, spec.classes)
+    predictions = predict(model, frames, eval_set, spec.classes)
     report = evaluate(predictions, f"hw-amc train {spec.name}")
     if (path := _float_form(recipe, folder)) is not None:
-        report["float"] = float_accuracy(path, spec, frames)
+        report["float"] = float_accuracy(path, spec, input_format_of(model), frames)
     write_accuracy(folder / "accuracy.json", report)
     save_predictions(folder, predictions)
     rows = np.linspace(0, len(frames) - 1, min(SATURATION_FRAMES, len(frames))).astype(int)
@@ -114,19 +107,24 @@ def _source(eval_set: Mapping[str, Any]) -> str:
     return f"recipe `{eval_set['recipe']}`" if "recipe" in eval_set else f"file `{eval_set['file']}`"
 
 
-def _accuracy(report: Mapping[str, Any]) -> list[str]:
-    data = report["eval_set"]
-    rows = [(snr, f"{100 * value:.2f}") for snr, value in report["accuracy"].items()]
+def _accuracy(report: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
+    data, parts = report["eval_set"], [report, *report.get("heads", [])]
+    rows = [(snr, *(f"{100 * part['accuracy'][snr]:.2f}" for part in parts)) for snr in report["accuracy"]]
+    names = [f"{name} %" for name in ["top-1 accuracy,", *(f"{name}," for name in heads)][: len(parts)]]
+    several = " A frame is right when all heads are." if len(parts) > 1 else ""
     return [
         "## Accuracy",
         "",
         f"Measured on the deployed network, {data['frames']} held-out frames (split {data['split']}) of "
         f"{_source(data)}, digest {data['digest']}; frames of each class and SNR: "
-        f"{data['frames_per_class_and_snr_db']}.",
+        f"{data['frames_per_class_and_snr_db']}.{several}",
         "",
-        *_table(("SNR, dB", "top-1 accuracy, %"), rows),
+        *_table(("SNR, dB", *names), rows),
         "",
-        f"Average over all SNRs: {100 * report['average']:.2f} %. From 10 dB: {_percent(report['at_least_10_db'])}.",
+        *(
+            f"Average over all SNRs{of}: {100 * part['average']:.2f} %. From 10 dB: {_percent(part['at_least_10_db'])}."
+            for of, part in zip(["", *(f", {name}" for name in heads)], parts, strict=False)
+        ),
         *_float_accuracy(report),
     ]
 
@@ -139,9 +137,10 @@ def _float_accuracy(report: Mapping[str, Any]) -> list[str]:
     return ["", f"The float network that was quantised, `{before['checkpoint']}`, on the same frames: {figures}."]
 
 
-def confusion(report: Mapping[str, Any]) -> list[str]:
+def confusion(report: Mapping[str, Any], names: Classes) -> list[str]:
     """Write up the confusion matrices of `accuracy.json` as Markdown; no lines where there are none."""
-    if not report["confusion"]:
+    parts = list(zip(report.get("heads", [report]), names, strict=True))
+    if not any(part["confusion"] for part, _ in parts):
         return []
     lines = [
         "## Confusion",
@@ -149,15 +148,17 @@ def confusion(report: Mapping[str, Any]) -> list[str]:
         "Frames of each class, a row, by the network's answer: columns in the rows' order.",
         "",
     ]
-    for snr_db, matrix in report["confusion"].items():
-        width = 1 + max(len(str(count)) for row in matrix for count in row)
-        rows = ("".join(f"{count or '.':>{width}}" for count in row) for row in matrix)
-        named = (f"{name:<{NAME_WIDTH}}{row}" for name, row in zip(CLASSES, rows, strict=True))
-        lines += [f"At {snr_db} dB:", "", "```", *named, "```", ""]
+    for part, head in parts:
+        for snr_db, matrix in part["confusion"].items():
+            width = 1 + max(len(str(count)) for row in matrix for count in row)
+            rows = ("".join(f"{count or '.':>{width}}" for count in row) for row in matrix)
+            longest = max(map(len, head))
+            named = (f"{name:<{longest}}{row}" for name, row in zip(head, rows, strict=True))
+            lines += [f"At {snr_db} dB:", "", "```", *named, "```", ""]
     return lines
 
 
-def _network(spec: GruCnnSpec, facts: Mapping[str, Any]) -> list[str]:
+def _network(spec: NetworkSpec, facts: Mapping[str, Any]) -> list[str]:
     counts = facts["weights"]
     rows = [
         ("parameters", spec.parameters, counts["parameters"]),
@@ -169,7 +170,7 @@ def _network(spec: GruCnnSpec, facts: Mapping[str, Any]) -> list[str]:
     rates = [(layer, f"{rate:.4f}") for layer, rate in facts["saturation"].items()]
     return [
         "## Network", "",
-        "Published = the float network of Kassri et al. 2024 by formula; deployed = counted in `weights.h5`, where",
+        f"Published = the float network of {spec.source} by formula; deployed = counted in `weights.h5`, where",
         "batch normalisation is folded away or is a scale and a bias, and a weight rounded to 0 counts as zero.", "",
         *_table(("", "published", "deployed"), rows), "",
         *_table(("layer", "format (int = bits left of the point without the sign)"), formats), "",
@@ -187,14 +188,16 @@ def _limits(eval_set: Mapping[str, Any]) -> str:
     )
 
 
-def card(spec: GruCnnSpec, recipe: TrainRecipe, report: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+def card(spec: NetworkSpec, recipe: TrainRecipe, report: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """Write up a trained model as Markdown."""
+    classes = " + ".join(map(str, spec.outputs))
     lines = [
         f"# {spec.name}", "",
-        f"GRU-CNN with {spec.cells} cells, kernel sparsity {spec.sparsity:g}, {spec.classes} classes, frames of "
-        f"{spec.frame_len} I/Q samples. Output: logits.", "",
+        f"{spec.summary[0].upper()}{spec.summary[1:]}, kernel sparsity {spec.sparsity:g}, {classes} classes, frames of "
+        f"{spec.frame[0]} I/Q samples. Output: logits.", "",
         f"`weights.h5`: SHA-256 {facts['digest']}. Command: `{report['command']}`, {report['date']}.", "",
-        *_accuracy(report), "", *confusion(report), *_network(spec, facts), "", *_training(recipe, facts), "",
+        *_accuracy(report, spec.head_names), "", *confusion(report, spec.classes), *_network(spec, facts), "",
+        *_training(recipe, facts), "",
         "## Limits", "",
         _limits(report["eval_set"]),
     ]  # fmt: skip

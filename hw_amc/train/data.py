@@ -1,4 +1,4 @@
-"""Training data: wire words made once and kept under `data/`, cut into batches."""
+"""Frames as wire words: generated or read once, kept under `data/`, cut into batches."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import numpy as np
 from hw_amc.errors import DataError
 from hw_amc.files import atomic_path
 from hw_amc.interface.wire import Normalisation
-from hw_amc.radio import CLASSES, SPLITS, WIRE_FRAC, generate_wire_set, load_recipe
-from hw_amc.train.recipe import Data
+from hw_amc.radio import WIRE_FRAC, generate_wire_set, load_recipe
 
 #: Sets of fewer frames are made without further processes.
 SMALL = 4096
@@ -34,7 +33,7 @@ class FrameSet:
     Attributes
     ----------
     wire : (n, T, 2) int16, raw words with 14 fraction bits
-    labels : (n,) uint8
+    labels : (n,) uint8, or (n, heads)
     snr_db : (n,) int8
     """
 
@@ -46,33 +45,12 @@ class FrameSet:
         return len(self.labels)
 
 
-def load_part(data: Data, part: str, folder: Path) -> FrameSet:
-    """Take the training, validation or test frames of a recipe's data: generated, or out of a file.
-
-    Parameters
-    ----------
-    data : what `[data]` says
-    part : "train", "validation" or "test"
-    folder : where the arrays are kept
-
-    Raises
-    ------
-    ConfigError
-        Unknown recipe or an empty set.
-    DataError
-        The file is damaged or serves nobody, or a kept array is damaged.
-    """
-    if data.recipe is not None:
-        return load_frames(data.recipe, data.cells(part), SPLITS[part], folder, data.normalise)
-    from hw_amc.train.recorded import load_recorded
-
-    return load_recorded(data, part, folder)
-
-
 def load_frames(
     recipe_name: str, cells: Cells, split: int, folder: Path, normalise: Normalisation = "none"
 ) -> FrameSet:
     """Generate a set, or map the one that an earlier run left in `folder`.
+
+    Its labels are the cells of the recipe's class set.
 
     Parameters
     ----------
@@ -93,7 +71,7 @@ def load_frames(
     plan: list[Any] = [recipe.digest(), [[list(snrs), frames] for snrs, frames in cells], split]
 
     def make() -> FrameSet:
-        count = sum(len(snrs) * frames for snrs, frames in cells) * len(CLASSES)
+        count = sum(len(snrs) * frames for snrs, frames in cells) * len(recipe.classes)
         workers = 1 if count < SMALL else None  # starting processes would take longer
         parts = [generate_wire_set(recipe, frames, snrs, split, workers, normalise) for snrs, frames in cells]
         return FrameSet(*map(np.concatenate, zip(*parts, strict=True)))
@@ -149,7 +127,7 @@ def crop(
 
     Returns
     -------
-    (n, length, 2) float32 values raw / 2^14, and (n,) int32 labels.
+    (n, length, 2) float32 values raw / 2^14, and int32 labels, (n,) or (n, heads).
     """
     T = frames.wire.shape[1]
     starts = generator.integers(0, T - length + 1, len(rows))
@@ -168,5 +146,5 @@ def crop(
 
 
 def whole(frames: FrameSet, rows: Any) -> tuple[Floats, Any]:
-    """Give the chosen frames as they are: (n, T, 2) float32 values raw / 2^14, and (n,) int32 labels."""
+    """Give the chosen frames as they are: (n, T, 2) float32 values raw / 2^14, and their int32 labels."""
     return frames.wire[rows].astype(np.float32) / np.float32(1 << WIRE_FRAC), frames.labels[rows].astype(np.int32)

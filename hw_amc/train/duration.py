@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw_amc.compress.formats import DEFAULT_FORMATS
-from hw_amc.models.specs import GruCnnSpec
+from hw_amc.compress.deploy import deploy_with, plan_deploy
+from hw_amc.compress.formats import input_format
+from hw_amc.models.network import NetworkSpec
 from hw_amc.train.recipe import Phase, Stage, TrainRecipe
 from hw_amc.train.teacher import load_teacher
 from hw_amc.train.trainee import Trainee
@@ -40,14 +41,14 @@ class PhaseTime:
         return self.steps * self.seconds_per_step
 
 
-def estimate_duration(spec: GruCnnSpec, recipe: TrainRecipe) -> list[PhaseTime]:
+def estimate_duration(spec: NetworkSpec, recipe: TrainRecipe) -> list[PhaseTime]:
     """Time a few steps of every phase on random frames; generation of data and the final test come on top.
 
     A teacher that an earlier recipe has yet to make is left out.
     """
     times = []
     for stage in recipe.stages:
-        trainee = _trainee(spec, stage)
+        trainee = _trainee(spec, stage, recipe)
         times += [
             PhaseTime(stage.name, number, phase.steps, _seconds_per_step(trainee, spec, phase))
             for number, phase in enumerate(stage.phases, 1)
@@ -55,17 +56,21 @@ def estimate_duration(spec: GruCnnSpec, recipe: TrainRecipe) -> list[PhaseTime]:
     return times
 
 
-def _trainee(spec: GruCnnSpec, stage: Stage) -> Trainee:
+def _trainee(spec: NetworkSpec, stage: Stage, recipe: TrainRecipe) -> Trainee:
+    model = spec.build(stage.dropout)
+    given = input_format(plan_deploy(model), recipe.widths)
     teacher = None
     if stage.teacher is not None and stage.teacher.exists():
-        teacher = load_teacher(stage.teacher, spec, stage.teacher_share, stage.temperature)
-    return Trainee(spec, DEFAULT_FORMATS if stage.kind == "qat" else None, stage.dropout, teacher)
+        teacher = load_teacher(stage.teacher, spec, given, stage.teacher_share, stage.temperature)
+    if stage.kind == "qat":
+        return Trainee(deploy_with(model, recipe.widths), None, teacher, recipe.head_shares, stage.freeze)
+    return Trainee(model, given, teacher, recipe.head_shares, stage.freeze)
 
 
-def _seconds_per_step(trainee: Trainee, spec: GruCnnSpec, phase: Phase) -> float:
+def _seconds_per_step(trainee: Trainee, spec: NetworkSpec, phase: Phase) -> float:
     generator = np.random.default_rng(0)
-    x = generator.normal(size=(phase.batch, phase.crop, 2)).astype(np.float32)
-    labels = generator.integers(0, spec.classes, phase.batch).astype(np.int32)
+    x = generator.normal(size=(phase.batch, phase.crop, spec.frame[1])).astype(np.float32)
+    labels = np.stack([generator.integers(0, classes, phase.batch) for classes in spec.outputs], 1).astype(np.int32)
     trainee.step(x, labels, 0.0)
     start = time.perf_counter()
     for _ in range(TIMED):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,69 +11,80 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.progress import track
+from tensorflow import keras
 
-from hw_amc.compress.deployed import rebuild
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.files import write_text
-from hw_amc.models.specs import GruCnnSpec
-from hw_amc.radio import CLASSES, load_recipe
-from hw_amc.train.data import Floats, FrameSet, load_part, whole
-from hw_amc.train.fast_affine import fast_front_layers
-from hw_amc.train.paired import Predictions
-from hw_amc.train.recipe import Data
+from hw_amc.models.network import Classes, NetworkSpec
+from hw_amc.train.data import Floats, FrameSet, whole
+from hw_amc.train.fast_model import FastModel
+from hw_amc.train.predictions import Predictions
+from hw_amc.train.select import find_kernels
 from hw_amc.train.teacher import load_teacher
-from hw_amc.train.trainee import quantise_input
-from hw_amc.verify.heldout import TEST_SPLIT
 
 #: SNRs whose confusion matrices are kept, dB.
 CONFUSION_SNRS = (0, 10, 20)
 
-#: Frames on which the fast twin must equal the deployed network before its figures count, and at once through it.
+#: Frames on which the fast form must equal the deployed network before its figures count, and at once through it.
 CHECKED, BATCH = 64, 256
 
 
-def fast_twin(model: Any) -> Any:
-    """Rebuild the deployed network on the C++ kernels: the same function, about ten times faster.
+def find_logits(model: Any, frames: FrameSet, shown: bool = False) -> list[Floats]:
+    """Logits (n, classes) of every head for every frame, by the deployed network.
 
-    Raises
-    ------
-    ConfigError
-        The network is not of the GRU-CNN family.
-    """
-    try:
-        return rebuild(model, fast_front_layers)
-    except (ValueError, AttributeError) as error:
-        raise ConfigError(f"{model.name} is no GRU-CNN of `hw-amc models`, so it has no fast form") from error
-
-
-def find_logits(model: Any, frames: FrameSet, shown: bool = False) -> Floats:
-    """Logits (n, classes) of every frame by the deployed network.
-
-    The frames run through the fast twin, after it has equalled `model` in every logit of some of them. With `shown`,
+    The frames run through its fast form, after that has equalled `model` in every logit of some of them. With `shown`,
     a progress bar stands on stderr.
 
     Raises
     ------
-    ConfigError
-        The network is not of the GRU-CNN family.
+    UnsupportedLayer
+        The model is no deployed network.
     Mismatch
-        The twin and the network differ.
+        Fast form and network differ.
     """
-    twin = fast_twin(model)
+    forward = FastModel(model).compiled()
     rows = np.linspace(0, len(frames) - 1, min(CHECKED, len(frames))).astype(int)
     x, _ = whole(frames, rows)
-    wrong = int(np.count_nonzero(np.asarray(twin(x)) != model.predict(x, verbose=0, batch_size=64)))
+    reference = model.predict(x, verbose=0, batch_size=64)
+    heads = reference if isinstance(reference, list) else [reference]
+    wrong = sum(int(np.count_nonzero(np.asarray(a) != b)) for a, b in zip(forward(x), heads, strict=True))
     if wrong:
-        raise Mismatch(f"the fast twin differs from the deployed network in {wrong} logits; report this")
+        raise Mismatch(f"the fast form differs from the deployed network in {wrong} logits; report this")
     task, console = f"{model.name} classifies {len(frames):,} frames", Console(stderr=True)
     starts = track(range(0, len(frames), BATCH), task, console=console, disable=not shown)
-    return np.concatenate([np.asarray(twin(whole(frames, slice(first, first + BATCH))[0])) for first in starts])
+    parts = [forward(whole(frames, slice(first, first + BATCH))[0]) for first in starts]
+    return [np.concatenate([np.asarray(part) for part in head]) for head in zip(*parts, strict=True)]
 
 
-def predict(model: Any, frames: FrameSet, eval_set: dict[str, Any], shown: bool = False) -> Predictions:
-    """Classify frames (lowest index wins a tie); arguments and errors are those of `find_logits`."""
-    classes = np.argmax(find_logits(model, frames, shown), axis=-1).astype(np.uint8)
-    return Predictions(classes, frames.labels, frames.snr_db, eval_set)
+def predict(model: Any, frames: FrameSet, eval_set: dict[str, Any], names: Classes, shown: bool = False) -> Predictions:
+    """Classify frames (lowest index wins a tie).
+
+    Parameters
+    ----------
+    model : the deployed network
+    frames, eval_set : from `load_test_set`
+    names : class names of every head
+    shown : show a progress bar on stderr
+
+    Raises
+    ------
+    ConfigError
+        The network's heads have other numbers of classes.
+    Mismatch
+        As `find_logits`.
+    """
+    sizes, expected = [output.shape[-1] for output in model.outputs], [len(head) for head in names]
+    if sizes != expected:
+        raise ConfigError(
+            f"{model.name}: the heads of weights.h5 have {sizes} classes, not {expected}; set `classes` in project.toml"
+        )
+    return Predictions(_answers(find_logits(model, frames, shown)), frames.labels, frames.snr_db, eval_set, names)
+
+
+def _answers(logits: Sequence[Any]) -> Any:
+    """Classes by the logits of every head: (n,) uint8, or (n, heads)."""
+    columns = np.stack([np.argmax(head, axis=-1) for head in logits], axis=1).astype(np.uint8)
+    return columns[:, 0] if len(logits) == 1 else columns
 
 
 def accuracy_report(predictions: Predictions) -> dict[str, Any]:
@@ -82,29 +92,42 @@ def accuracy_report(predictions: Predictions) -> dict[str, Any]:
 
     Returns
     -------
-    `accuracy` (SNR in dB as text -> share), `average`, `at_least_10_db`, `confusion` (SNR -> rows of true classes).
+    `accuracy` (SNR in dB as text -> share), `average`, `at_least_10_db`, `confusion` (SNR -> rows of true classes). Of
+    several heads a frame is right when all are; `heads` holds the same report for each, and `confusion` nothing.
     """
     right, snr_db = predictions.right, predictions.snr_db
-    snrs = sorted({int(s) for s in snr_db})
-    confusion = {}
-    for snr in set(CONFUSION_SNRS) & set(snrs):
-        at = snr_db == snr
-        matrix = np.zeros((len(CLASSES), len(CLASSES)), int)
-        np.add.at(matrix, (predictions.labels[at], predictions.classes[at]), 1)
-        confusion[str(snr)] = matrix.tolist()
-    loud = snr_db >= 10
-    return {
-        "accuracy": {str(s): round(float(np.mean(right[snr_db == s])), 5) for s in snrs},
+    loud, several = snr_db >= 10, len(predictions.names) > 1
+    report = {
+        "accuracy": {str(s): round(float(np.mean(right[snr_db == s])), 5) for s in sorted({int(s) for s in snr_db})},
         "average": round(float(np.mean(right)), 5),
         "at_least_10_db": round(float(np.mean(right[loud])), 5) if loud.any() else None,
-        "confusion": {k: confusion[k] for k in sorted(confusion, key=int)},
+        "confusion": {} if several else confusion_matrices(predictions),
     }
+    if several:
+        report["heads"] = [accuracy_report(predictions.head(number)) for number in range(len(predictions.names))]
+    return report
 
 
-def float_accuracy(path: Path, spec: GruCnnSpec, frames: FrameSet) -> dict[str, Any]:
+def confusion_matrices(predictions: Predictions) -> dict[str, list[list[int]]]:
+    """Frames by true class (rows) and answer of a network with one head, at the SNRs of `CONFUSION_SNRS`."""
+    size, found = len(predictions.names[0]), {}
+    for snr in sorted(set(CONFUSION_SNRS) & {int(s) for s in predictions.snr_db}):
+        at = predictions.snr_db == snr
+        matrix = np.zeros((size, size), int)
+        np.add.at(matrix, (predictions.labels[at], predictions.classes[at]), 1)
+        found[str(snr)] = matrix.tolist()
+    return found
+
+
+def float_accuracy(path: Path, spec: NetworkSpec, input_format: tuple[int, int], frames: FrameSet) -> dict[str, Any]:
     """Accuracy (0..1) of the float network whose weights a stage left in `path`: what quantisation began with.
 
-    Its inputs are rounded as the deployed network's.
+    Parameters
+    ----------
+    path : the stage's file
+    spec : the network, for its classes
+    input_format : of the deployed network, to which the inputs are rounded
+    frames : labelled as the network's heads
 
     Returns
     -------
@@ -115,10 +138,10 @@ def float_accuracy(path: Path, spec: GruCnnSpec, frames: FrameSet) -> dict[str, 
     ConfigError, DataError
         The file is missing, damaged, or another network's.
     """
-    logits = load_teacher(path, spec, share=1.0, temperature=1.0).logits
+    teacher = load_teacher(path, spec, input_format)
     parts = (whole(frames, slice(first, first + BATCH))[0] for first in range(0, len(frames), BATCH))
-    classes = np.concatenate([np.argmax(logits(quantise_input(part)), axis=-1) for part in parts]).astype(np.uint8)
-    report = accuracy_report(Predictions(classes, frames.labels, frames.snr_db, {}))
+    classes = np.concatenate([_answers(teacher.logits(part)) for part in parts])
+    report = accuracy_report(Predictions(classes, frames.labels, frames.snr_db, {}, spec.classes))
     return {"checkpoint": path.name, "average": report["average"], "at_least_10_db": report["at_least_10_db"]}
 
 
@@ -129,30 +152,13 @@ def evaluate(predictions: Predictions, command: str) -> dict[str, Any]:
     return {"eval_set": predictions.eval_set, **report, "kind": "measured", "command": command, "date": date}
 
 
-def load_test_set(data: Data, folder: Path) -> tuple[FrameSet, dict[str, Any]]:
-    """Held-out frames and what identifies them: recipe or file, digest, split, counts.
-
-    The errors are those of `hw_amc.train.data.load_part`.
-    """
-    frames = load_part(data, "test", folder)
-    if data.recipe is not None:
-        source = {"recipe": data.recipe, "digest": load_recipe(data.recipe).digest()}
-    else:
-        # What was read is all that counts of a file.
-        words = np.ascontiguousarray(frames.wire)
-        source = {"file": Path(str(data.file)).name, "digest": hashlib.sha256(words.data).hexdigest()}
-    per_cell = ", ".join(f"{count} at {min(snrs)}..{max(snrs)} dB" for snrs, count in data.cells("test"))
-    counts = {"split": TEST_SPLIT, "frames": len(frames), "frames_per_class_and_snr_db": per_cell}
-    return frames, {**source, **counts}
-
-
 def count_weights(model: Any) -> dict[str, int]:
     """Deployed parameters: all, nonzero, kernel weights, nonzero kernel weights."""
-    arrays = {w.name: w.numpy() for w in model.weights}
-    kernels = [a for name, a in arrays.items() if "kernel" in name]
+    arrays = model.get_weights()
+    kernels = [kernel.variable.numpy() for kernel in find_kernels(model)]
     return {
-        "parameters": sum(a.size for a in arrays.values()),
-        "nonzeros": sum(int(np.count_nonzero(a)) for a in arrays.values()),
+        "parameters": sum(a.size for a in arrays),
+        "nonzeros": sum(int(np.count_nonzero(a)) for a in arrays),
         "kernel_weights": sum(k.size for k in kernels),
         "kernel_nonzeros": sum(int(np.count_nonzero(k)) for k in kernels),
     }
@@ -160,13 +166,12 @@ def count_weights(model: Any) -> dict[str, int]:
 
 def saturation(model: Any, frames: FrameSet, rows: Any) -> dict[str, float]:
     """Percent of values at either end of their format, for every quantised activation, over chosen frames."""
-    from tensorflow import keras
-
     x, _ = whole(frames, rows)
     names = [layer.name for layer in model.layers if type(layer).__name__ == "QActivation"]
-    values = keras.Model(model.input, [model.get_layer(name).output for name in names]).predict(x, verbose=0)
+    outputs = {name: model.get_layer(name).output for name in names}
+    values = keras.Model(model.input, outputs).predict(x, verbose=0)
     rates = {}
-    for name, value in zip(names, values, strict=True):
+    for name, value in values.items():
         quantiser = model.get_layer(name).quantizer
         signed_bits = int(getattr(quantiser, "keep_negative", False))
         step = 2.0 ** (int(quantiser.integer) - (quantiser.bits - signed_bits))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
-from hw_amc.compress.deployed import affine_layer, relu_layer
-from hw_amc.compress.formats import Formats
-from hw_amc.compress.layers import QAffine
-from hw_amc.models.specs import GruCnnSpec
 from hw_amc.train import kernel
-from hw_amc.train.fast_gru import FastGru
 
 #: Top of a ReLU that never clips.
 UNBOUNDED = float(np.finfo(np.float32).max)
@@ -81,49 +76,37 @@ def norm_relu(x: Any, gamma: Any, beta: Any, moments: tuple[Any, Any], epsilon: 
     return call(x, gamma, beta)
 
 
-@keras.utils.register_keras_serializable("hw_amc")
-class FastNormRelu(keras.layers.BatchNormalization):
-    """Batch normalisation over all but the last axis, then ReLU; the weights are those of Keras' layer."""
+@dataclass(frozen=True)
+class FastNormRelu:
+    """A batch normalisation over all but the last axis and the ReLU behind it, on the weights of Keras' layer."""
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
+    norm: Any
+
+    def __call__(self, x: Any, training: bool) -> Any:
         """Normalise by the batch's statistics in training, else by the moving ones."""
-        if not training:
-            scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
-            return affine_relu(inputs, scale, self.beta - self.moving_mean * scale, 0.0, UNBOUNDED)
-        total, squares = tf.numpy_function(kernel.column_sums, (inputs,), (tf.float32, tf.float32))
-        count = tf.cast(tf.size(inputs), tf.float32) / inputs.shape[-1]
-        mean = tf.ensure_shape(total, inputs.shape[-1:]) / count
-        variance = tf.maximum(tf.ensure_shape(squares, inputs.shape[-1:]) / count - tf.square(mean), 0.0)
-        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
-        return norm_relu(inputs, self.gamma, self.beta, (mean, variance), self.epsilon)
+        norm = self.norm
+        if not (training and norm.trainable):
+            scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+            return affine_relu(x, scale, norm.beta - norm.moving_mean * scale, 0.0, UNBOUNDED)
+        total, squares = tf.numpy_function(kernel.column_sums, (x,), (tf.float32, tf.float32))
+        count = tf.cast(tf.size(x), tf.float32) / x.shape[-1]
+        mean = tf.ensure_shape(total, x.shape[-1:]) / count
+        variance = tf.maximum(tf.ensure_shape(squares, x.shape[-1:]) / count - tf.square(mean), 0.0)
+        for moving, value in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
+            moving.assign(moving * norm.momentum + value * (1.0 - norm.momentum))
+        return norm_relu(x, norm.gamma, norm.beta, (mean, variance), norm.epsilon)
 
 
-class FastAffineRelu(QAffine):
-    """`QAffine` and the quantised ReLU behind it; the weights are those of `QAffine`."""
+@dataclass(frozen=True)
+class FastAffineRelu:
+    """A `QAffine` and the quantised ReLU behind it."""
 
-    def __init__(self, bits: int, integer: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.steps = 2.0 ** (bits - integer)
-        self.top = 2.0**integer - 1.0 / self.steps
+    affine: Any
+    bits: int
+    integer: int
 
-    def call(self, inputs: Any) -> Any:
+    def __call__(self, x: Any, training: bool) -> Any:
         """Apply the quantised scale and bias, then the ReLU."""
-        scale, bias = self.scale_quantizer(self.scale), self.bias_quantizer(self.bias)
-        return affine_relu(inputs, scale, bias, self.steps, self.top)
-
-
-def fast_norm_relu(x: Any, name: str) -> Any:
-    """Float normalisation and ReLU, for `models.build_float`."""
-    return FastNormRelu(name=f"{name}_norm", momentum=0.9)(x)
-
-
-def fast_front_layers(spec: GruCnnSpec, formats: Formats) -> list[Any]:
-    """Quantised GRU, affine and ReLU, for `compress.build_deployed`."""
-    gru = FastGru(spec.cells, formats["gru"], name="gru")
-    affine = affine_layer("gru_affine", formats, formats["gru"]["state_bits"] - 1)
-    if not kernel.available():
-        return [gru, affine, relu_layer("gru_relu", formats)]
-    relu = formats["gru_relu"]
-    return [gru, FastAffineRelu(relu["bits"], relu["int"], scale_quantizer=affine.scale_quantizer,
-                                bias_quantizer=affine.bias_quantizer, name="gru_affine")]  # fmt: skip
+        affine, steps = self.affine, 2.0 ** (self.bits - self.integer)
+        scale, bias = affine.scale_quantizer(affine.scale), affine.bias_quantizer(affine.bias)
+        return affine_relu(x, scale, bias, steps, 2.0**self.integer - 1.0 / steps)

@@ -1,15 +1,15 @@
-"""`FastGru`: a Keras layer that runs the C++ kernel, float or quantised, forwards and backwards."""
+"""`FastGru`: a GRU layer on the C++ kernel, float or quantised, forwards and backwards."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
-from tensorflow import keras
 
-from hw_amc.compress.deployed import signed
-from hw_amc.compress.layers import qkeras
-from hw_amc.models.floating import hard_sigmoid, hard_tanh
+from hw_amc.compress.activations import HARD_SIGMOID, HARD_TANH, find_line
+from hw_amc.models.activations import hard_sigmoid, hard_tanh
 from hw_amc.train import kernel
 
 Levels = tuple[float, float, float] | None
@@ -79,65 +79,74 @@ def run_gru_slowly(x: Any, weights: tuple[Any, Any, Any], quantise: Any) -> Any:
     return tf.transpose(states, (1, 0, 2))
 
 
-@keras.utils.register_keras_serializable("hw_amc")
-class FastGru(keras.layers.Layer):
-    """GRU with hard gates, return_sequences and reset_after; the weights are those of Keras' GRU.
+@dataclass(frozen=True)
+class FastGru:
+    """A hard-gated GRU layer as a function on the kernel: the layer's weights, its output, forwards and backwards.
 
     Quantised, its output equals QGRU followed by the state quantiser in every integer.
 
-    Parameters
+    Attributes
     ----------
-    units : cells, H
-    gru : the `gru` entry of the formats; None for floats
+    layer : Keras' GRU or QKeras' QGRU, built, with hard gates, return_sequences and reset_after
     trainable_input : whether gradients must reach the input
     """
 
-    def __init__(
-        self, units: int, gru: dict[str, int] | None = None, trainable_input: bool = False, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.units = units
-        self.gru = gru
-        self.trainable_input = trainable_input
-        self.levels: Levels = None
-        self.quantise: Any = (hard_sigmoid, hard_tanh, lambda h: h)
-        if gru is not None:
-            self.levels = (2.0 ** gru["gate_bits"], 2.0 ** (gru["candidate_bits"] - 1), 2.0 ** (gru["state_bits"] - 1))
-            names = ("kernel", "recurrent", "bias")
-            self.rounders = [qkeras.get_quantizer(signed(gru[f"{n}_bits"], gru[f"{n}_int"])) for n in names]
-            functions = (
-                f"quantized_sigmoid({gru['gate_bits']})", f"quantized_tanh({gru['candidate_bits']})",
-                signed(gru["state_bits"], 0),
-            )  # fmt: skip
-            self.quantise = tuple(qkeras.get_quantizer(name) for name in functions)
+    layer: Any
+    trainable_input: bool = False
 
-    def build(self, input_shape: Any) -> None:
-        """Create kernel (D, 3H), recurrent_kernel (H, 3H) and bias (2, 3H), initialised as Keras does."""
-        H = self.units
-        self.kernel = self.add_weight("kernel", (int(input_shape[-1]), 3 * H), initializer="glorot_uniform")
-        self.recurrent_kernel = self.add_weight("recurrent_kernel", (H, 3 * H), initializer="orthogonal")
-        self.bias = self.add_weight("bias", (2, 3 * H), initializer="zeros")
-        super().build(input_shape)
+    @cached_property
+    def _rounding(self) -> Rounding:
+        return float_rounding() if type(self.layer).__name__ == "GRU" else quantised_rounding(self.layer.cell)
 
-    def call(self, inputs: Any) -> Any:
+    def __call__(self, x: Any) -> Any:
         """Run the recurrence: (B, T, D) -> (B, T, H)."""
-        weights = (self.kernel, self.recurrent_kernel, self.bias)
-        if self.gru is not None:
-            weights = tuple(rounder(w) for rounder, w in zip(self.rounders, weights, strict=True))
+        cell, rounding = self.layer.cell, self._rounding
+        weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
+        rounded = tuple(rounder(weight) for rounder, weight in zip(rounding.weights, weights, strict=True))
         if not kernel.available():
-            return run_gru_slowly(inputs, weights, self.quantise)
-        return run_gru(inputs, weights, self.levels, self.trainable_input)
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
-        """Return (B, T, H)."""
-        return (*input_shape[:2], self.units)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the layer's configuration."""
-        own = {"units": self.units, "gru": self.gru, "trainable_input": self.trainable_input}
-        return {**super().get_config(), **own}
+            return run_gru_slowly(x, rounded, rounding.values)
+        return run_gru(x, rounded, rounding.levels, self.trainable_input)
 
 
-def fast_gru(units: int, name: str) -> Any:
-    """Float `FastGru`, for `models.build_float`."""
-    return FastGru(units, name=name)
+@dataclass(frozen=True)
+class Rounding:
+    """What rounds a GRU: functions of its weights and of its gates, candidate and state; and the kernel's levels."""
+
+    weights: tuple[Any, Any, Any]
+    values: tuple[Any, Any, Any]
+    levels: Levels
+
+
+def float_rounding() -> Rounding:
+    """Hard gates in floats; nothing is rounded."""
+    return Rounding((tf.identity,) * 3, (hard_sigmoid, hard_tanh, tf.identity), None)
+
+
+def quantised_rounding(cell: Any) -> Rounding:
+    """Roundings of a QGRU's cell and of the state quantiser behind it."""
+    weights = (cell.kernel_quantizer_internal, cell.recurrent_quantizer_internal, cell.bias_quantizer_internal)
+    gate, candidate, state = cell.recurrent_activation, cell.activation, cell.state_quantizer_internal
+    levels = (2.0 ** int(gate.bits), 2.0 ** (int(candidate.bits) - 1), 2.0 ** (int(state.bits) - 1))
+    return Rounding(weights, (gate, candidate, state), levels)
+
+
+def is_fast(layer: Any) -> bool:
+    """Whether a layer is a GRU that the kernel computes."""
+    kind = type(layer).__name__
+    if kind not in ("GRU", "QGRU") or not (layer.return_sequences and layer.reset_after and layer.use_bias):
+        return False
+    if layer.return_state or layer.go_backwards or layer.stateful or layer.dropout or layer.recurrent_dropout:
+        return False
+    if kind == "QGRU":
+        return _is_fast_cell(layer.cell)
+    gates = find_line(layer.recurrent_activation), find_line(layer.activation)
+    return gates == (HARD_SIGMOID, HARD_TANH)
+
+
+def _is_fast_cell(cell: Any) -> bool:
+    weights = (cell.kernel_quantizer_internal, cell.recurrent_quantizer_internal, cell.bias_quantizer_internal)
+    hard = (type(cell.recurrent_activation).__name__, type(cell.activation).__name__)
+    state = cell.state_quantizer_internal
+    if None in weights or hard != ("quantized_sigmoid", "quantized_tanh"):
+        return False
+    return type(state).__name__ == "quantized_bits" and int(state.integer) == 0

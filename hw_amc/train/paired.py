@@ -2,77 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.files import atomic_path, file_digest
-from hw_amc.train.recipe import load_recipe_file
-
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """A network's answers to an evaluation set.
-
-    Attributes
-    ----------
-    classes : (n,) uint8, the network's
-    labels : (n,) uint8, the right ones
-    snr_db : (n,) int8
-    eval_set : what identifies the frames
-    """
-
-    classes: Bytes
-    labels: Bytes
-    snr_db: np.ndarray[Any, np.dtype[np.int8]]
-    eval_set: dict[str, Any]
-
-    @property
-    def right(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """(n,) whether the network was right."""
-        return np.asarray(self.classes == self.labels)
-
-
-def save_predictions(folder: Path, predictions: Predictions) -> None:
-    """Write `predictions.npz` beside `weights.h5`, with the digest of the latter."""
-    note = {"eval_set": predictions.eval_set, "weights": file_digest(folder / "weights.h5")}
-    with atomic_path(folder / "predictions.npz") as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream, classes=predictions.classes, labels=predictions.labels, snr_db=predictions.snr_db,
-            note=np.array(json.dumps(note)),
-        )  # fmt: skip
-
-
-def load_predictions(folder: Path) -> Predictions:
-    """Read what `save_predictions` wrote.
-
-    Raises
-    ------
-    DataError
-        The file is missing or damaged, or belongs to other weights.
-    """
-    path = folder / "predictions.npz"
-    try:
-        with np.load(path) as kept:
-            note = json.loads(str(kept["note"]))
-            found = Predictions(kept["classes"], kept["labels"], kept["snr_db"], note["eval_set"])
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run `hw-amc compare {folder.name}`") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is damaged; restore it") from error
-    if note["weights"] != file_digest(folder / "weights.h5"):
-        raise DataError(f"{path} belongs to other weights than weights.h5; run `hw-amc compare {folder.name}`")
-    return found
+from hw_amc.train.predictions import Predictions, load_predictions, save_predictions
+from hw_amc.workspace import classes_of
 
 
 def recall_predictions(folder: Path, data_folder: Path) -> Predictions:
@@ -86,7 +26,7 @@ def recall_predictions(folder: Path, data_folder: Path) -> Predictions:
     Raises
     ------
     ConfigError
-        There is no usable `train.toml`, or the network is not of the GRU-CNN family.
+        There is no usable `train.toml`, or it is not made for the network.
     DataError
         `weights.h5` is missing or damaged.
     """
@@ -94,12 +34,14 @@ def recall_predictions(folder: Path, data_folder: Path) -> Predictions:
         return load_predictions(folder)
     except DataError:
         # What is missing, damaged or outdated can be made again.
-        from hw_amc.compress.deployed import load_deployed
-        from hw_amc.train.evaluate import load_test_set, predict
+        from hw_amc.compress import load_deployed
+        from hw_amc.train.evaluate import predict
+        from hw_amc.train.recipe import load_recipe_file
+        from hw_amc.train.sets import load_test_set
 
-        model = load_deployed(folder / "weights.h5")
+        model, names = load_deployed(folder / "weights.h5"), classes_of(folder.name, folder)
         data = load_recipe_file(folder / "train.toml").data
-        predictions = predict(model, *load_test_set(data, data_folder), shown=True)
+        predictions = predict(model, *load_test_set(data, data_folder, names), names, shown=True)
         save_predictions(folder, predictions)
         return predictions
 
@@ -142,7 +84,8 @@ def compare_predictions(first: Predictions, second: Predictions, min_snr_db: int
     ConfigError
         They answer different evaluation sets, or no frame is left.
     """
-    if first.eval_set != second.eval_set or not np.array_equal(first.labels, second.labels):
+    same = first.eval_set == second.eval_set and first.names == second.names
+    if not same or not np.array_equal(first.labels, second.labels):
         raise ConfigError("the two networks were measured on different frames; give both the same [data] test")
     chosen = first.snr_db >= (-128 if min_snr_db is None else min_snr_db)
     a, b = first.right[chosen], second.right[chosen]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hw_amc.compress.deployed import load_deployed
+from hw_amc.compress import load_deployed
 from hw_amc.errors import ConfigError
 from hw_amc.radio import CLASSES
 from hw_amc.radio.generator.limit import Limit
@@ -64,18 +64,21 @@ def measure_reach(weights: Path, frames: FrameSet, limit: Limit, shown: bool = T
     Raises
     ------
     ConfigError
-        The network is not of the GRU-CNN family, or has other classes than RadioML 2018.01A's.
+        The network has other classes than RadioML 2018.01A's.
     DataError
         The file is missing or damaged.
     """
     model = load_deployed(weights)
-    if model.output_shape[-1] != len(CLASSES):
-        raise ConfigError(f"{weights}: {model.output_shape[-1]} classes, but the limit is for RadioML 2018.01A's 24")
-    return judge(find_logits(model, frames, shown), frames, limit)
+    sizes = [output.shape[-1] for output in model.outputs]
+    if sizes != [len(CLASSES)]:
+        raise ConfigError(
+            f"{weights}: heads of {sizes} classes, but the limit is for RadioML 2018.01A's {len(CLASSES)}"
+        )
+    return judge(find_logits(model, frames, shown)[0], frames, limit)
 
 
 def judge(logits: Floats, frames: FrameSet, limit: Limit) -> Reach:
-    """Judge the logits (n, 24) of frames of the limit's classes."""
+    """Judge the logits (n, classes) of frames of the limit's classes."""
     places = _places(limit)
     right = places[np.argmax(logits[:, places], axis=1)] == frames.labels
     accuracy = {point.snr_db: float(np.mean(right[frames.snr_db == point.snr_db])) for point in limit.points}

@@ -1,174 +1,172 @@
-"""The training recipe, `train.toml`: data, and stages made of phases."""
+"""The training recipe, `train.toml`: data, and stages made of phases; read strictly."""
 
 from __future__ import annotations
 
-import hashlib
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Literal
 
-from hw_amc.errors import ConfigError
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
+
+from hw_amc.config import Settings, load_settings
+from hw_amc.files import file_digest
 from hw_amc.interface.wire import Normalisation
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
-KINDS = ("float", "prune", "qat")
-SCOPES = ("global", "layer")
-NORMALISATIONS = get_args(Normalisation)
+def _in_folder(value: object, info: ValidationInfo) -> object:
+    """Read a path as seen from the folder of train.toml."""
+    if not isinstance(value, str):
+        return value  # a Path of Python's, or what the type refuses
+    if not value.strip() or "\0" in value or len(value) > LONGEST_PATH:
+        raise ValueError("must name a file")
+    return Path((info.context or {}).get("folder", "")) / value
 
 
-@dataclass(frozen=True)
-class Phase:
+#: Characters of the longest path that Linux takes.
+LONGEST_PATH = 4096
+#: Names that a stage may not have: files of the run are called so.
+RESERVED = ("state", "summary")
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Snr = Annotated[int, Field(ge=-128, le=127)]
+File = Annotated[Path, BeforeValidator(_in_folder)]
+Width = Annotated[int, Field(ge=0, le=24)]
+
+
+class Phase(Settings):
     """Steps at one crop length, with one cosine of the learning rate (after a linear warm-up)."""
 
-    #: Samples cut out of every frame; the whole frame where it is as long.
-    crop: int
+    #: Samples cut out of every frame, an even number; the whole frame where it is as long.
+    crop: Annotated[int, Field(ge=2, le=1 << 20, multiple_of=2)]
     #: Optimiser steps.
-    steps: int
+    steps: Count
     #: Frames a step.
-    batch: int = 128
+    batch: Annotated[int, Field(ge=1, le=1 << 20)] = 128
     #: Highest learning rate (Adam).
-    learning_rate: float = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 1e-3
     #: Learning rate at the end, over the highest.
-    final_share: float = 0.01
+    final_share: Share = 0.01
     #: Steps of the warm-up.
-    warmup: int = 100
+    warmup: Annotated[int, Field(ge=0, le=10**9)] = 100
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(Settings):
     """One stage: `float` trains, `prune` also removes weights (in its first phase), `qat` trains the deployed form."""
 
-    name: str
-    kind: str
-    phases: tuple[Phase, ...]
+    #: Also the name of the file that keeps its weights.
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+    kind: Literal["float", "prune", "qat"]
+    phases: Annotated[list[Phase], Field(min_length=1)]
     #: Fraction of zero kernel weights at the end; prune only.
-    sparsity: float = 0.0
+    sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.0
     #: Fraction of zeros at the first step; that of the pruning stages before, where it is more.
-    start_sparsity: float = 0.0
+    start_sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.0
     #: Steps over which weights are removed; prune only.
-    ramp_steps: int = 0
+    ramp_steps: Annotated[int, Field(ge=0, le=10**9)] = 0
     #: Whether weights compete over the whole network, or every layer loses the same share; prune only.
-    scope: str = "global"
-    #: Kept float stage (`.npz`) of the network that teaches this one, of any number of cells; none learns from labels.
-    teacher: Path | None = None
+    scope: Literal["global", "layer"] = "global"
+    #: Layers that stay as they are, by type ("GRU", "Conv1D", "BatchNormalization") or name, with * and ?.
+    freeze: list[Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,200}$")]] = Field([])
+    #: Kept float stage (`.npz`) of the network that teaches this one, of any size and family; none learns from labels.
+    teacher: File | None = None
     #: Share of the teacher's term in the loss.
-    teacher_share: float = 0.5
+    teacher_share: Share = 0.5
     #: Temperature of the teacher's term.
-    temperature: float = 2.0
-    #: Rate of the dropout layers; float and prune only.
-    dropout: float = 0.2
+    temperature: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 2.0
+    #: Rate of the dropout layers; float and prune only. The network's own where it is not given.
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     #: Least SNR of the training frames, dB.
-    min_snr_db: int = -20
+    min_snr_db: Snr = -20
     #: Validations without a better loss before a phase ends; 0 never stops.
-    patience: int = 0
+    patience: Annotated[int, Field(ge=0, le=10**9)] = 0
+
+    @model_validator(mode="after")
+    def _names_no_file_of_the_run(self) -> Stage:
+        if self.name.lower() in RESERVED:
+            raise ValueError(f"a stage cannot be called {self.name!r}: files of the run are; give it another name")
+        return self
 
 
-@dataclass(frozen=True)
-class Data:
-    """Where the frames come from; cells are (first SNR, last SNR, step, frames of each class at each SNR)."""
+def _cell(value: object) -> object:
+    """Read [first SNR, last SNR, step, frames]."""
+    if isinstance(value, list | tuple) and len(value) == 4:
+        first, last, step, frames = value
+        whole = all(type(number) is int for number in value)
+        if whole and -128 <= first <= last <= 127 and 1 <= step <= 255 and 1 <= frames <= 10**9:
+            return tuple(value)
+    raise ValueError("must be [first SNR, last SNR, step, frames of each class at each SNR]: whole numbers, SNRs in dB")
 
-    train: tuple[tuple[int, int, int, int], ...]
-    validation: tuple[tuple[int, int, int, int], ...]
-    test: tuple[tuple[int, int, int, int], ...]
+
+Cell = Annotated[tuple[int, int, int, int], BeforeValidator(_cell)]
+
+
+class Data(Settings):
+    """Where the frames come from; cells are [first SNR, last SNR, step, frames of each class at each SNR]."""
+
+    train: list[Cell]
+    validation: list[Cell]
+    test: list[Cell]
     #: Recipe that generates the frames.
-    recipe: str | None = None
+    recipe: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")] | None = None
     #: Instead of a recipe: a file of labelled frames, of any format; it gives as many frames of a cell as it has.
-    file: Path | None = None
+    file: File | None = None
     #: Shares of the file for training, validation and test, drawn once and for all.
-    shares: tuple[float, ...] = (0.8, 0.1, 0.1)
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)] = Field(
+        [0.8, 0.1, 0.1]
+    )
     #: What `hw_amc.radio.to_wire` does to each frame: none, or rms for a mean power of 1.
     normalise: Normalisation = "none"
     #: Training frames get a carrier offset of up to this many cycles per sample, either way.
-    carrier_offset: float = 0.0
+    carrier_offset: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     #: Training frames are scaled by a random gain of up to this many dB, either way.
-    gain_db: float = 0.0
+    gain_db: Annotated[float, Field(ge=0, le=60)] = 0.0
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Data:
+        if (self.recipe is None) == (self.file is None):
+            raise ValueError("give either a recipe, to generate frames, or a file of frames")
+        if sum(self.shares) > 1 + 1e-9:
+            raise ValueError(f"shares {self.shares} add up to more than 1")
+        return self
 
     def cells(self, part: str) -> list[tuple[list[int], int]]:
         """Cells of a part: (SNRs in dB, frames of each class at each of them), ..."""
         return [(list(range(a, b + 1, step)), n) for a, b, step, n in getattr(self, part)]
 
 
-def _data(table: Any, folder: Path) -> Data:
-    if not isinstance(table, Mapping):
-        raise ConfigError("[data] must be a table")
-    listed = {
-        key: tuple(tuple(item) if isinstance(item, list) else item for item in value)
-        for key, value in table.items()
-        if isinstance(value, list)
-    }
-    file = {"file": folder / str(table["file"])} if "file" in table else {}
-    data: Data = _build(Data, "[data]", {**table, **listed, **file})
-    if (data.recipe is None) == (data.file is None):
-        raise ConfigError("[data]: give either a recipe, to generate frames, or a file of frames")
-    if data.normalise not in NORMALISATIONS:
-        raise ConfigError(f"[data]: normalise must be one of {', '.join(NORMALISATIONS)}, not {data.normalise!r}")
-    if len(data.shares) != 3:
-        raise ConfigError("[data]: shares are three: training, validation, test")
-    return data
-
-
-@dataclass(frozen=True)
-class TrainRecipe:
+class TrainRecipe(Settings):
     """All that decides a training run."""
 
     data: Data
-    stages: tuple[Stage, ...]
+    stages: Annotated[list[Stage], Field(alias="stage", min_length=1)]
     #: Kept float stage of another recipe (`.npz`) that the first stage begins with; none draws fresh weights.
-    start: Path | None = None
-    seed: int = 0
-    validate_every: int = 500
-    validate_frames: int = 2048
-    checkpoint_every: int = 200
-    widths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    digest: str = ""
+    start: File | None = None
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    #: Weight of every head in the loss; equal ones where not given.
+    head_shares: list[Annotated[float, Field(gt=0, le=1000)]] = Field([])
+    validate_every: Count = 500
+    validate_frames: Count = 2048
+    checkpoint_every: Count = 200
+    #: Bits of the deployed network's formats by layer and field, where they differ from the defaults.
+    widths: dict[str, dict[str, Width]] = Field({})
+    _digest: str = PrivateAttr("")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file; empty for a recipe made in Python."""
+        return self._digest
+
+    @model_validator(mode="after")
+    def _stages_go_by_name(self) -> TrainRecipe:
+        names = [stage.name.lower() for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError("give every [[stage]] a name of its own")
+        return self
 
 
 #: Called after every step with (stage, number of the phase, step, figures by name).
 Progress = Callable[[Stage, int, int, dict[str, float]], None]
-
-
-def _build(cls: Any, where: str, table: Any) -> Any:
-    """Make a dataclass from a TOML table, refusing keys that it does not have."""
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{where} must be a table")
-    known = {f.name for f in fields(cls)}
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
-    try:
-        return cls(**table)
-    except TypeError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
-def _stage(number: int, table: Any, folder: Path) -> Stage:
-    where = f"stage {number + 1}"
-    if isinstance(table, Mapping) and "teacher" in table:
-        table = {**table, "teacher": folder / str(table["teacher"])}
-    phases = table.get("phases", []) if isinstance(table, Mapping) else []
-    built = tuple(_build(Phase, f"{where}, phase {i + 1}", phase) for i, phase in enumerate(phases))
-    stage: Stage = _build(Stage, where, {**table, "phases": built})
-    if stage.kind not in KINDS:
-        raise ConfigError(f"{where}: kind must be one of {', '.join(KINDS)}, not {stage.kind!r}")
-    if stage.scope not in SCOPES:
-        raise ConfigError(f"{where}: scope must be one of {', '.join(SCOPES)}, not {stage.scope!r}")
-    if not built:
-        raise ConfigError(f"{where}: give it at least one phase")
-    if not 0.0 <= stage.teacher_share <= 1.0 or stage.temperature <= 0:
-        raise ConfigError(f"{where}: teacher_share must lie in 0..1, and temperature be positive")
-    for name, share in (("sparsity", stage.sparsity), ("start_sparsity", stage.start_sparsity)):
-        if not 0.0 <= share < 1.0:
-            raise ConfigError(f"{where}: {name} must lie in 0..1, not {share}")
-    for phase in built:
-        if min(phase.crop, phase.steps, phase.batch) < 1 or phase.learning_rate <= 0 or phase.crop % 2:
-            raise ConfigError(f"{where}: crop (even), steps, batch and learning_rate must be positive")
-    return stage
 
 
 def load_recipe_file(path: Path) -> TrainRecipe:
@@ -177,21 +175,8 @@ def load_recipe_file(path: Path) -> TrainRecipe:
     Raises
     ------
     ConfigError
-        The file is missing, is not TOML, or has unknown or impossible entries.
+        The file is missing, is not TOML, or has unknown or impossible entries: one line with the key.
     """
-    try:
-        raw = path.read_bytes()
-        table = tomllib.loads(raw.decode())
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    if "start" in table:
-        table["start"] = path.parent / str(table["start"])
-    table["data"] = _data(table.get("data", {}), path.parent)
-    table["stages"] = tuple(_stage(i, stage, path.parent) for i, stage in enumerate(table.pop("stage", [])))
-    recipe: TrainRecipe = _build(TrainRecipe, str(path), {**table, "digest": hashlib.sha256(raw).hexdigest()})
-    names = [stage.name for stage in recipe.stages]
-    if not names or len(set(names)) < len(names):
-        raise ConfigError(f"{path}: give at least one [[stage]], each with a name of its own")
+    recipe = load_settings(path, TrainRecipe)
+    recipe._digest = file_digest(path)
     return recipe

@@ -9,34 +9,41 @@ from typing import Any
 import numpy as np
 
 from hw_amc.errors import DataError
-from hw_amc.radio import CLASSES, SPLITS, FrameFile, open_frames, to_wire
+from hw_amc.models.network import Classes, find_classes
+from hw_amc.radio import SPLITS, FrameFile, open_frames, to_wire
 from hw_amc.radio.files.frames import Rows
-from hw_amc.radio.names import class_places
 from hw_amc.radio.quality import InputPath, Quality
 from hw_amc.train.data import Cells, FrameSet, keep_frames
+from hw_amc.train.labels import find_labels
 from hw_amc.train.recipe import Data
 
 #: Decides which frames of a file are for training, which for validation and which are held out.
 SPLIT_SEED = 2018
 
+#: Classes of sets whose names do not tell theirs.
+_FIRST = find_classes("radioml2018")
+
 #: Frames read at once.
 _BATCH = 1024
 
 
-def load_recorded(data: Data, part: str, folder: Path) -> FrameSet:
+def load_recorded(data: Data, part: str, folder: Path, classes: Classes) -> FrameSet:
     """Take a part of a file of labelled frames as wire words, or map what an earlier run left in `folder`.
 
     Each class at each SNR is split in the same shares. Of a cell come as many frames as are asked for, or as there
-    are. Classes go by name; frames of classes that the networks do not know are left out.
+    are. Classes go by name; frames of classes that the network does not know are left out.
 
     Parameters
     ----------
     data : what `[data]` says; `file` is given
     part : "train", "validation" or "test"
     folder : where the arrays are kept
+    classes : the network's
 
     Raises
     ------
+    ConfigError
+        A head knows no class of the file.
     DataError
         The file is missing, damaged, of no known format, without labels, or has no frame that is asked for; or a kept
         array is damaged.
@@ -52,14 +59,16 @@ def load_recorded(data: Data, part: str, folder: Path) -> FrameSet:
     state = path.stat()
     cells = data.cells(part)
     plan = [path.name, state.st_size, state.st_mtime_ns, SPLIT_SEED, data.shares, part, cells, data.normalise]
-    return keep_frames(path.name, plan, folder, lambda: _read(path, data, part))
+    if classes != _FIRST:  # sets that were made before there was a choice keep their names
+        plan.append(classes)
+    return keep_frames(path.name, plan, folder, lambda: _read(path, data, part, classes))
 
 
-def _read(path: Path, data: Data, part: str) -> FrameSet:
+def _read(path: Path, data: Data, part: str, classes: Classes) -> FrameSet:
     with open_frames(path) as file:
-        places = class_places(file.classes, CLASSES)
+        known = (_labels(file, np.arange(len(file)), classes) >= 0).all(axis=1)
         rows = file.split(SPLIT_SEED, data.shares)[SPLITS[part]]
-        rows = _choose(file, rows[places[file.labels[rows]] >= 0], data.cells(part))
+        rows = _choose(file, rows[known[rows]], data.cells(part))
         if not len(rows):
             raise DataError(
                 f"{path} has no {part} frame of a known class at the SNRs that train.toml names;"
@@ -73,7 +82,16 @@ def _read(path: Path, data: Data, part: str) -> FrameSet:
             first += len(frames)
         for line in quality.problems():
             warnings.warn(f"{path.name}: {line}", stacklevel=2)
-        return FrameSet(wire, places[file.labels[rows]].astype(np.uint8), file.snrs_db[rows])
+        labels = _labels(file, rows, classes).astype(np.uint8)
+        return FrameSet(wire, labels[:, 0] if len(classes) == 1 else labels, file.snrs_db[rows])
+
+
+def _labels(file: FrameFile, rows: Rows, classes: Classes) -> Any:
+    """Labels of frames as the network's heads number them, (n, heads)."""
+    columns, names = [file.labels], [file.classes]
+    if file.signals:
+        columns, names = [file.labels, file.signal_labels], [file.classes, file.signals]
+    return find_labels(np.stack([column[rows] for column in columns], axis=1), names, classes, file.path.name)
 
 
 def _choose(file: FrameFile, rows: Rows, cells: Cells) -> Rows:

@@ -13,27 +13,31 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from hw_amc.compress.deployed import build_deployed, clipped_weights, save_deployed
-from hw_amc.compress.formats import Formats
+from hw_amc.compress import save_deployed
+from hw_amc.compress.deploy import deploy, plan_deploy
+from hw_amc.compress.deployed import clipped_weights
+from hw_amc.compress.formats import input_format
 from hw_amc.compress.magnitude import ramp_keep
-from hw_amc.compress.quantise import activation_tops, choose_formats, equalise, fold_norms, set_weights
 from hw_amc.config import load_project
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive, write_text
-from hw_amc.models.floating import build_float
-from hw_amc.models.specs import GruCnnSpec, find
+from hw_amc.models.network import NetworkSpec
 from hw_amc.train.card import measure
 from hw_amc.train.checkpoint import load_arrays, save_arrays, set_arrays
-from hw_amc.train.data import crop, load_part, whole
-from hw_amc.train.fast_gru import fast_gru
+from hw_amc.train.data import FrameSet, crop, whole
+from hw_amc.train.fast_model import fast_probe
 from hw_amc.train.optimiser import learning_rate
 from hw_amc.train.progress import training_bar
 from hw_amc.train.recipe import Phase, Progress, Stage, TrainRecipe, load_recipe_file
-from hw_amc.train.teacher import load_teacher
-from hw_amc.train.trainee import Trainee, quantise_input, validate
+from hw_amc.train.sets import load_part
+from hw_amc.train.teacher import Teacher, load_teacher
+from hw_amc.train.trainee import Trainee, validate
+from hw_amc.workspace import network_of
 
 #: Steps between two rounds of removing weights.
 PRUNE_EVERY = 20
+#: Validation frames from whose values formats are chosen.
+CALIBRATION_FRAMES = 512
 
 
 @dataclass
@@ -60,14 +64,13 @@ class Run:
     """
 
     def __init__(
-        self, spec: GruCnnSpec, recipe: TrainRecipe, folder: Path, data_folder: Path, progress: Progress
+        self, spec: NetworkSpec, recipe: TrainRecipe, folder: Path, data_folder: Path, progress: Progress
     ) -> None:
         self.spec, self.recipe, self.folder, self.progress = spec, recipe, folder, progress
-        self.train = load_part(recipe.data, "train", data_folder)
-        self.validation = load_part(recipe.data, "validation", data_folder)
-        if self.train.wire.shape[1] != spec.frame_len:
-            length = self.train.wire.shape[1]
-            raise ConfigError(f"{spec.name} takes frames of {spec.frame_len} samples, but [data] gives {length}")
+        self.input_format = input_format(plan_deploy(spec.build()), recipe.widths)
+        self.train = load_part(recipe.data, "train", data_folder, spec.classes)
+        self.validation = load_part(recipe.data, "validation", data_folder, spec.classes)
+        require_fitting(spec, recipe, self.train)
         self.generator = np.random.default_rng(recipe.seed)
         self.position = Position()
         self._trainee: Trainee | None = None
@@ -139,55 +142,49 @@ class Run:
         number = self.recipe.stages.index(stage)
         return self._stage_path(self.recipe.stages[number - 1]) if number else self.recipe.start
 
-    def _float_model(self, path: Path) -> Any:
-        """Float network with the weights that a float or prune stage left in `path`."""
-        model = build_float(self.spec, None, fast_gru, dropout=0.0)
-        set_arrays(model, path)
-        return model
+    def _teacher(self, stage: Stage) -> Teacher | None:
+        if stage.teacher is None:
+            return None
+        return load_teacher(stage.teacher, self.spec, self.input_format, stage.teacher_share, stage.temperature)
 
     def _make_trainee(self, stage: Stage) -> Trainee:
-        """Build a stage's network, without its weights."""
-        teacher = None
-        if stage.teacher is not None:
-            teacher = load_teacher(stage.teacher, self.spec, stage.teacher_share, stage.temperature)
-        if stage.kind != "qat":
-            return Trainee(self.spec, None, stage.dropout, teacher)
-        return Trainee(self.spec, self.formats(stage)[0], 0.0, teacher)
+        """Build a stage's network; that of a qat stage has the weights of the stage before, folded."""
+        shares, freeze, teacher = self.recipe.head_shares, stage.freeze, self._teacher(stage)
+        if stage.kind == "qat":
+            return Trainee(self.deployed(stage), None, teacher, shares, freeze)
+        return Trainee(self.spec.build(stage.dropout), self.input_format, teacher, shares, freeze)
 
-    def formats(self, stage: Stage) -> tuple[Formats, dict[str, list[Any]]]:
-        """Choose the formats and fold the weights for a qat stage, from the stage before it."""
+    def deployed(self, stage: Stage) -> Any:
+        """Deploy what the stage before a qat stage left; formats are chosen from its weights and validation frames."""
         number, before = self.recipe.stages.index(stage), self._before(stage)
         if before is None or (number > 0 and self.recipe.stages[number - 1].kind == "qat"):
             raise ConfigError(f"stage {stage.name!r}: a qat stage must follow a float or prune stage, or a `start`")
-        model = self._float_model(before)
-        rows = np.linspace(0, len(self.validation) - 1, 512).astype(int)
-        rounded = quantise_input(whole(self.validation, rows)[0])
-        weights, tops = fold_norms(model), activation_tops(model, rounded)
-        equalise(weights, tops)
-        return choose_formats(weights, tops, self.recipe.widths), weights
+        model = self.spec.build(dropout=0.0)
+        set_arrays(model, before)
+        rows = np.linspace(0, len(self.validation) - 1, CALIBRATION_FRAMES).astype(int)
+        return deploy(model, whole(self.validation, rows)[0], self.recipe.widths, fast_probe(model))
 
     def _enter(self, stage: Stage) -> Trainee:
         """Build a stage's network and give it the weights of the stage before."""
         trainee, before = self._make_trainee(stage), self._before(stage)
-        if stage.kind == "qat":
-            set_weights(trainee.model, self.formats(stage)[1])
-        elif before is not None:
+        if stage.kind != "qat" and before is not None:
             set_arrays(trainee.model, before)
-        else:
+        elif stage.kind != "qat":
             self._initialise(trainee)
         trainee.keep_zeros()
         return trainee
 
     def _initialise(self, trainee: Trainee) -> None:
         """Draw the first weights from the run's own generator."""
-        for variable in trainee.kernels:
-            shape = variable.shape.as_list()
-            if variable.name.startswith("gru/recurrent"):
-                blocks = [np.linalg.qr(self.generator.normal(size=(shape[0], shape[0])))[0] for _ in range(3)]
-                variable.assign(np.concatenate(blocks, axis=1).astype(np.float32) * 0.5)
+        for kernel in trainee.kernels:
+            shape = kernel.variable.shape.as_list()
+            if kernel.gates:
+                square = (shape[0], shape[0])
+                blocks = [np.linalg.qr(self.generator.normal(size=square))[0] for _ in range(kernel.gates)]
+                kernel.variable.assign(np.concatenate(blocks, axis=1).astype(np.float32) * 0.5)
             else:
                 fan = float(np.prod(shape[:-1]) + shape[-1])
-                variable.assign(self.generator.normal(size=shape).astype(np.float32) * np.sqrt(2.0 / fan))
+                kernel.variable.assign(self.generator.normal(size=shape).astype(np.float32) * np.sqrt(2.0 / fan))
 
     def run(self) -> None:
         """Run every stage that is left."""
@@ -236,7 +233,7 @@ class Run:
     def _prune(self, stage: Stage, step: int) -> None:
         if step > stage.ramp_steps or (step % PRUNE_EVERY and step < stage.ramp_steps):
             return
-        total = self.spec.kernel_weights
+        total = self.trainee.kernel_weights
         number = self.recipe.stages.index(stage)
         earlier = [s.sparsity for s in self.recipe.stages[:number] if s.kind == "prune"]
         start = round(total * (1.0 - max([stage.start_sparsity, *earlier])))
@@ -266,7 +263,8 @@ class Run:
         batches = [crop(self.train, rows[self.generator.integers(0, len(rows), 256)], phase.crop, self.generator)[0]
                    for _ in range(16)]  # fmt: skip
         self.trainee.recalibrate(batches)
-        save_arrays(self._stage_path(stage), self.trainee.model.get_weights(), {"stage": stage.name})
+        note = {"stage": stage.name, "network": self.spec.to_dict()}
+        save_arrays(self._stage_path(stage), self.trainee.model.get_weights(), note)
         self._log.flush()
         self.position = Position(self.position.stage + 1)
         if self.position.stage < len(self.recipe.stages):
@@ -279,12 +277,32 @@ class Run:
         The checkpoints' `summary.json` gets the seconds spent and the weights that the formats clipped.
         """
         stage = self.recipe.stages[-1]
-        model = build_deployed(self.spec, self.formats(stage)[0])
-        model.set_weights(load_arrays(self._stage_path(stage))[0])
+        model = self.deployed(stage)
+        set_arrays(model, self._stage_path(stage))
         summary = {"seconds": self._seconds(), "clipped_weights": clipped_weights(model)}
         write_text(self.folder / "summary.json", json.dumps(summary))
         save_deployed(model, path)
         return model
+
+
+def require_fitting(spec: NetworkSpec, recipe: TrainRecipe, frames: FrameSet) -> None:
+    """Require that a network can learn from these frames by this recipe.
+
+    Raises
+    ------
+    ConfigError
+        Frames of another length, a crop that is longer, or a stage that takes none of the frames.
+    """
+    T, length = spec.frame[0], frames.wire.shape[1]
+    if length != T:
+        raise ConfigError(f"{spec.name} takes frames of {T} samples, but [data] gives {length}")
+    if recipe.head_shares and len(recipe.head_shares) != len(spec.classes):
+        raise ConfigError(f"head_shares must have {len(spec.classes)} entries, one for each head of {spec.name}")
+    for stage in recipe.stages:
+        if longest := max((phase.crop for phase in stage.phases if phase.crop > T), default=0):
+            raise ConfigError(f"stage {stage.name!r}: crop = {longest} is more than the {T} samples of a frame")
+        if not (frames.snr_db >= stage.min_snr_db).any():
+            raise ConfigError(f"stage {stage.name!r}: no training frame has min_snr_db = {stage.min_snr_db} dB or more")
 
 
 def _require_normalisation(recipe: TrainRecipe, folder: Path) -> None:
@@ -308,7 +326,7 @@ def run_recipe(
 
     Parameters
     ----------
-    model_name : a name of `hw_amc.models.MODELS`
+    model_name : a name of `hw_amc.models.MODELS`; the project.toml in `out_dir` may change its classes and frames
     recipe_path : the `train.toml`
     out_dir : the model's folder; gets `weights.h5`, `accuracy.json`, `MODEL_CARD.md` and `checkpoints/`
     restart : forget the checkpoints of an earlier run
@@ -326,7 +344,7 @@ def run_recipe(
     DataError
         A checkpoint or kept data are damaged.
     """
-    spec, recipe = find(model_name), load_recipe_file(recipe_path)
+    spec, recipe = network_of(model_name, out_dir), load_recipe_file(recipe_path)
     if recipe.stages[-1].kind != "qat":
         raise ConfigError(f"{recipe_path}: the last stage must be of kind qat, to give a network that can be deployed")
     folder, weights = out_dir / "checkpoints", out_dir / "weights.h5"

@@ -1,0 +1,185 @@
+"""Folding: what a batch normalisation or the slope of an activation multiplies goes into the weights before it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hw_amc.compress.activations import HARD_SIGMOID, HARD_TANH, find_line
+from hw_amc.compress.floats import EXACT
+from hw_amc.compress.plan import (
+    Affine,
+    Clip,
+    Copy,
+    Floats,
+    Linear,
+    Norm,
+    Plan,
+    Quantise,
+    Recurrent,
+    Step,
+    affine_of,
+)
+from hw_amc.errors import UnsupportedLayer
+
+#: Ends of a batch normalisation's name that its affine does not keep.
+_ENDINGS = ("_norm", "_bn", "_batchnorm", "_batch_normalization")
+
+#: Largest scale that `equalise` may give a layer behind: 8 bits have no more than 7 left of the point.
+LARGEST_SCALE = 64.0
+
+
+def fold_norms(plan: Plan) -> None:
+    """Fold every batch normalisation into the layer before it, or make it an affine where it stands alone.
+
+    The affine of `x_norm` is called `x`, or `x_affine` where `x` is another layer.
+    """
+    for norm in plan.of(Norm):
+        before = plan.steps[norm.inputs[0]]
+        if isinstance(before, Linear) and plan.is_private(before.name):
+            before.kernel, before.bias = before.kernel * norm.scale, before.bias * norm.scale + norm.bias
+            before.source = norm.source
+            plan.bypass(norm.name)
+        else:
+            plan.put(norm.name, affine_of(norm, _affine_name(norm.name, plan)))
+
+
+def _affine_name(name: str, plan: Plan) -> str:
+    stem = next((name[: -len(end)] for end in _ENDINGS if name.endswith(end) and len(name) > len(end)), name)
+    return f"{stem}_affine" if stem != name and stem in plan.steps else stem
+
+
+def lower_clips(plan: Plan) -> None:
+    """Turn every activation into a quantiser; a slope other than 1 goes into the layer before it.
+
+    Raises
+    ------
+    UnsupportedLayer
+        An activation whose limits no power-of-two format has.
+    """
+    for clip in plan.of(Clip):
+        line = clip.line
+        if (line.slope, line.offset) != (1.0, 0.0):
+            _fold_slope(plan, clip)
+        if np.isinf([line.low, line.high]).all():
+            plan.bypass(clip.name)
+            continue
+        plan.put(clip.name, _quantiser(clip))
+
+
+def _quantiser(clip: Clip) -> Quantise:
+    low, high = clip.line.low, clip.line.high
+    integer = int(np.log2(high)) if np.isfinite(high) and high >= 1 and np.log2(high).is_integer() else None
+    free = np.isinf(high) and low == 0
+    if not free and (integer is None or low not in (0.0, -high)):
+        raise UnsupportedLayer(
+            f"layer {clip.source!r}: an activation between {low:g} and {high:g} has no power-of-two format;"
+            f" its limits must be 0 and none, 0 and 2^k, or -2^k and 2^k: {EXACT}"
+        )
+    return Quantise(clip.name, clip.inputs, clip.source, None, signed=low < 0, integer=integer)
+
+
+def _fold_slope(plan: Plan, clip: Clip) -> None:
+    slope, offset = np.float32(clip.line.slope), np.float32(clip.line.offset)
+    before = plan.steps[clip.inputs[0]]
+    if not (isinstance(before, Linear | Affine) and plan.is_private(before.name)):
+        raise UnsupportedLayer(
+            f"layer {clip.source!r}: its slope of {slope:g} needs a convolution, a dense layer or a batch normalisation"
+            f" right before it that feeds nothing else; {EXACT}"
+        )
+    before.source, before.bias = "", before.bias * slope + offset
+    if isinstance(before, Linear):
+        before.kernel = before.kernel * slope
+    else:
+        before.scale = before.scale * slope
+
+
+def scale_gates(plan: Plan) -> None:
+    """Bring the gates of recurrent layers to the hard sigmoid x/2 + 1/2; Keras' own has a slope of 0.2.
+
+    Raises
+    ------
+    UnsupportedLayer
+        A gate is smooth.
+    """
+    for step in plan.of(Recurrent):
+        gate, candidate = find_line(step.layer.recurrent_activation), find_line(step.layer.activation)
+        if candidate != HARD_TANH or gate is None or (gate.offset, gate.low, gate.high) != (0.5, 0.0, 1.0):
+            raise UnsupportedLayer(
+                f"layer {step.name!r} ({type(step.layer).__name__}): smooth gates have no exact form; give it"
+                " activation=hw_amc.models.hard_tanh, recurrent_activation=hw_amc.models.hard_sigmoid, and train with"
+                " them"
+            )
+        if gate != HARD_SIGMOID:
+            step.weights = [_scaled(weight, gate.slope / HARD_SIGMOID.slope, step) for weight in step.weights]
+
+
+def _scaled(weight: Floats, factor: float, step: Recurrent) -> Floats:
+    """Scale the columns of the gates, not those of the candidate."""
+    units = step.layer.units
+    columns = np.ones(weight.shape[-1], np.float32)
+    columns[: 2 * units] = factor
+    columns[3 * units :] = factor  # an LSTM's output gate
+    return weight * columns
+
+
+def equalise(plan: Plan, tops: dict[str, float]) -> None:
+    """Scale convolutions and dense layers by powers of two so that their kernels fill -1..1, and `tops` with them.
+
+    A ReLU passes a positive factor on, so what follows takes it back: the function stays the same. A layer stays
+    larger where the scale that follows would not fit its bits.
+    """
+    for step in plan.of(Linear):
+        passed, takers = _reach(plan, step.name)
+        largest = float(np.max(np.abs(step.kernel)))
+        if takers is None or largest == 0.0:
+            continue
+        factor = np.float32(2.0 ** -np.ceil(np.log2(largest)))
+        for taker in takers:
+            if not isinstance(taker, Linear) or _reach(plan, taker.name)[1] is None:
+                scale = _largest(taker) / LARGEST_SCALE
+                factor = max(factor, np.float32(2.0 ** np.ceil(np.log2(scale))) if scale else factor)
+        step.kernel, step.bias = step.kernel * factor, step.bias * factor
+        for taker in takers:
+            _take_back(taker, factor)
+        for name in passed & tops.keys():
+            tops[name] *= float(factor)
+
+
+def _reach(plan: Plan, name: str) -> tuple[set[str], list[Linear | Affine | Recurrent] | None]:
+    """Steps that pass a positive factor on behind a step, and the layers that take it back; None where not all can."""
+    passed: set[str] = set()
+    takers: list[Linear | Affine | Recurrent] = []
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        following = plan.consumers(current)
+        if current in plan.outputs or not following:
+            return passed, None
+        for step in following:
+            if isinstance(step, Linear | Affine | Recurrent):
+                takers.append(step)
+            elif _passes_factors_on(step):
+                passed.add(step.name)
+                waiting.append(step.name)
+            else:
+                return passed, None
+    return passed, takers
+
+
+def _passes_factors_on(step: Step) -> bool:
+    return (isinstance(step, Quantise) and step.integer is None) or (isinstance(step, Copy) and not step.adds)
+
+
+def _largest(step: Linear | Affine | Recurrent) -> float:
+    if isinstance(step, Recurrent):
+        return float(np.max(np.abs(step.weights[0])))
+    return float(np.max(np.abs(step.kernel if isinstance(step, Linear) else step.scale)))
+
+
+def _take_back(step: Linear | Affine | Recurrent, factor: np.float32) -> None:
+    if isinstance(step, Recurrent):
+        step.weights = [step.weights[0] / factor, *step.weights[1:]]
+    elif isinstance(step, Linear):
+        step.kernel = step.kernel / factor
+    else:
+        step.scale = step.scale / factor

@@ -1,0 +1,20 @@
+"""Hard activations: what fixed point computes exactly, for the gates of recurrent layers and everywhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow import keras
+
+
+@keras.utils.register_keras_serializable("hw_amc")
+def hard_sigmoid(x: Any) -> Any:
+    """Return clip(x/2 + 1/2, 0, 1): QKeras' hard sigmoid before its rounding."""
+    return tf.clip_by_value(0.5 * x + 0.5, 0.0, 1.0)
+
+
+@keras.utils.register_keras_serializable("hw_amc")
+def hard_tanh(x: Any) -> Any:
+    """Return clip(x, -1, 1): QKeras' hard tanh before its rounding."""
+    return tf.clip_by_value(x, -1.0, 1.0)

@@ -1,0 +1,84 @@
+"""A network's answers to held-out frames, kept beside its weights."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw_amc.errors import DataError
+from hw_amc.files import atomic_path, file_digest
+from hw_amc.models.network import Classes, find_classes
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+#: Classes of answers that were kept before they named them.
+_FIRST = find_classes("radioml2018")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A network's answers to an evaluation set.
+
+    Attributes
+    ----------
+    classes : (n,) uint8, the network's, or (n, heads)
+    labels : the right ones, likewise
+    snr_db : (n,) int8
+    eval_set : what identifies the frames
+    names : class names of every head
+    """
+
+    classes: Bytes
+    labels: Bytes
+    snr_db: np.ndarray[Any, np.dtype[np.int8]]
+    eval_set: dict[str, Any]
+    names: Classes = _FIRST
+
+    @property
+    def right(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(n,) whether the network was right, in all heads."""
+        return np.asarray((self.classes == self.labels).reshape(len(self.labels), -1).all(axis=1))
+
+    def head(self, number: int) -> Predictions:
+        """Answers of one head alone."""
+        classes, labels = (array.reshape(len(array), -1)[:, number] for array in (self.classes, self.labels))
+        return Predictions(classes, labels, self.snr_db, self.eval_set, (self.names[number],))
+
+
+def save_predictions(folder: Path, predictions: Predictions) -> None:
+    """Write `predictions.npz` beside `weights.h5`, with the digest of the latter."""
+    digest = file_digest(folder / "weights.h5")
+    note = {"eval_set": predictions.eval_set, "weights": digest, "names": predictions.names}
+    with atomic_path(folder / "predictions.npz") as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream, classes=predictions.classes, labels=predictions.labels, snr_db=predictions.snr_db,
+            note=np.array(json.dumps(note)),
+        )  # fmt: skip
+
+
+def load_predictions(folder: Path) -> Predictions:
+    """Read what `save_predictions` wrote.
+
+    Raises
+    ------
+    DataError
+        The file is missing or damaged, or belongs to other weights.
+    """
+    path = folder / "predictions.npz"
+    try:
+        with np.load(path) as kept:
+            note = json.loads(str(kept["note"]))
+            names = tuple(tuple(map(str, head)) for head in note.get("names", _FIRST))
+            found = Predictions(kept["classes"], kept["labels"], kept["snr_db"], note["eval_set"], names)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run `hw-amc compare {folder.name}`") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is damaged; restore it") from error
+    if note["weights"] != file_digest(folder / "weights.h5"):
+        raise DataError(f"{path} belongs to other weights than weights.h5; run `hw-amc compare {folder.name}`")
+    return found

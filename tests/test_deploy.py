@@ -1,0 +1,383 @@
+"""The deploy pass: structure by type, the function kept, formats that fit, refusals by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorflow import keras
+
+from hw_amc.compress import load_deployed, round_weights
+from hw_amc.compress.activations import HARD_SIGMOID, HARD_TANH, LINEAR, RELU, Line, find_line
+from hw_amc.compress.build import formats_of, input_format_of
+from hw_amc.compress.deploy import deploy, deploy_with, plan_deploy, require_exact
+from hw_amc.compress.deployed import quantised_weights
+from hw_amc.errors import ConfigError, UnsupportedLayer
+from hw_amc.files import file_digest
+from hw_amc.graph import Graph, golden
+from hw_amc.graph.reader import build_graph
+from hw_amc.models import GruCnnSpec, find, hard_sigmoid, hard_tanh
+from hw_amc.train.checkpoint import load_arrays
+
+PROJECTS = Path(__file__).parents[1] / "hls_projects"
+K = keras.layers
+SIX = (tuple("abcdef"),)
+TINY = GruCnnSpec("tiny", 10, classes=SIX, frame=(32, 2))
+
+#: What weights, biases and activations may have of precision, so that rounding is negligible.
+WIDE = {"kernel": 22, "recurrent": 22, "bias": 24, "scale": 22, "gate": 20, "candidate": 16, "state": 16}
+
+
+def randomise(model: Any, seed: int = 3) -> Any:
+    """Draw all weights; scales and variances are positive."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        weights = [rng.normal(0, 0.4, w.shape).astype(np.float32) for w in layer.get_weights()]
+        if isinstance(layer, K.BatchNormalization):
+            weights[0] = np.abs(weights[0]) + 0.5
+            weights[3] = np.abs(weights[3]) + 0.1
+        layer.set_weights(weights)
+    return model
+
+
+def frames_for(model: Any, count: int = 8, seed: int = 4) -> Any:
+    return np.random.default_rng(seed).uniform(-1, 1, (count, *model.input_shape[1:])).astype(np.float32)
+
+
+def logits_of(model: Any, x: Any) -> list[Any]:
+    """Float logits of every head: what goes into its softmax, where it has one."""
+    outputs = []
+    for tensor in model.outputs:
+        layer = tensor._keras_history.layer
+        is_softmax = isinstance(layer, K.Softmax)
+        outputs.append(layer.input if is_softmax else tensor)
+    return heads_of(keras.Model(model.input, outputs), x)
+
+
+def heads_of(model: Any, x: Any) -> list[Any]:
+    """Outputs of a model, step by step: compiling one takes longer than these few frames."""
+    values = model(x)
+    return [np.asarray(value) for value in (values if isinstance(values, list) else [values])]
+
+
+def wide_widths(model: Any) -> dict[str, dict[str, int]]:
+    """Widths so large that rounding is negligible, for every format of a model."""
+    found: dict[str, dict[str, int]] = {}
+    for name, fields in formats_of(deploy_with(model)).items():
+        found[name] = {field: WIDE.get(field.removesuffix("_bits"), 20) for field in fields if field.endswith("bits")}
+    return found
+
+
+def sequential() -> Any:
+    """A user's: activations inside the layers, a pool of maxima, no batch normalisation, no names of ours."""
+    return keras.Sequential([
+        keras.Input((32, 2)),
+        K.Conv1D(4, 3, padding="same", activation="relu"),
+        K.MaxPooling1D(2),
+        K.Conv1D(5, 5, padding="same", use_bias=False),
+        K.BatchNormalization(),
+        K.Activation("relu"),
+        K.SpatialDropout1D(0.1),
+        K.Flatten(),
+        K.Dense(6, activation=hard_tanh),
+        K.Dense(4, activation="softmax"),
+    ])  # fmt: skip
+
+
+def residual() -> Any:
+    """Two branches that join, without an activation before the sum; two heads, one behind the other's layer."""
+    inputs = keras.Input((16, 2), name="iq")
+    x = K.ReLU()(K.BatchNormalization()(K.Conv1D(4, 3, padding="same")(inputs)))
+    y = K.BatchNormalization()(K.Conv1D(4, 3, padding="same", name="body")(x))
+    x = K.ReLU(name="joined")(K.Add(name="sum")([x, y]))
+    x = K.Dropout(0.3)(K.GlobalMaxPooling1D()(x))
+    return keras.Model(inputs, [K.Softmax()(K.Dense(units)(x)) for units in (3, 2)])
+
+
+def image() -> Any:
+    """Hakimi's form: images of height 1, a batch normalisation before each activation, a mean over what is left."""
+    inputs = keras.Input((64, 2))
+    x = K.Reshape((1, 64, 2))(inputs)
+    for filters, taps in ((4, 8), (3, 4), (4, 2)):
+        x = K.Conv2D(filters, (1, taps), padding="same")(x)
+        x = K.ReLU()(K.BatchNormalization()(x))
+        x = K.MaxPooling2D((1, 2))(x)
+    x = K.AveragePooling2D((1, 8))(x)
+    return keras.Model(inputs, K.Softmax()(K.Dense(5)(K.Flatten()(x))))
+
+
+def recurrent() -> Any:
+    """Both recurrent layers, with Keras' own hard gates, a normalisation in front and one between."""
+    hard: dict[str, Any] = {"activation": hard_tanh, "recurrent_activation": "hard_sigmoid", "return_sequences": True}
+    return keras.Sequential([
+        keras.Input((16, 2)),
+        K.BatchNormalization(name="level"),
+        K.GRU(5, name="first", **hard),
+        K.BatchNormalization(name="first_bn"),
+        K.ReLU(name="relu"),
+        K.LSTM(4, name="second", **hard),
+        K.GlobalAveragePooling1D(name="mean"),
+        K.Dense(3, name="out"),
+    ])  # fmt: skip
+
+
+def clipped() -> Any:
+    """Activations with limits, a stand-alone normalisation behind a pool, a linear layer before another."""
+    return keras.Sequential([
+        keras.Input((16, 2)),
+        K.Conv1D(6, 3, padding="same", activation=hard_sigmoid, name="gate"),
+        K.Conv1D(6, 3, padding="same", name="linear"),
+        K.Conv1D(4, 1, name="narrow", padding="same"),
+        K.ReLU(max_value=4.0, name="limited"),
+        K.GlobalAveragePooling1D(name="pool"),
+        K.BatchNormalization(name="pool_norm"),
+    ])  # fmt: skip
+
+
+NETWORKS: dict[str, Callable[[], Any]] = {
+    "gru_cnn": TINY.build,
+    "mtl": find("mtl_dynamic").build,
+    "sequential": sequential,
+    "residual": residual,
+    "image": image,
+    "recurrent": recurrent,
+    "clipped": clipped,
+}
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_deploying_keeps_the_function(name: str) -> None:
+    model = randomise(NETWORKS[name]())
+    x = frames_for(model)
+    deployed = deploy(model, x, wide_widths(model))
+    for got, expected in zip(heads_of(deployed, x), logits_of(model, x), strict=True):
+        if name == "sequential":  # its softmax is inside the layer
+            got, expected = np.argsort(got), np.argsort(expected)
+        np.testing.assert_allclose(got, expected, atol=4e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_what_is_deployed_is_exact(name: str) -> None:
+    model = randomise(NETWORKS[name](), 5)
+    deployed = deploy(model, frames_for(model, 32))
+    round_weights(deployed)
+    classes = [tuple(map(str, range(output.shape[-1]))) for output in deployed.outputs]
+    graph = build_graph(deployed, name, classes)
+    wire = np.random.default_rng(6).integers(-(2**15), 2**15, (5, *model.input_shape[1:])).astype(np.int16)
+    heads = heads_of(deployed, wire / np.float32(2**14))
+    logits = golden.run(graph, wire, list(graph.outputs))
+    for output, value in zip(graph.outputs, heads, strict=True):
+        np.testing.assert_array_equal(logits[output], value.astype(np.float64) * 2.0**graph.logit_frac)
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in PROJECTS.glob("*/graph.json")))
+def test_the_family_comes_out_as_it_was_committed(name: str) -> None:
+    committed = load_deployed(PROJECTS / name / "weights.h5")
+    deployed = deploy_with(find(name).build(), formats_of(committed))
+    assert [layer.name for layer in deployed.layers] == [layer.name for layer in committed.layers]
+    deployed.set_weights(committed.get_weights())
+    graph = build_graph(deployed, name, find(name).classes, file_digest(PROJECTS / name / "weights.h5"))
+    assert graph.digest() == Graph.load(PROJECTS / name).digest()
+
+
+@pytest.mark.parametrize("name", sorted(path.parents[1].name for path in PROJECTS.glob("*/checkpoints/deployed.npz")))
+def test_kept_quantised_stages_are_the_committed_weights(name: str) -> None:
+    committed = load_deployed(PROJECTS / name / "weights.h5")
+    deployed = deploy_with(find(name).build(), formats_of(committed))
+    deployed.set_weights(load_arrays(PROJECTS / name / "checkpoints" / "deployed.npz")[0])
+    round_weights(deployed)
+    for ours, theirs in zip(deployed.get_weights(), committed.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_layers_get_the_names_that_committed_graphs_have() -> None:
+    names = [layer.name for layer in deploy_with(TINY.build()).layers]
+    assert names == ["frames", "input_quant", "gru", "gru_quant", "gru_affine", "gru_relu", "conv1", "conv1_relu",
+                     "pool", "conv2", "conv2_relu", "gap", "gap_quant", "head"]  # fmt: skip
+
+
+def test_quantisers_stand_where_tensors_would_be_too_wide() -> None:
+    names = list(formats_of(deploy_with(residual())))
+    assert [name for name in names if name.endswith("_quant")] == ["input_quant", "body_quant"]
+    assert list(formats_of(deploy_with(recurrent()))) == [
+        "input_quant", "level", "level_quant", "first", "first_affine", "relu", "second", "mean_quant", "out",
+    ]  # fmt: skip
+    formats = formats_of(deploy_with(clipped()))
+    assert list(formats) == [
+        "input_quant", "gate", "gate_activation", "linear", "linear_quant", "narrow", "limited", "pool_quant",
+        "pool_affine",
+    ]  # fmt: skip
+    assert (formats["gate_activation"], formats["limited"]) == ({"bits": 8, "int": 0}, {"bits": 8, "int": 2})
+    assert formats["pool_quant"]["bits"] == 14
+
+
+def test_heads_get_one_binary_point() -> None:
+    model = randomise(residual(), 7)
+    for layer, scale in zip([layer for layer in model.layers if "dense" in layer.name], (1.0, 0.05), strict=True):
+        layer.set_weights([weight * scale for weight in layer.get_weights()])
+    deployed = deploy(model, frames_for(model))
+    heads = [layer.kernel_quantizer_internal for layer in deployed.layers if type(layer).__name__ == "QDense"]
+    assert len({int(quantiser.integer) for quantiser in heads}) == 1
+
+
+def test_chosen_formats_hold_the_weights_they_were_chosen_from() -> None:
+    model = randomise(TINY.build())
+    deployed = deploy(model, frames_for(model), {"gru": {"kernel_bits": 6}})
+    for name in ("gru", "conv1", "conv2"):
+        layer = deployed.get_layer(name)
+        for before, after in zip(layer.get_weights(), quantised_weights(layer), strict=True):
+            assert np.max(np.abs(before - after)) <= 0.1 * np.max(np.abs(before)) + 2.0**-6
+    for name in ("gru_affine", "head"):
+        layer = deployed.get_layer(name)
+        step = 2.0 ** (layer.bias_quantizer.integer + 1 - layer.bias_quantizer.bits)
+        assert np.max(np.abs(layer.get_weights()[1] - quantised_weights(layer)[1])) <= step / 2
+    assert deployed.get_layer("gru").cell.kernel_quantizer_internal.bits == 6
+
+
+def test_convolution_biases_are_no_finer_than_their_products() -> None:
+    model = randomise(TINY.build())
+    formats = formats_of(deploy(model, frames_for(model)))
+    for name, source, pooled in (("conv1", "gru_relu", 0), ("conv2", "conv1_relu", 1)):
+        layer = formats[name]
+        product_frac = formats[source]["bits"] - formats[source]["int"] + pooled
+        product_frac += layer["kernel_bits"] - 1 - layer["kernel_int"]
+        assert layer["bias_bits"] - 1 - layer["bias_int"] <= product_frac
+
+
+def test_convolution_kernels_fill_their_range() -> None:
+    model = randomise(TINY.build())
+    deployed = deploy(model, frames_for(model))
+    for name in ("conv1", "conv2"):
+        assert 0.5 < np.max(np.abs(deployed.get_layer(name).get_weights()[0])) <= 1.0
+
+
+def test_an_lstm_gets_integer_bits_for_its_cell_state() -> None:
+    model = randomise(recurrent(), 8)
+    lstm = model.get_layer("second")
+    kernel, recurrent_kernel, bias = lstm.get_weights()
+    units = 4
+    bias[: 2 * units], bias[2 * units : 3 * units] = 5.0, 5.0  # gates open, candidates full: the cell counts steps
+    lstm.set_weights([0 * kernel, 0 * recurrent_kernel, bias])
+    formats = formats_of(deploy(model, frames_for(model), {"second": {"state_bits": 12}}))
+    assert formats["second"]["state_int"] == 5  # 16 steps: a cell state of 16
+    assert formats["second"]["state_bits"] == 12
+
+
+def test_widths_reach_the_input_and_pin_integer_bits() -> None:
+    model = randomise(TINY.build())
+    widths = {"input_quant": {"bits": 6, "int": 0}, "conv1": {"kernel_int": 3}, "gap_quant": {"bits": 10}}
+    deployed = deploy(model, frames_for(model), widths)
+    formats = formats_of(deployed)
+    assert input_format_of(deployed) == (6, 0)
+    assert formats["conv1"]["kernel_int"] == 3
+    assert formats["gap_quant"]["bits"] == 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grru": {}}, "no quantised layer is named 'grru'; choose from input_quant, gru,"),
+        ({"gru": {"bits": 8}}, "layer 'gru' has no 'bits'"),
+        ({"conv1": {"kernel_bits": 99}}, "must lie in 2..24"),
+        ({"conv1": {"kernel_int": -1}}, "must lie in 0..24"),
+    ],
+)
+def test_formats_refuse_what_does_not_exist(changes: dict[str, dict[str, int]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        deploy_with(TINY.build(), changes)
+
+
+def test_a_value_that_fits_no_format_names_its_layer() -> None:
+    model = randomise(TINY.build())
+    layer = model.get_layer("conv1_norm")
+    gamma, *rest = layer.get_weights()
+    layer.set_weights([gamma * 1e4, *rest])
+    with pytest.raises(ConfigError, match=r"conv2_relu: a magnitude of \d+ does not fit 8 bits"):
+        deploy(model, frames_for(model))
+
+
+FUNCTIONS: list[tuple[Any, Line | None]] = [
+    (keras.activations.linear, LINEAR),
+    (keras.activations.relu, RELU),
+    (hard_tanh, HARD_TANH),
+    (hard_sigmoid, HARD_SIGMOID),
+    (keras.activations.hard_sigmoid, Line(0.2, 0.5, 0.0, 1.0)),
+    (lambda x: np.clip(x, 0, 6), Line(low=0.0, high=6.0)),
+    (lambda x: np.clip(x, -64, 64), Line(low=-64.0, high=64.0)),
+    (keras.activations.tanh, None),
+    (keras.activations.sigmoid, None),
+    (keras.activations.elu, None),
+    (keras.activations.swish, None),
+    (keras.activations.softplus, None),
+    (K.LeakyReLU(0.1).call, None),
+    (lambda x: -x, None),
+    (lambda x: 0 * x, None),
+    (lambda x: x[:3], None),
+]
+
+
+@pytest.mark.parametrize("case", range(len(FUNCTIONS)))
+def test_activations_are_known_by_what_they_compute(case: int) -> None:
+    function, line = FUNCTIONS[case]
+    assert find_line(function) == line
+
+
+def _model(*layers: Any, shape: tuple[int | None, ...] = (16, 2)) -> Any:
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def _twice() -> Any:
+    inputs, layer = keras.Input((16, 2)), K.Dense(2, name="shared")
+    return keras.Model(inputs, layer(layer(inputs)))
+
+
+def _two_inputs() -> Any:
+    inputs = [keras.Input((16, 2)), keras.Input((16, 2))]
+    return keras.Model(inputs, K.Add()(inputs))
+
+
+def _deployed() -> Any:
+    return deploy_with(TINY.build())
+
+
+GRU = {"return_sequences": True, "activation": hard_tanh, "recurrent_activation": hard_sigmoid}
+
+REFUSED: list[tuple[Callable[[], Any], str]] = [
+    (lambda: _model(K.Conv1D(2, 3, activation="tanh", name="c")), "layer 'c': its activation is no straight line"),
+    (lambda: _model(K.Conv1D(2, 3, padding="same", name="c"), K.LeakyReLU(name="l")), r"\(LeakyReLU\) has no"),
+    (lambda: _model(K.Conv1D(2, 3, padding="same", activation="relu6", name="c")), "0 and 6 has no power-of-two"),
+    (lambda: _model(K.GRU(2, name="g", return_sequences=True)), r"layer 'g' \(GRU\): smooth gates .*hard_sigmoid"),
+    (lambda: _model(K.GRU(2, name="g", use_bias=False, **GRU)), "layer 'g' .*use_bias must be True"),
+    (lambda: _model(K.GRU(2, name="g", **{**GRU, "return_sequences": False})), "return_sequences must be True"),
+    (lambda: _model(K.GRU(2, name="g", reset_after=False, **GRU)), "set reset_after=True"),
+    (lambda: _model(K.Conv1D(2, 3, padding="valid", name="c")), "layer 'c' .*padding must be 'same'"),
+    (lambda: _model(K.Conv1D(2, 3, padding="same", strides=2, name="c")), "strides and dilation must be 1"),
+    (lambda: _model(K.Conv1D(2, 3, padding="same", groups=2, name="c")), "groups must be 1"),
+    (lambda: _model(K.SeparableConv1D(2, 3, name="s")), r"layer 's' \(SeparableConv1D\) has no exact form; known: A"),
+    (lambda: _model(K.BatchNormalization(axis=1, name="b"), K.Dense(2)), "only the last axis can be normalised"),
+    (lambda: _model(K.Softmax(name="s"), K.Dense(2)), "a softmax is exact nowhere but at the end of a head"),
+    (lambda: _model(K.Activation(hard_sigmoid, name="h"), K.Dense(2)), "layer 'h': its slope of 0.5 needs"),
+    (lambda: _model(K.Dense(2), shape=(None, 2)), "of a fixed number of samples"),
+    (lambda: _model(K.Dense(2), shape=(32,)), r"must be \(samples, 2\)"),
+    (_twice, "layer 'shared' is used twice"),
+    (_two_inputs, "has 2 inputs"),
+    (_deployed, "is quantised already"),
+    (lambda: keras.Sequential([K.Dense(2)]), "is not a graph of layers"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(REFUSED)))
+def test_what_has_no_exact_form_is_refused_by_name(case: int) -> None:
+    build, message = REFUSED[case]
+    with pytest.raises(UnsupportedLayer, match=message) as caught:
+        require_exact(deploy_with(build()))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_is_taken_is_said() -> None:
+    model = _model(K.Conv1D(2, 3, padding="same", name="input_quant"))
+    with pytest.raises(UnsupportedLayer, match="needs this name for its quantiser; rename the layer"):
+        plan_deploy(model)
