@@ -137,7 +137,7 @@ def test_models_are_measured_beside_the_limit(root: Path, capsys: pytest.Capture
     assert len(re.findall(r"^. +-?\d+ +[│|]", said, re.MULTILINE)) == 26
     assert picture.read_text().startswith("<?xml")
     assert run("data", "reach", "first", "--preset", "radioml2018") == ConfigError.exit_code
-    assert "no limit of radioml2018-v1" in capsys.readouterr().err
+    assert "no limit of radioml2018-v2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ ADMITTED: dict[str, tuple[Any, ...]] = {
     "head_shares": ([],),
     "head_shares.0": (3.5,),
     "temperature": (3.5,),
+    "gain_db": (3.5,),
     "learning_rate": (3.5,),
     "train": ([],),
     "validation": ([],),

@@ -50,6 +50,7 @@ def compare(
     Each stands against the first and against the one before it. A model without answers classifies the frames first.
     """
     from hw_amc.train.paired import compare_predictions, neighbours, recall_predictions
+
     pairs, opened = neighbours(models), [Workspace.open(name) for name in models]
     answers = {each.model: recall_predictions(each.folder, each.root / "data") for each in opened}
     rows = []
