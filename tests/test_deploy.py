@@ -353,8 +353,6 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: _model(K.GRU(2, name="g", use_bias=False, **GRU)), "layer 'g' .*use_bias must be True"),
     (lambda: _model(K.GRU(2, name="g", **{**GRU, "return_sequences": False})), "return_sequences must be True"),
     (lambda: _model(K.GRU(2, name="g", reset_after=False, **GRU)), "set reset_after=True"),
-    (lambda: _model(K.Conv1D(2, 3, padding="valid", name="c")), "layer 'c' .*padding must be 'same'"),
-    (lambda: _model(K.Conv1D(2, 3, padding="same", strides=2, name="c")), "strides and dilation must be 1"),
     (lambda: _model(K.Conv1D(2, 3, padding="same", groups=2, name="c")), "groups must be 1"),
     (lambda: _model(K.SeparableConv1D(2, 3, name="s")), r"layer 's' \(SeparableConv1D\) has no exact form; known: A"),
     (lambda: _model(K.BatchNormalization(axis=1, name="b"), K.Dense(2)), "only the last axis can be normalised"),
