@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cocotb
 import numpy as np
-from accelerator_bench import PAUSES, Bench
-from cocotb.triggers import ClockCycles
+from accelerator_bench import CLOCK_NS, PAUSES, Bench
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 
 from hw_amc.cosim.bench import MEASURED
 from hw_amc.interface import registers
@@ -93,6 +93,37 @@ async def register_access(dut):
         if entry is None:
             assert await bench.bus.read_dword(address) == 0
     assert {entry.name: await bench.read(entry.name) for entry in TABLE} == before
+
+
+@cocotb.test()
+async def responses_wait(dut):
+    """A master that is slow to take responses gets each of them, one for an access; accesses behind it wait."""
+    bench = Bench(dut)
+    await bench.reset()
+    answered = {"write": 0, "read": 0}
+
+    async def count():
+        while True:
+            await RisingEdge(dut.aclk)
+            answered["write"] += int(dut.s_axi_bvalid.value) & int(dut.s_axi_bready.value)
+            answered["read"] += int(dut.s_axi_rvalid.value) & int(dut.s_axi_rready.value)
+
+    cocotb.start_soon(count())
+    written, read = bench.bus.write_if.b_channel, bench.bus.read_if.r_channel
+    for wait in (0, 1, 2, 30):
+        written.pause = read.pause = wait > 0
+        writes = [cocotb.start_soon(bench.write("FRAMES_PER_PACKET", 100 + n)) for n in range(3)]
+        reads = [cocotb.start_soon(bench.read(name)) for name in ("MAGIC", "FRAME_LEN", "CLASSES")]
+        await ClockCycles(dut.aclk, wait + 1)
+        written.pause = read.pause = False
+        for task in writes:
+            await with_timeout(task, 100 * CLOCK_NS, "ns")
+        found = [await with_timeout(task, 100 * CLOCK_NS, "ns") for task in reads]
+        assert found == [registers.MAGIC, bench.manifest.frame_len, bench.manifest.classes]
+        assert await bench.read("FRAMES_PER_PACKET") == 102
+        await ClockCycles(dut.aclk, 5)
+        assert answered == {"write": 3, "read": 4}
+        answered.update(write=0, read=0)
 
 
 @cocotb.test()

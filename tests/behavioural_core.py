@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,8 +51,22 @@ def mean_graph(rng, name="mean_net", frame_len=16, heads=(5,), input_fmt=S8_6, w
     return Graph(name, tuple(nodes), names, labels)
 
 
-def mean_core(graph: Graph, cycles_per_step=1, delay=7, n_channels=1) -> BehaviouralCore:
-    """The core of a `mean_graph`: a sample every `cycles_per_step` cycles, logits `delay` cycles after the last one."""
+def tied(graph: Graph) -> Graph:
+    """The graph with logits 1 and 3 of every head the same, and the highest where the frame is all zeros."""
+    for name in graph.outputs:
+        head = graph[name]
+        kernel, bias = head.kernel.copy(), head.bias.copy()
+        kernel[:, 3] = kernel[:, 1]
+        bias[[1, 3]] = bias.max()
+        graph = graph.replace_node(replace(head, kernel=kernel, bias=bias))
+    return graph
+
+
+def mean_core(graph: Graph, cycles_per_step=1, delay=7, n_channels=1, queue=4) -> BehaviouralCore:
+    """The core of a `mean_graph`: a sample every `cycles_per_step` cycles, logits `delay` cycles after the last one.
+
+    `queue` finished frames, a power of two, may wait for their logits.
+    """
     heads = [graph[name] for name in graph.outputs]
     kernel = np.concatenate([head.kernel for head in heads], axis=1)
     bias = np.concatenate([head.scaled_bias(graph["gap"].fmt) for head in heads])
@@ -73,6 +87,7 @@ def mean_core(graph: Graph, cycles_per_step=1, delay=7, n_channels=1) -> Behavio
         R=cycles_per_step,
         delay=delay,
         channels=n_channels,
+        queue=queue,
     )
     per_frame = max(graph.frame_len * cycles_per_step, logits + delay)
     latency = (graph.frame_len - 1) * cycles_per_step + delay + 1
@@ -97,16 +112,16 @@ module {name}_core (
     // Sums of each channel, then a queue of finished ones.
     reg signed [31:0] acc_i [0:{channels}-1];
     reg signed [31:0] acc_q [0:{channels}-1];
-    reg signed [31:0] queue_i [0:3];
-    reg signed [31:0] queue_q [0:3];
+    reg signed [31:0] queue_i [0:{queue}-1];
+    reg signed [31:0] queue_q [0:{queue}-1];
     integer head, tail, sample, channel, pace, wait_count, index, k;
     wire signed [{field}-1:0] x_i = s_tdata[{field}-1:0];
     wire signed [{field}-1:0] x_q = s_tdata[{width}-1:{field}];
-    wire signed [31:0] sum_i = queue_i[tail & 3];
-    wire signed [31:0] sum_q = queue_q[tail & 3];
+    wire signed [31:0] sum_i = queue_i[tail & ({queue}-1)];
+    wire signed [31:0] sum_q = queue_q[tail & ({queue}-1)];
     reg signed [31:0] logit;
 
-    assign s_tready = pace == 0 && head - tail < 4;
+    assign s_tready = pace == 0 && head - tail < {queue};
     assign m_tvalid = head != tail && wait_count == 0;
     assign m_tdata  = logit;
 
@@ -125,8 +140,8 @@ module {name}_core (
             acc_i[channel] = acc_i[channel] + x_i;
             acc_q[channel] = acc_q[channel] + x_q;
             if (sample == {T} - 1) begin
-                queue_i[head & 3] <= acc_i[channel];
-                queue_q[head & 3] <= acc_q[channel];
+                queue_i[head & ({queue}-1)] <= acc_i[channel];
+                queue_q[head & ({queue}-1)] <= acc_q[channel];
                 head <= head + 1;
                 acc_i[channel] = 0;
                 acc_q[channel] = 0;

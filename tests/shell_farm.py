@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from behavioural_core import mean_core, mean_graph
+from behavioural_core import mean_core, mean_graph, tied
 
 from hw_amc.config import InputSettings, ProjectSettings, load_board
 from hw_amc.cosim.farm import TOP, build_farm
@@ -33,9 +33,10 @@ class Member:
         return rng.integers(-32768, 32768, (count, self.graph.frame_len, 2)).astype(np.int16)
 
 
-def member(name, input_shift=0, cycles_per_step=1, delay=7, n_channels=1, **shape) -> Member:
+def member(name, input_shift=0, cycles_per_step=1, delay=7, n_channels=1, queue=4, ties=False, **shape) -> Member:
     graph = mean_graph(np.random.default_rng(5), name=name, **shape)
-    core = mean_core(graph, cycles_per_step, delay, n_channels)
+    graph = tied(graph) if ties else graph
+    core = mean_core(graph, cycles_per_step, delay, n_channels, queue)
     settings = ProjectSettings(input=InputSettings(input_shift=input_shift))
     return Member(graph, build_accelerator(graph, core, settings, BOARD))
 
@@ -54,6 +55,9 @@ def members() -> dict[str, Member]:
         member("one8", frame_len=2, heads=(1,), delay=0, input_fmt=FixedFormat(8, 6)),
         member("one16", frame_len=2, heads=(1,), delay=0, input_fmt=FixedFormat(16, 14)),
         member("one_fine", frame_len=2, heads=(1,), delay=0, input_fmt=FixedFormat(8, 15), wire_frac=10),
+        member("tied", frame_len=4, heads=(5, 4), ties=True),
+        # More frames inside than a core of its contexts may hold: an HLS core with deep streams.
+        member("behind", frame_len=4, heads=(3,), queue=32),
         member("two_channels", frame_len=4, heads=(3,), n_channels=2, cycles_per_step=2, input_fmt=FixedFormat(5, 3)),
     ]
     return {item.manifest.name: item for item in made}

@@ -197,6 +197,9 @@ MUTATIONS = {
     "skid": ("amc_shell_skid.v", "spare_full <= 1'b1;", "spare_full <= 1'b0;", "prove"),
     "packet": ("amc_shell_results.v", "sent_results + 32'd1 >= frames_per_packet", "1'b1", "packets"),
     "strobe": ("amc_registers.v", "{8{w_strobe[0]}}", "8'hff", "register_access"),
+    "dropped": ("amc_registers.v", "do_write || (s_axi_bvalid && !s_axi_bready)", "do_write", "responses_wait"),
+    "doubled": ("amc_registers.v", "w_full && (!s_axi_bvalid || s_axi_bready)", "w_full", "responses_wait"),
+    "overrun": ("amc_registers.v", "(!s_axi_rvalid || s_axi_rready) && !rst", "!rst", "responses_wait"),
     "reset": ("amc_shell_results.v", "            in_index        <= 9'd0;\n", "", "reset_in_mid_frame/kind=pin"),
     "counter": ("amc_shell.v", ".cycles_busy_event(busy)", ".cycles_busy_event(busy && mid_frame)", "counters"),
 }

@@ -8,6 +8,7 @@ from shell_farm import Farm, members
 
 from hw_amc.cosim.verilated import Event
 from hw_amc.errors import DataError, ToolFailed
+from hw_amc.graph import golden
 from hw_amc.interface import registers
 from hw_amc.interface.registers import FLAG_FRAMING, REGISTERS
 from hw_amc.interface.words import pack_frames, unpack_frames, unpack_results
@@ -111,11 +112,60 @@ def test_every_wire_word_at_every_shift(farm, rng, name):
         assert sim.read("SATURATED") == outside, shift
 
 
-@pytest.mark.parametrize("name", ["plain", "short", "many", "channels"])
-def test_lowest_index_wins_a_tie(farm, name):
-    item, sim = farm[name]
-    frames = np.zeros((3 * item.manifest.n_channels, item.graph.frame_len, 2), np.int16)
-    check(item, frames, sim.run(frames))
+def test_lowest_index_wins_a_tie(farm):
+    item, sim = farm["tied"]
+    frames = np.zeros((3, item.graph.frame_len, 2), np.int16)
+    expected = golden_logits(item.graph, frames)
+    for head in np.split(expected, [5], axis=1):
+        assert (head[:, 1] == head.max(axis=1)).all()
+        assert (head[:, 3] == head.max(axis=1)).all()
+    results = sim.run(frames)
+    check(item, frames, results)
+    assert list(results.labels) == [1, 1, 1]
+    assert list(golden.classify(item.graph, frames)[0]) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("stall", ["always", "rarely", "bursts"])
+def test_a_core_that_runs_behind(farm, rng, stall):
+    """More frames are inside than the shell has tags: the framer waits with the next one, and every tag is right."""
+    item, sim = farm["behind"]
+    frames, broken = item.frames(rng, 60), np.arange(60) % 5 == 2
+    sim.limit_output(0)
+    for frame, short in zip(frames, broken, strict=True):
+        words = pack_frames(frame[np.newaxis])
+        sim.push(words[:2] if short else words, last=bool(short))
+        frame[2:] *= not short
+    sim.advance(2_000)
+    assert sim.read("FRAMES_IN") < 20  # eight tags, two results in the banks
+    assert sim.read("STATUS", "input_waits") == 1
+    sim.limit_output(None)
+    sim.set_patterns(None, PATTERNS[stall])
+    sim.advance(100_000, len(frames) * item.manifest.result_words)
+    results = unpack_results(sim.pop().words, item.manifest.classes)
+    assert np.array_equal(results.logits, golden_logits(item.graph, frames))
+    assert list(results.flags) == [FLAG_FRAMING if short else 0 for short in broken]
+    assert list(results.sequence) == list(range(len(frames)))
+
+
+def test_reset_takes_16_cycles(farm, rng):
+    item, sim = farm["plain"]
+    released = sim.cycle
+    sim.mark()
+    sim.push(pack_frames(item.frames(rng, 1)), last=True)
+    sim.advance(100)
+    assert sim.first_accept_cycle - released == 16
+
+
+@pytest.mark.parametrize("delay", range(3))
+def test_a_framing_error_in_the_cycle_of_a_reset_is_not_counted(farm, rng, delay):
+    """A word accepted two cycles before the reset is still cut into a frame, a later one is dropped with it."""
+    _, sim = farm["plain"]
+    sim.advance(30)
+    sim.set_patterns(source=(0,) * delay + (1,) * 50)
+    sim.push(rng.integers(0, 1 << 32, 1, dtype=np.uint32), last=True)
+    sim.write("CONTROL", 0b11)
+    sim.advance(30)
+    assert sim.read("FRAMING_ERRORS") == (delay <= 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
