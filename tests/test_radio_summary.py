@@ -75,6 +75,16 @@ def test_saturation_is_counted_against_the_networks_own_input():
     assert problems(frames, InputPath("rms", fmt=FixedFormat(8, 5))) == []
 
 
+@pytest.mark.parametrize(("saturating", "told"), [(20, False), (21, True)])
+def test_one_value_in_a_hundred_may_saturate(saturating: int, told: bool):
+    """Of 2,000 values 20 or 21 lie beyond 1, where the network's input ends."""
+    frames = np.tile(np.float32([[0.5, -0.5], [-0.5, 0.5]]), (10, 50, 1))
+    frames.reshape(-1)[: 4 * saturating : 4] = np.linspace(1.5, 1.6, saturating)
+    path = InputPath(fmt=FixedFormat(8, 7))
+    assert path.saturates(frames).sum() == saturating
+    assert any("saturate" in line for line in problems(frames, path)) == told
+
+
 def test_an_offset_is_told_and_random_carriers_are_not():
     frames = noise() + np.float32([0.3, 0])
     i, q = frames.astype(float).mean(axis=(0, 1))

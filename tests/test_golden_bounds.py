@@ -1,0 +1,87 @@
+"""Sums just beyond what float32 holds, one above a tie: golden must choose float64, by each of its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import Widths, random_gru, random_lstm
+from test_golden import gru_by_hand, lstm_by_hand
+
+from hw_amc import graph as ir
+from hw_amc.graph import Graph, golden
+from hw_amc.graph.fixed import FixedFormat
+
+INPUT = FixedFormat(8, 7)
+
+
+def _states(node: ir.Gru | ir.Lstm) -> np.ndarray:
+    """Golden's states of two samples of 0, from a layer that is its biases alone."""
+    source = ir.Input("input", (), (2, 2), INPUT)
+    still = replace(node, kernel=np.zeros_like(node.kernel), recurrent=np.zeros_like(node.recurrent))
+    nodes = (source, still, ir.GlobalMaxPool1d("most", (node.name,), (node.units,), node.fmt))
+    graph = Graph("bounds", nodes, ("most",), (tuple(map(str, range(node.units))),))
+    frame = np.zeros((1, 2, 2), np.int64)
+    found = golden.run(graph, frame, keep=[node.name])[node.name][0]
+    by_hand = gru_by_hand if isinstance(node, ir.Gru) else lstm_by_hand
+    assert found.tolist() == by_hand(still, INPUT, frame[0])
+    return found
+
+
+def _inverse(odd: int, bits: int) -> int:
+    return pow(odd, -1, 1 << bits)
+
+
+def test_a_candidate_one_above_a_tie() -> None:
+    """m_x 2^12 + r m_h = 100.5 2^19 + 1, more than 2^25, with r = 1 - 2^-12: the candidate is 101, in float32 100."""
+    fine = FixedFormat(16, 14)
+    source = ir.Input("input", (), (2, 2), INPUT)
+    node = random_gru(np.random.default_rng(0), "cells", source, 1, Widths(gate_bits=12))
+    recurrent = 3 * 4096 - 1
+    candidate = 100 * 128 + 64 + 3 + 1 - 3 * 4096
+    node = replace(node, bias_fmt=fine, recurrent_bias_fmt=fine)
+    node = replace(node, bias=np.array([-(1 << 15), 32767, candidate], np.int32))
+    node = replace(node, recurrent_bias=np.array([0, 0, recurrent], np.int32))
+    assert node.acc_frac(INPUT) == 14
+    assert (candidate << 12) + 4095 * recurrent == 100 * (1 << 19) + (1 << 18) + 1
+    assert _states(node).tolist()[0] == [101]
+
+
+def test_a_gate_one_above_a_tie() -> None:
+    """Gates and candidate of an LSTM from sums of 26 bits: every one is rounded up, where float32 finds a tie."""
+    source = ir.Input("input", (), (2, 2), INPUT)
+    node = random_lstm(np.random.default_rng(0), "cells", source, 1)
+    frac = 25
+    gate, candidate = 200 * (1 << 18) + (1 << 17) + 1 - (1 << frac), 100 * (1 << 18) + (1 << 17) + 1
+    node = replace(node, bias_fmt=FixedFormat(30, frac), bias=np.array([gate, gate, candidate, gate], np.int32))
+    assert node.exact_dtype([source]) == np.float64
+    _states(node)
+
+
+@pytest.mark.parametrize("gate_bits", [19, 20])
+def test_a_carry_one_above_a_tie(gate_bits: int) -> None:
+    """Gates far wider than states: i c = K 2^g + 2^(g-1) + 1 with an even K, in an LSTM whose sums are small."""
+    source = ir.Input("input", (), (2, 2), INPUT)
+    node = random_lstm(np.random.default_rng(0), "cells", source, 1, Widths(gate_bits=gate_bits))
+    frac, half = gate_bits - 1, 1 << (gate_bits - 1)
+    for candidate in range(127, 1, -2):
+        gate = (half + 1) * _inverse(candidate, gate_bits) % (1 << gate_bits)
+        if (gate * candidate >> gate_bits) % 2 == 0 and gate * candidate > 1 << 25:
+            break
+    # A gate is its sum plus 1/2, the candidate its sum at 7 fraction bits.
+    bias = [gate - (1 << frac), -(1 << frac), candidate << (frac - 7), 1 << frac]
+    node = replace(node, bias_fmt=FixedFormat(24, frac), bias=np.array(bias, np.int32))
+    state = _states(node)
+    assert 2 * int(state[0, 0]) >= gate * candidate >> gate_bits
+
+
+def test_a_product_just_below_2_to_the_25() -> None:
+    """32767 x 1023 is odd and has 25 bits."""
+    source = ir.Input("input", (), (4, 2), FixedFormat(16, 0))
+    fmts = FixedFormat(11, 0), FixedFormat(20, 0)
+    arrays = np.array([[1023], [0]], np.int32), np.array([0], np.int32)
+    node = ir.Dense("sum", ("input",), (4, 1), FixedFormat(26, 0), *arrays, *fmts)
+    pool = ir.GlobalMaxPool1d("most", ("sum",), (1,), node.fmt)
+    graph = Graph("product", (source, node, pool), ("most",), (("a",),))
+    assert golden.run(graph, np.full((1, 4, 2), 32767))["most"].tolist() == [[32767 * 1023]]
