@@ -52,26 +52,8 @@ def build_graph(
     DataError
         A weight is no finite number.
     """
-    frames = _input(model, wire_frac)
-    # Layer's name -> the node that has its output; recurrent nodes whose state quantiser has been seen.
-    nodes: dict[str, Node] = {frames.layer_name: frames}
-    rounded: set[str] = set()
-    for layer in model.layers:
-        if layer.name in nodes:
-            continue
-        names = inbound(layer)
-        sources = [nodes[source] for source in names]
-        raw = [node for source, node in zip(names, sources, strict=True) if _is_raw(source, node)]
-        if raw:
-            _require_state_quantizer(raw[0], layer, rounded)
-            rounded.add(raw[0].name)
-            nodes[layer.name] = raw[0]
-        else:
-            nodes[layer.name] = _read(layer, sources, {node.name for node in nodes.values()})
+    nodes = _nodes_of(model, _input(model, wire_frac))
     heads = [nodes[output] for output in model.output_names]
-    for output, node in zip(model.output_names, heads, strict=True):
-        if _is_raw(output, node):
-            _require_state_quantizer(node, None, rounded)
     unique = tuple(dict.fromkeys(nodes.values()))
     return Graph(name, unique, tuple(node.name for node in heads), _classes_of(heads, classes), weights_digest)
 
@@ -87,6 +69,29 @@ def keras_tensor_of(node: Node, model: Any) -> Any:
     from tensorflow import keras
 
     return keras.layers.Reshape(node.shape)(layer.output)
+
+
+def _nodes_of(model: Any, frames: Node) -> dict[str, Node]:
+    """Read all layers: the layer's name -> the node that has its output."""
+    nodes = {frames.layer_name: frames}
+    # Recurrent nodes whose state quantiser has been seen.
+    rounded: set[str] = set()
+    for layer in model.layers:
+        if layer.name in nodes:
+            continue
+        names = inbound(layer)
+        sources = [nodes[source] for source in names]
+        raw = [node for source, node in zip(names, sources, strict=True) if _is_raw(source, node)]
+        if raw:
+            _require_state_quantizer(raw[0], layer, rounded)
+            rounded.add(raw[0].name)
+            nodes[layer.name] = raw[0]
+        else:
+            nodes[layer.name] = _read(layer, sources, {node.name for node in nodes.values()})
+    for output in model.output_names:
+        if _is_raw(output, nodes[output]):
+            _require_state_quantizer(nodes[output], None, rounded)
+    return nodes
 
 
 def _input(model: Any, wire_frac: int) -> Node:
