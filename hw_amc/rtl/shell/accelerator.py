@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from hw_amc.config import BoardSettings, ProjectSettings
 from hw_amc.errors import ConfigError, UnsupportedLayer
-from hw_amc.graph import Graph, Quantize
+from hw_amc.graph import Graph
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Head, Manifest
@@ -157,10 +157,10 @@ def input_format(graph: Graph) -> FixedFormat:
     UnsupportedLayer
         The input does not feed exactly one quantiser into a signed format of at most 16 bits.
     """
-    readers = [node for node, sources in graph.walk() if graph.input in sources]
-    if len(readers) != 1 or not isinstance(readers[0], Quantize):
+    entry = graph.input_quantizer
+    if entry is None:
         raise UnsupportedLayer(f"graph {graph.name!r}: the input must feed one quantize node and nothing else")
-    fmt = readers[0].fmt
+    fmt = entry.fmt
     if not fmt.signed or fmt.bits > 16:
         raise UnsupportedLayer(f"graph {graph.name!r}: input format {fmt} must be signed and of 16 bits at most")
     return fmt
