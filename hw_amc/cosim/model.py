@@ -182,7 +182,7 @@ def _section(accelerator: Accelerator, measured: dict[str, Any]) -> dict[str, An
         "lanes": manifest.lanes,
         "n_channels": manifest.n_channels,
         "mode": manifest.mode,
-        "source": manifest.road,
+        "source": manifest.flow,
     }
     section = {key: value for key, value in section.items() if value is not None}
     figures = ("frames", "mismatches", "cycles_per_frame", "latency_cycles", "seconds", "seconds_compile")
