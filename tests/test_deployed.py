@@ -109,7 +109,7 @@ def test_loading_refuses_what_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         load_deployed(tmp_path / "none.h5")
     (tmp_path / "bad.h5").write_bytes(b"not HDF5")
-    with pytest.raises(DataError, match="not a deployed model"):
+    with pytest.raises(DataError, match="not a whole HDF5 file"):
         load_deployed(tmp_path / "bad.h5")
 
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from tensorflow import keras
 
 from hw_amc.compress.layers import QAffine, qkeras
 from hw_amc.compress.means import QMeanPooling
+from hw_amc.compress.safe_h5 import require_safe
 from hw_amc.compress.tables import QTable
-from hw_amc.errors import DataError
+from hw_amc.errors import DataError, HwAmcError
 from hw_amc.files import atomic_path
+from hw_amc.untrusted import brief
+
+#: What layers make beside their weights: seeds, counters.
+_SLACK_BYTES = 1 << 20
 
 _LINEAR = ("kernel_quantizer_internal", "bias_quantizer_internal")
 _RECURRENT = ("kernel_quantizer_internal", "recurrent_quantizer_internal", "bias_quantizer_internal")
@@ -73,15 +82,38 @@ def load_deployed(path: Path) -> Any:
 
     Raises
     ------
+    UnsupportedLayer
+        It holds a layer that is not known here, which is not loaded.
     DataError
         The file is missing or is not such a model.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise DataError(f"{path} does not exist; train the model or fetch its weights")
+    most = require_safe(path)
     try:
-        return keras.models.load_model(path, custom_objects=custom_objects(), compile=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not a deployed model: {str(error).splitlines()[0]}") from error
+        with _variables_of(most, path):
+            return keras.models.load_model(path, custom_objects=custom_objects(), compile=False)
+    except HwAmcError:
+        raise
+    except Exception as error:  # what Keras raises on a file that fits no layer is not written down anywhere
+        raise DataError(f"{path} is not a deployed model: {brief(error)}") from error
+
+
+@contextmanager
+def _variables_of(size: int, path: Path) -> Iterator[None]:
+    """Allow variables of `size` bytes in all: those whose values a file holds, and no more."""
+    left = size + _SLACK_BYTES
+
+    def create(make: Any, **arguments: Any) -> Any:
+        nonlocal left
+        shape = arguments.get("shape")
+        left -= 4 * math.prod(shape) if shape is not None and shape.is_fully_defined() else 0
+        if left < 0:
+            raise DataError(f"{path}: its layers need more weights than the file holds; take the file of this model")
+        return make(**arguments)
+
+    with tf.variable_creator_scope(create):
+        yield
 
 
 def to_float64(model: Any) -> Any:

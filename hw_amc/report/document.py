@@ -52,7 +52,7 @@ class Picture:
 
     name: str
     svg: str
-    #: The same in words, for readers who cannot see it.
+    #: What a reader who cannot see it should know.
     alt: str
     caption: str = ""
 

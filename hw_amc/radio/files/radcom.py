@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
+from hw_amc.hdf5 import ERRORS, first_name, open_dataset
 from hw_amc.radio.files.frames import SNR_LIMIT_DB, Index
-from hw_amc.radio.files.hdf5 import ERRORS, Hdf5Frames, first_name, open_dataset
+from hw_amc.radio.files.hdf5 import Hdf5Frames
 from hw_amc.radio.names import label_columns
 from hw_amc.untrusted import brief
 

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
+from hw_amc.hdf5 import ERRORS, open_dataset, read_attribute
 from hw_amc.radio.classes import CLASSES, SNRS_DB, check_classes_file
 from hw_amc.radio.files.frames import SNR_LIMIT_DB, Index, Labels
-from hw_amc.radio.files.hdf5 import ERRORS, Hdf5Frames, open_dataset, read_attribute
+from hw_amc.radio.files.hdf5 import Hdf5Frames
 from hw_amc.untrusted import brief, parse_json
 
 #: Rows of Y and Z read at a time: 12 MB of the real file.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from hw_amc import hdf5
 from hw_amc.errors import DataError
-from hw_amc.radio.files import hdf5, sigmf
+from hw_amc.radio.files import sigmf
 from hw_amc.radio.files.captures import CaptureOptions
 from hw_amc.radio.files.frames import FrameFile
 from hw_amc.radio.files.plain import RAW_FORMATS, PlainFile
