@@ -36,7 +36,7 @@ def small_manifest(graph: Graph, board: str = "pynq-z2", n_channels: int = 1) ->
         name=graph.name,
         graph_digest=graph.digest(),
         project_digest="0" * 64,
-        road="rtl",
+        flow="rtl",
         interface=registers.VERSION,
         frame_len=graph.frame_len,
         wire_frac=graph.input.fmt.frac,

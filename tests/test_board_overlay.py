@@ -503,7 +503,7 @@ def test_overlay_of_exported_hls_verilog(tmp_path: Path) -> None:
     (small.workspace.folder / "project.toml").write_text('board = "pynq-z2"\n')
     files = {path.name for path in write_overlay(small).rglob("*") if path.is_file()}
     assert {f"{GRAPH.name}_core.v", "hw_amc_core.v", f"{GRAPH.name}.v", "component.xml", "build.tcl"} <= files
-    assert small.accelerator.manifest.road == "hls"
+    assert small.accelerator.manifest.flow == "hls"
 
 
 def test_archive(tmp_path: Path) -> None:

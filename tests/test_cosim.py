@@ -1,4 +1,4 @@
-"""The road from a graph to proven Verilog: cocotb benches, the fast runner, and that they can fail."""
+"""From a graph to proven Verilog: cocotb benches, the fast runner, and that they can fail."""
 
 from __future__ import annotations
 

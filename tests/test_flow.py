@@ -1,4 +1,4 @@
-"""The main road through its real entry point, on a small network: every step, resumed, broken, and locked."""
+"""The HLS flow through its real entry point, on a small network: every step, resumed, broken, and locked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FRAMES = "5"
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout with one small trained model, whose road was gone once."""
+    """A checkout with one small trained model, whose flow ran once."""
     root = tmp_path_factory.mktemp("root")
     shutil.copytree(ROOT / "boards", root / "boards", ignore=shutil.ignore_patterns("notebooks"))
     folder = root / "hls_projects" / "small"

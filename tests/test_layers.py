@@ -46,6 +46,8 @@ ADMITTED = {
     "hls4ml": ("hls",),
     "pynq": ("driver", "sim_device"),
     "subprocess": ("tools",),
+    "typer": ("cli",),
+    "rich": ("cli", "report.terminal", "train", "radio.generator.dataset"),
 }
 
 
@@ -125,3 +127,18 @@ def test_the_interface_needs_numpy_only() -> None:
         others = {name for name in IMPORTS[module] if not name.startswith(("hw_amc.interface", "hw_amc.errors"))}
         foreign = {name.split(".")[0] for name in others} - sys.stdlib_module_names - {"numpy"}
         assert not foreign, f"{module} imports {foreign}, which a board has not"
+
+
+#: Programs of their own, which other processes start.
+PROGRAMS = ("hw_amc.sim_device", "hw_amc.cosim.cocotb_runner")
+
+
+def test_the_running_command_is_handed_down() -> None:
+    """Only the command line, and programs of their own, read `sys.argv`."""
+    having = {
+        name
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.argv"
+    }
+    assert {name for name in having if not name.startswith(PROGRAMS)} == {"hw_amc.cli.main"}

@@ -10,7 +10,7 @@ from hw_amc.interface import registers
 from hw_amc.interface.manifest import Head, Manifest
 
 MANIFEST = Manifest(
-    name="net", graph_digest="ab" * 32, project_digest="cd" * 32, road="rtl", interface=65536, frame_len=1024,
+    name="net", graph_digest="ab" * 32, project_digest="cd" * 32, flow="rtl", interface=65536, frame_len=1024,
     wire_frac=14, normalise="rms", input_shift=-2, input_bits=8, input_frac=6,
     heads=(Head("a", ("x", "y")), Head("b", ("z",))), logit_frac=17, mode="channels", contexts=4, n_channels=4, lanes=1,
     cycles_per_frame=10240, latency_cycles=None, board="pynq-z2", part="xc7z020clg400-1", clock_mhz=125.0,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import gru_cnn_graph
+from networks import gru_cnn_graph, mtl_graph
 from rich.console import Console
 
 from hw_amc import report
@@ -53,6 +54,13 @@ def test_numpy_numbers_and_number_keys_become_plain_json(tmp_path):
     model = json.loads((tmp_path / "report.json").read_text())["model"]
     assert model["accuracy"] == {"10": 0.5}
     assert model["parameters"] == 3
+
+
+def test_texts_become_printable_lines(tmp_path):
+    """A command names a file whose name is no UTF-8: what is written can be read again."""
+    command = "hw-amc hls x --data " + os.fsdecode(b"a\xff\n.h5")
+    assert report.merge(tmp_path, {"golden": {**CSIM, "command": command}}) == report.load(tmp_path)
+    assert report.load(tmp_path)["golden"]["command"] == "hw-amc hls x --data a\\xff\\x0a.h5"
 
 
 def test_a_run_removes_what_not_run_said_of_it(tmp_path):
@@ -116,6 +124,32 @@ def test_load_refuses_a_damaged_file_and_another_schema(tmp_path):
     (tmp_path / "report.json").write_text('{"schema":')
     with pytest.raises(DataError, match="readable JSON"):
         report.merge(tmp_path, {"golden": CSIM})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"golden": {**CSIM, "kind": "<script>alert(1)</script>"}},
+            "golden.kind must be measured, estimated, published",
+        ),
+        ({"golden": {**CSIM, "frames": "<b>"}}, "golden.frames must be a whole number"),
+        ({"golden": [1]}, "golden must be a table"),
+        ({"strange": CSIM}, "unknown section strange"),
+        ({"graph_sha256": "<script>"}, "graph_sha256 must be 64 hex digits"),
+        (
+            {"layers": [{"name": "x", "formats": {"a": ["<b>"]}, "command": "c"}]},
+            r"layers\[0\].formats must be a table",
+        ),
+    ],
+)
+def test_load_checks_what_somebody_wrote(tmp_path, content, message):
+    (tmp_path / "report.json").write_text(json.dumps({"schema": report.SCHEMA, **content}))
+    with pytest.raises(DataError, match=f"report.json: report: .*{message}.*; remove it and run again"):
+        report.load(tmp_path)
+    with pytest.raises(DataError, match="remove it"):
+        report.write_pages(tmp_path, "x")
+    assert not (tmp_path / "report.html").exists()
 
 
 @pytest.fixture(scope="module")
@@ -219,11 +253,11 @@ def test_pages_show_accuracy_with_the_published_points_apart(build, graph):
     confusion = {"10": (10 * np.eye(classes) + 1).tolist()}
     document = {**accuracy, "eval_set": {"frames": 960}, "confusion": confusion, "kind": "measured"}
     (build.parent / "accuracy.json").write_text(json.dumps(document))
-    report.merge(build, {"model": {"name": "gru_cnn_x", "command": "x"}})
+    report.merge(build, {"model": {"name": "gru_cnn_sparse07", "command": "x"}})
     text = report.write_pages(build, "a model")[0].read_text()
     assert "91.0 % at 10 dB and above" in text
     assert "84.6 % at 10 dB" in text
-    assert "| C = 80, sparsity 0.7, 8 bit | 8,210 | 60.88 % | 95.95 % | 8.2 kB |" in text
+    assert "| GRU-CNN with 80 cells, sparsity 0.7 | 8,210 | 60.88 % | 95.95 % | 8.2 kB |" in text
     assert "(real data), published" in text
 
 
@@ -257,3 +291,89 @@ def test_figures_of_another_network_are_dropped(tmp_path: Path) -> None:
     anew = report.merge(tmp_path, {"golden": run}, network="b" * 64)
     assert "csim" not in anew
     assert anew["graph_sha256"] == "b" * 64
+
+
+HOSTILE = "<script>alert('1')</script> [bold]x[/bold] [/] | `a` $x_$ \x1b[31m\n"
+
+
+def test_words_of_others_are_shown_as_they_are_and_do_nothing(build):
+    """In the command, the reason, the tool, the data set, the title, the name of a class and that of a layer."""
+    layer = {"name": HOSTILE, "op": "gru", "command": "c"}
+    report.merge(
+        build,
+        {
+            "golden": {**CSIM, "command": HOSTILE, "reference": HOSTILE},
+            "not_run": {"hls": {"reason": HOSTILE, "command": HOSTILE}},
+            "synth": {"pynq-z2": {**SYNTH, "tool": HOSTILE, "command": "c", "kind": "measured"}},
+            "layers": [layer],
+        },
+    )
+    whole = json.loads((build.parent / "graph.json").read_text())
+    whole["classes"] = [[HOSTILE, *whole["classes"][0][1:]]]
+    (build.parent / "graph.json").write_text(json.dumps(whole))
+    accuracy = {"accuracy": {"10": 0.5}, "confusion": {"10": np.eye(3).tolist()}, "eval_set": {HOSTILE: HOSTILE}}
+    (build.parent / "accuracy.json").write_text(json.dumps({**accuracy, "kind": HOSTILE}))
+    markdown, html = report.write_pages(build, HOSTILE)
+    page, text = html.read_text(), markdown.read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt; [bold]x[/bold] [/] |" in page
+    assert "\\x1b[31m\\x0a" in page
+    assert not re.search(r"(?<!\\)<script", text)
+    assert "\x1b" not in page + text
+    console = Console(width=400, record=True, file=io.StringIO())
+    report.print_summary(console, report.load(build))
+    assert "[bold]x[/bold] [/] | `a` $x_$ \\x1b[31m\\x0a" in console.export_text()
+
+
+def test_a_network_without_multipliers_is_drawn(build, graph, board):
+    """No DSP at reuse factor 1 and none of some resource at all: a zero has no place on a logarithmic axis."""
+    rows = estimate.sweep(graph, HlsSettings(), board, [1, 2, 6])
+    for row in rows:
+        row["percent"] |= {"dsp": 0.0 if row["reuse_factor"] < 6 else 1.2, "bram36": 0.0}
+    report.merge(build, {"estimate": {"hls": estimate.hls(graph, HlsSettings(), board).section("make hls", rows)}})
+    assert "reuse" in report.write_pages(build, "x")[0].read_text()
+    for row in rows:
+        row["percent"] = dict.fromkeys(row["percent"], 0.0)
+    report.merge(build, {"estimate": {"hls": estimate.hls(graph, HlsSettings(), board).section("make hls", rows)}})
+    report.write_pages(build, "x")
+
+
+def test_every_head_is_reported(tmp_path):
+    graph = mtl_graph(np.random.default_rng(1))
+    heads = [
+        {"accuracy": {"0": low, "10": high}, "average": average, "at_least_10_db": high, "confusion": {"10": matrix}}
+        for low, high, average, matrix in ((0.5, 0.9, 0.7, np.eye(3).tolist()), (0.3, 0.8, 0.55, np.eye(4).tolist()))
+    ]
+    whole = {"accuracy": {"0": 0.2, "10": 0.75}, "average": 0.48, "at_least_10_db": 0.75, "confusion": {}}
+    accuracy = {**whole, "heads": heads}
+    folder = tmp_path / "mtl" / "build"
+    graph.save(folder.parent)
+    (folder.parent / "accuracy.json").write_text(json.dumps({**accuracy, "kind": "measured"}))
+    model = report.merge(folder, {"model": report.model_section(graph, accuracy, "make hls")})["model"]
+    assert model["heads"] == [
+        {"name": "head0", "classes": 3, "accuracy": heads[0]["accuracy"], "average_accuracy": 0.7,
+         "accuracy_at_least_10_db": 0.9},
+        {"name": "head1", "classes": 4, "accuracy": heads[1]["accuracy"], "average_accuracy": 0.55,
+         "accuracy_at_least_10_db": 0.8},
+    ]  # fmt: skip
+    text = report.write_pages(folder, "mtl")[0].read_text()
+    assert "| head0 | 3 | 70.0 % | 90.0 % |" in text
+    assert "| head1 | 4 | 55.0 % | 80.0 % |" in text
+    assert "48.0 % average over all SNR" in text
+    for picture in ("accuracy", "confusion-head0", "confusion-head1"):
+        assert (folder / "report_pictures" / f"{picture}.svg").is_file()
+
+
+def test_an_image_counts_every_place_of_its_kernel(tmp_path):
+    """27 weights at 6 x 6 places: 972 multiplications, and a matrix of dense weights once."""
+    graph = mtl_graph(np.random.default_rng(1))
+    section = report.model_section(graph)
+    trunk, conv = graph["trunk"], graph["conv0"]
+    assert (trunk.arrays()["kernel"].size, trunk.shape) == (27, (6, 6, 3))
+    by_hand = 972 + sum(
+        node.arrays()["kernel"].size * (np.prod(node.shape[:2]) if node.op == "conv2d" else 1)
+        for node in graph.nodes
+        if node.arrays() and node is not trunk
+    )
+    assert section["macs_per_frame"] == by_hand
+    assert conv.shape[:2] == (3, 4)

@@ -169,7 +169,7 @@ def test_hls_verilog_gets_the_cores_ports(tmp_path):
     assert ".samples_TDATA(s_tdata)" in adapter
     assert ".logits_TREADY(m_tready)" in adapter
     accelerator = build_accelerator(graph, core, ProjectSettings(), BOARD, "hls")
-    assert accelerator.manifest.road == "hls"
+    assert accelerator.manifest.flow == "hls"
     assert accelerator.manifest.cycles_per_frame is None
 
 

@@ -88,7 +88,8 @@ def test_a_set_is_kept_and_another_level_is_another_set(air: Path, tmp_path: Pat
 
 
 def test_what_will_hurt_is_warned_about(tmp_path: Path) -> None:
-    np.save(tmp_path / "loud.npy", np.full((20, T), 1.5, np.complex64))
+    signs = np.random.default_rng(4).choice([-1.5, 1.5], (2, 20, T))
+    np.save(tmp_path / "loud.npy", (signs[0] + 1j * signs[1]).astype(np.complex64))
     with open_frames(tmp_path / "loud.npy", CaptureOptions(T, "BPSK", 0)) as file:
         convert(file, tmp_path / "loud.h5")
     with pytest.warns(UserWarning, match="loud.h5: .*the receiver clipped"):

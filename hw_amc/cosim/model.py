@@ -92,10 +92,7 @@ def run_model(
     for simulator in plan.cocotb_frames:
         environment(simulator)  # a missing one is noticed before another works for minutes
     manifest = accelerator.manifest
-    whole = len(frames) - len(frames) % manifest.n_channels
-    if not whole:
-        raise ConfigError(f"{len(frames)} frames do not fill {manifest.n_channels} channels; give more")
-    frames = frames[:whole]
+    frames = _whole_groups(frames, manifest.n_channels)
     expected = golden_logits(graph, frames, manifest.input_shift, plan.workers)
     case = Case(graph, frames, expected)
     with ThreadPoolExecutor(1) as pool:
@@ -111,6 +108,13 @@ def run_model(
             sections["icarus"] = _section(accelerator, measured)
             tell(f"icarus under cocotb: {measured['frames']} frames, {measured['cycles']} cycles, all equal")
     return sections
+
+
+def _whole_groups(frames: NDArray[np.int16], n_channels: int) -> NDArray[np.int16]:
+    whole = len(frames) - len(frames) % n_channels
+    if not whole:
+        raise ConfigError(f"{len(frames)} frames do not fill {n_channels} channels; give more")
+    return frames[:whole]
 
 
 def run_fast(
@@ -182,7 +186,7 @@ def _section(accelerator: Accelerator, measured: dict[str, Any]) -> dict[str, An
         "lanes": manifest.lanes,
         "n_channels": manifest.n_channels,
         "mode": manifest.mode,
-        "source": manifest.road,
+        "source": manifest.flow,
     }
     section = {key: value for key, value in section.items() if value is not None}
     figures = ("frames", "mismatches", "cycles_per_frame", "latency_cycles", "seconds", "seconds_compile")

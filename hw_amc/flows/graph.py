@@ -33,11 +33,10 @@ def build_graph(workspace: Workspace, deployed: Any) -> Graph:
         See `require_widths`.
     """
     from hw_amc.graph import reader
-    from hw_amc.radio import CLASSES
 
     settings = workspace.settings()
     digest = file_digest(workspace.weights)
-    graph = reader.build_graph(deployed, workspace.model, CLASSES, digest, settings.input.wire_frac)
+    graph = reader.build_graph(deployed, workspace.model, workspace.classes(), digest, settings.input.wire_frac)
     require_widths(graph, settings.quant)
     return graph
 

@@ -27,6 +27,7 @@ from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.graph.ops import OPS, Node
 from hw_amc.graph.ops.input import Input
+from hw_amc.graph.ops.quantize import Quantize
 
 SCHEMA = 1
 
@@ -67,6 +68,12 @@ class Graph:
     def frame_len(self) -> int:
         """Samples in a frame, T."""
         return self.input.shape[0]
+
+    @property
+    def input_quantizer(self) -> Node | None:
+        """The quantiser that reads the input, where nothing else does: the work of the accelerator's shell."""
+        readers = [node for node in self.nodes if self.input.name in node.inputs]
+        return readers[0] if len(readers) == 1 and isinstance(readers[0], Quantize) else None
 
     @property
     def logit_frac(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from hw_amc.errors import DataError
 from hw_amc.interface import registers
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Manifest:
     #: SHA-256 over the accelerator's sources.
     project_digest: str
     #: Where the core comes from.
-    road: Literal["rtl", "hls"]
+    flow: Literal["rtl", "hls"]
     #: Version of the register interface (`registers.VERSION`).
     interface: int
     #: Samples in a frame, T.

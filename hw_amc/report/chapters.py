@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
-from hw_amc.radio.generator.limit import kept_limit
 from hw_amc.report import plots, published
+from hw_amc.report.accuracy import Head, accuracy_chapter
 from hw_amc.report.document import (
     Cell,
     Chapter,
@@ -37,15 +35,8 @@ from hw_amc.report.tables import (
     verdict,
 )
 
-SHA256_CHARACTERS = 64
 
-_BOUND_TEXT = (
-    "Dashed: the average-likelihood classifier (Wei and Mendel 2000) for the linear modulations, estimated by "
-    "simulation; it knows timing, pulse and level, not the carrier phase. Other classes count as always right."
-)
-
-
-def build_document(report: Report, title: str, accuracy: Report | None = None) -> Document:
+def build_document(report: Report, title: str, accuracy: Report | None = None, heads: Sequence[Head] = ()) -> Document:
     """Put the whole page together.
 
     Parameters
@@ -54,14 +45,16 @@ def build_document(report: Report, title: str, accuracy: Report | None = None) -
         Content of report.json.
     title : str
     accuracy : dict, optional
-        Content of accuracy.json (accuracy by SNR, confusion matrices), with the names of the `classes`.
+        Content of accuracy.json (accuracy by SNR, confusion matrices).
+    heads : sequence of Head
+        The network's outputs and their classes.
     """
     sentence, good = verdict(report)
     model = report.get("model", {})
     digest = model.get("graph_sha256", "")
     chapters = (
         _proof(report),
-        _accuracy(report, accuracy),
+        accuracy_chapter(report, accuracy, heads),
         _layers(report),
         _sweep(report),
         _resources(report),
@@ -117,90 +110,6 @@ def _proof(report: Report) -> Chapter | None:
     return Chapter("What was proven", tuple(parts))
 
 
-def _accuracy(report: Report, accuracy: Report | None) -> Chapter | None:
-    model = report.get("model", {})
-    by_snr = (accuracy or {}).get("accuracy", model.get("accuracy"))
-    if not by_snr:
-        return None
-    values = {int(snr): float(value) for snr, value in by_snr.items()}
-    kind = (accuracy or {}).get("kind") or kind_of(model, "accuracy")
-    name = model.get("name", "")
-    others = published.BY_SNR if published.applies(name) else None
-    classes = tuple((accuracy or {}).get("classes", ()))
-    bound = _bound((accuracy or model).get("eval_set"), classes)
-    svg = plots.accuracy(values, len(classes), others, "published, real data", bound)
-    best = max(values, key=lambda snr: values[snr])
-    alt = f"Accuracy from {percent(values[min(values)])} at {min(values)} dB to {percent(values[best])} at {best} dB"
-    caption = f"Top-1 accuracy, {kind}." + (f" Published: {published.SOURCE}." if others else "")
-    caption += f" {_BOUND_TEXT}" if bound else ""
-    parts: list[Any] = [_eval_text(accuracy or model), Picture("accuracy", svg, alt, caption)]
-    confusion = {int(snr): np.asarray(matrix, float) for snr, matrix in (accuracy or {}).get("confusion", {}).items()}
-    if confusion:
-        sums = {snr: np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12) for snr, matrix in confusion.items()}
-        shares = {snr: matrix / sums[snr] for snr, matrix in confusion.items()}
-        diagonals = listed(f"{percent(float(np.trace(shares[snr]) / len(shares[snr])))} at {snr} dB" for snr in shares)
-        alt = f"Confusion matrices; on the diagonal {diagonals}"
-        caption = f"Which class was taken for which, {kind}: rows are what was sent, each row adds up to 100 %."
-        parts.append(Picture("confusion", plots.confusion(shares, classes), alt, caption))
-    if published.applies(name):
-        parts += [
-            "For comparison only, and of another data set: the published network, on real recordings. Ours was "
-            "evaluated on the set named above; the two are not to be set against each other.",
-            _published_table(),
-        ]
-    return Chapter("Accuracy", tuple(parts))
-
-
-def _bound(eval_set: Any, classes: Sequence[str]) -> dict[int, float] | None:
-    """Give what no classifier passes on the evaluation set, by SNR; none where its recipe is not one of noise only."""
-    recipe = eval_set.get("recipe") if isinstance(eval_set, dict) else None
-    limit = kept_limit(recipe) if isinstance(recipe, str) else None
-    return limit.bound(classes) if limit is not None and set(limit.classes) <= set(classes) else None
-
-
-def _told(value: Any) -> str:
-    """Digests are cut to what a person compares."""
-    text = number(value)
-    return f"{text[:16]}…" if len(text) == SHA256_CHARACTERS else text
-
-
-def _eval_text(found: Report) -> str:
-    parts = []
-    for key, label in (("average", "average"), ("average_accuracy", "average")):
-        if key in found:
-            parts.append(f"{percent(found[key])} {label} over all SNR")
-            break
-    high = found.get("at_least_10_db", found.get("accuracy_at_least_10_db"))
-    if high is not None:
-        parts.append(f"{percent(high)} at 10 dB and above")
-    text = f"{listed(parts)}. " if parts else ""
-    eval_set = found.get("eval_set")
-    if isinstance(eval_set, dict):
-        described = "; ".join(f"{key.replace('_', ' ')} {_told(value)}" for key, value in eval_set.items())
-        text += f"Evaluation set: {described}."
-    elif eval_set:
-        text += f"Evaluation set: {eval_set}."
-    if "date" in found:
-        text += f" Evaluated {found['date']}."
-    return text
-
-
-def _published_table() -> Table:
-    kind = "published"
-    rows = tuple(
-        (
-            Cell(f"C = {row.cells}, " + (f"sparsity {row.sparsity}, 8 bit" if row.sparsity else "dense, float")),
-            Cell(number(row.parameters), kind),
-            Cell(f"{row.average_percent:.2f} %", kind),
-            Cell(f"{row.best_percent:.2f} %", kind),
-            Cell(f"{row.memory_kb:g} kB", kind),
-        )
-        for row in published.ROWS
-    )
-    heads = ("Published network", "Parameters", "Average accuracy", "Best accuracy", "Memory")
-    return Table(heads, rows, caption=published.SOURCE)
-
-
 def _layers(report: Report) -> Chapter | None:
     table = layer_table(report)
     if table is None:
@@ -220,7 +129,7 @@ def _sweep(report: Report) -> Chapter | None:
         return None
     rows = estimate["sweep"]
     keys = [key for key in ("lut", "dsp", "ff", "bram36") if any(row["percent"].get(key) for row in rows)]
-    shares: dict[str, Sequence[float]] = {key.upper(): [row["percent"][key] for row in rows] for key in keys}
+    shares: dict[str, Sequence[float]] = {key.upper(): [row["percent"].get(key, 0) for row in rows] for key in keys}
     reuse = [row["reuse_factor"] for row in rows]
     svg = plots.trade(reuse, [row["cycles_per_frame"] for row in rows], shares)
     fitting = [row for row in rows if row["fits"]]
@@ -291,9 +200,9 @@ def _speed(report: Report) -> Chapter | None:
         parts.append(Table(heads, rows, caption="Latencies: median (99th percentile)"))
     if not parts:
         return None
-    if published.applies(report.get("model", {}).get("name", "")):
-        gpu = number(published.GPU_FRAMES_PER_S)
-        parts.append(f"Published for the same network on a Quadro M6000 GPU: {gpu} frames/s (Kassri et al. 2024).")
+    speed = published.gpu_frames_per_s(report.get("model", {}).get("name", ""))
+    if speed is not None:
+        parts.append(f"Published for this family on a Quadro M6000 GPU: {number(speed[0])} frames/s ({speed[1]}).")
     return Chapter("Speed", tuple(parts))
 
 

@@ -52,7 +52,7 @@ class Picture:
 
     name: str
     svg: str
-    #: What a reader who cannot see it should know.
+    #: The same in words, for readers who cannot see it.
     alt: str
     caption: str = ""
 

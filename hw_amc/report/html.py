@@ -6,6 +6,8 @@ import base64
 from html import escape
 
 from hw_amc.report.document import Cell, Chapter, Document, Picture, Table
+from hw_amc.report.schema import MOST_CHARACTERS
+from hw_amc.text import plain
 
 _STYLE = """
 :root { --ink: #1f2933; --muted: #5d6975; --line: #e3e7ec; --paper: #fff; --ground: #f4f6f8;
@@ -70,16 +72,16 @@ _LEGEND = (
 def emit_html(document: Document) -> str:
     """Write `document` as HTML text."""
     facts = "".join(
-        f'<div class="fact"><b>{escape(fact.value)}</b><span>{escape(fact.label)}</span> {_kind(fact.kind)}</div>'
+        f'<div class="fact"><b>{_text(fact.value)}</b><span>{_text(fact.label)}</span> {_kind(fact.kind)}</div>'
         for fact in document.facts
     )
-    subtitle = f'<p class="subtitle">{escape(document.subtitle)}</p>' if document.subtitle else ""
+    subtitle = f'<p class="subtitle">{_text(document.subtitle)}</p>' if document.subtitle else ""
     legend = "; ".join(f"{_kind(kind)} {text}" for kind, text in _LEGEND)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(document.title)}</title>\n<style>{_STYLE}</style></head>\n<body><main>\n"
-        f"<header><h1>{escape(document.title)}</h1>{subtitle}</header>\n{_verdict(document)}\n"
+        f"<title>{_text(document.title)}</title>\n<style>{_STYLE}</style></head>\n<body><main>\n"
+        f"<header><h1>{_text(document.title)}</h1>{subtitle}</header>\n{_verdict(document)}\n"
         f'<div class="facts">{facts}</div>\n{"".join(map(_chapter, document.chapters))}'
         f"<footer>Every figure is one of three kinds: {legend}.</footer>\n</main></body></html>\n"
     )
@@ -87,10 +89,10 @@ def emit_html(document: Document) -> str:
 
 def _verdict(document: Document) -> str:
     mood = {True: "good", False: "bad", None: ""}[document.good]
-    proofs = "".join(f"<li>{escape(line)}</li>" for line in document.proofs)
-    left_out = "".join(f"<li>Not run: {escape(line)}</li>" for line in document.not_run)
+    proofs = "".join(f"<li>{_text(line)}</li>" for line in document.proofs)
+    left_out = "".join(f"<li>Not run: {_text(line)}</li>" for line in document.not_run)
     return (
-        f'<div class="verdict {mood}"><strong>{escape(document.verdict)}</strong>'
+        f'<div class="verdict {mood}"><strong>{_text(document.verdict)}</strong>'
         + (f'<ul class="proofs">{proofs}</ul>' if proofs else "")
         + (f'<ul class="open">{left_out}</ul>' if left_out else "")
         + "</div>"
@@ -99,30 +101,30 @@ def _verdict(document: Document) -> str:
 
 def _chapter(chapter: Chapter) -> str:
     parts = "".join(_part(part) for part in chapter.parts)
-    return f"<section><h2>{escape(chapter.title)}</h2>{parts}</section>\n"
+    return f"<section><h2>{_text(chapter.title)}</h2>{parts}</section>\n"
 
 
 def _part(part: str | Table | Picture) -> str:
     if isinstance(part, str):
-        return f"<p>{escape(part)}</p>"
+        return f"<p>{_text(part)}</p>"
     if isinstance(part, Table):
         return _table(part)
     data = base64.b64encode(part.svg.encode()).decode()
-    caption = f"<figcaption>{escape(part.caption)}</figcaption>" if part.caption else ""
-    return f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(part.alt)}">{caption}</figure>'
+    caption = f"<figcaption>{_text(part.caption)}</figcaption>" if part.caption else ""
+    return f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{_text(part.alt)}">{caption}</figure>'
 
 
 def _table(table: Table) -> str:
     words = [_is_words([row[index] for row in table.rows]) for index in range(len(table.heads))]
     in_heads = not table.kind and "mixed" not in table.column_kinds
     heads = "".join(
-        f"<th{_word(word)}>{escape(head)}{_kind(kind if in_heads else '', '<br>')}</th>"
+        f"<th{_word(word)}>{_text(head)}{_kind(kind if in_heads else '', '<br>')}</th>"
         for head, word, kind in zip(table.heads, words, table.column_kinds, strict=True)
     )
     rows = "".join(_row(row, table, words) for row in table.rows)
     if table.total:
         rows += _row(table.total, table, words, ' class="total"')
-    caption = " ".join(part for part in (escape(table.caption), _kind(table.kind)) if part)
+    caption = " ".join(part for part in (_text(table.caption), _kind(table.kind)) if part)
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>' + (
         f'<p class="caption">{caption}</p>' if caption else ""
     )
@@ -138,7 +140,7 @@ def _row(row: tuple[Cell, ...], table: Table, words: list[bool], attribute: str 
         by_cell = mixed and not once
         kind = _kind(next(iter(kinds)) if once and index == 0 else cell.kind if by_cell else "", " ")
         style = ' class="command"' if head in ("Command", "By") else _word(word)
-        cells.append(f"<td{style}>{escape(cell.text)}{kind}{_bar(cell)}</td>")
+        cells.append(f"<td{style}>{_text(cell.text)}{kind}{_bar(cell)}</td>")
     return f"<tr{attribute}>{''.join(cells)}</tr>"
 
 
@@ -159,4 +161,9 @@ def _word(is_word: bool) -> str:
 
 
 def _kind(kind: str, before: str = "") -> str:
-    return f'{before}<span class="kind {kind}">{kind}</span>' if kind else ""
+    return f'{before}<span class="kind {_text(kind)}">{_text(kind)}</span>' if kind else ""
+
+
+def _text(text: str) -> str:
+    """Escape words of whatever origin for HTML."""
+    return escape(plain(text, limit=MOST_CHARACTERS))

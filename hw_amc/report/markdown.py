@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hw_amc.report.document import Cell, Document, Picture, Table
+from hw_amc.report.schema import MOST_CHARACTERS
+from hw_amc.text import plain
 
 
 def emit_markdown(document: Document, folder: str) -> str:
@@ -16,25 +19,25 @@ def emit_markdown(document: Document, folder: str) -> str:
     folder : str
         Where the pictures lie, relative to the page: `folder`/`name`.svg.
     """
-    lines = [f"# {document.title}", ""]
+    lines = [f"# {_escape(document.title)}", ""]
     if document.subtitle:
-        lines += [f"`{document.subtitle}`", ""]
-    lines += [f"**{document.verdict}**", ""]
-    lines += [f"- {line}" for line in document.proofs]
-    lines += [f"- Not run: {line}" for line in document.not_run]
+        lines += [_escape(document.subtitle), ""]
+    lines += [f"**{_escape(document.verdict)}**", ""]
+    lines += [f"- {_escape(line)}" for line in document.proofs]
+    lines += [f"- Not run: {_escape(line)}" for line in document.not_run]
     if document.proofs or document.not_run:
         lines.append("")
     if document.facts:
         rows = tuple((Cell(fact.label), Cell(fact.value, fact.kind)) for fact in document.facts)
         lines += _table(Table(("Figure", "Value"), rows))
     for chapter in document.chapters:
-        lines += [f"## {chapter.title}", ""]
+        lines += [f"## {_escape(chapter.title)}", ""]
         for part in chapter.parts:
             if isinstance(part, str):
                 lines += [_escape(part), ""]
             elif isinstance(part, Picture):
-                lines += [f"![{part.alt}]({folder}/{part.name}.svg)", ""]
-                lines += [f"*{part.caption}*", ""] if part.caption else []
+                lines += [f"![{_escape(part.alt)}]({folder}/{part.name}.svg)", ""]
+                lines += [f"*{_escape(part.caption)}*", ""] if part.caption else []
             else:
                 lines += _table(part)
     lines.append(
@@ -53,7 +56,7 @@ def _table(table: Table) -> list[str]:
         texts = [f"{cell.text} ({cell.kind})" if kind == "mixed" and cell.kind else cell.text for cell, kind in cells]
         lines.append(_line([f"**{text}**" if row is table.total and text else text for text in texts]))
     caption = ", ".join(part for part in (table.caption, table.kind) if part)
-    return [*lines, "", *([f"*{caption}*", ""] if caption else [])]
+    return [*lines, "", *([f"*{_escape(caption)}*", ""] if caption else [])]
 
 
 def _line(texts: Sequence[str]) -> str:
@@ -61,4 +64,5 @@ def _line(texts: Sequence[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|")
+    """Escape what Markdown or the HTML in it would take for its own."""
+    return re.sub(r"([|<>\\`\[\]])", r"\\\1", plain(text, limit=MOST_CHARACTERS))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hw_amc.files import load_json, write_text
+from hw_amc.report.accuracy import Head
 from hw_amc.report.chapters import build_document
 from hw_amc.report.document import Document, Picture
 from hw_amc.report.html import emit_html
@@ -20,7 +21,7 @@ def write_pages(folder: Path, title: str) -> tuple[Path, Path]:
     """Write report.md (pictures beside it) and report.html (one file, works offline) into `folder`.
 
     Chapters whose section report.json lacks are left out. The accuracy comes from accuracy.json in the model's
-    folder, the parent of `folder`, where it exists; the names of the classes from graph.json there.
+    folder, the parent of `folder`, where it exists; heads and their classes from graph.json there.
 
     Parameters
     ----------
@@ -50,15 +51,16 @@ def write_pages(folder: Path, title: str) -> tuple[Path, Path]:
 
 def load_document(folder: Path, title: str) -> Document:
     """Read the files of `write_pages` and put the page together."""
-    return build_document(load(folder), title, _load_accuracy(folder.parent))
+    path = folder.parent / "accuracy.json"
+    accuracy = load_json(path) if path.exists() else None
+    return build_document(load(folder), title, accuracy, _heads(folder.parent, accuracy or {}))
 
 
-def _load_accuracy(model_folder: Path) -> dict[str, Any] | None:
-    path = model_folder / "accuracy.json"
-    if not path.exists():
-        return None
-    accuracy = load_json(path)
-    graph = model_folder / "graph.json"
-    if "classes" not in accuracy and graph.exists():
-        accuracy["classes"] = load_json(graph).get("classes", [[]])[0]
-    return accuracy
+def _heads(model_folder: Path, accuracy: dict[str, Any]) -> list[Head]:
+    """Return the network's heads: graph.json names them, accuracy.json where the classes are others."""
+    path = model_folder / "graph.json"
+    graph = load_json(path) if path.exists() else {}
+    names, classes = graph.get("outputs", [""]), graph.get("classes", [[]])
+    if "classes" in accuracy:
+        classes = [accuracy["classes"]]
+    return [Head(str(name), tuple(map(str, each))) for name, each in zip(names, classes, strict=False)]

@@ -6,45 +6,56 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.style import BLUE, MUTED, ORANGE, RED, SERIES, STYLE, TEAL
+from hw_amc.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: Characters of a name in a picture.
+NAME_LIMIT = 40
+
 _BOUND = "no classifier is better (average likelihood)"
 
 
-def accuracy(
-    by_snr: dict[int, float],
-    classes: int,
-    published: dict[int, float] | None = None,
-    source: str = "",
-    bound: dict[int, float] | None = None,
-) -> str:
-    """Accuracy against SNR, the chance of `classes`, and the `bound` that no classifier passes on the same frames.
+@dataclass(frozen=True)
+class Curves:
+    """Accuracy (0..1) by SNR in dB."""
 
-    `published` points of another data set stand apart.
-    """
+    own: dict[int, float]
+    #: Of each head by name, where there are several.
+    heads: dict[str, dict[int, float]]
+    #: Points of others, on another data set.
+    published: dict[int, float]
+    #: What no classifier passes on the same frames.
+    bound: dict[int, float] | None
+    #: Classes of the one head, for what chance gives; 0 leaves it out.
+    classes: int
+
+
+def accuracy(curves: Curves) -> str:
+    """Accuracy against SNR, with chance and the bound; published points stand apart."""
     with _figure(8.2, 3.7) as (figure, axes):
-        snrs = sorted(by_snr)
+        snrs = sorted(curves.own)
         axes.axvspan(10, max(snrs[-1], 10), color=BLUE, alpha=0.06, lw=0)
-        axes.plot(snrs, [100 * by_snr[snr] for snr in snrs], "-o", color=BLUE, ms=4.5, lw=2, label="this network")
-        if classes:
-            axes.axhline(100 / classes, color=MUTED, lw=1, ls=(0, (2, 3)))
-            axes.text(snrs[-1], 100 / classes + 1.2, "chance", color=MUTED, fontsize=8.5, ha="right")
-        if bound:
-            axes.plot(
-                sorted(bound), [100 * bound[snr] for snr in sorted(bound)], "--", color=TEAL, lw=1.6, label=_BOUND
-            )
-        if published:
-            points = sorted(published)
-            values = [100 * published[snr] for snr in points]
-            axes.plot(points, values, "D", mfc="white", mec=ORANGE, mew=1.8, ms=7, label=source)
+        name = "every head" if curves.heads else "this network"
+        axes.plot(*_points(curves.own), "-o", color=BLUE, ms=4.5, lw=2, label=name)
+        for color, (head, values) in zip(SERIES[1:], curves.heads.items(), strict=False):
+            axes.plot(*_points(values), "-o", color=color, ms=3.5, lw=1.4, label=_label(head))
+        if curves.classes:
+            axes.axhline(100 / curves.classes, color=MUTED, lw=1, ls=(0, (2, 3)))
+            axes.text(snrs[-1], 100 / curves.classes + 1.2, "chance", color=MUTED, fontsize=8.5, ha="right")
+        if curves.bound:
+            axes.plot(*_points(curves.bound), "--", color=TEAL, lw=1.6, label=_BOUND)
+        if curves.published:
+            marks = {"mfc": "white", "mec": ORANGE, "mew": 1.8, "ms": 7}
+            axes.plot(*_points(curves.published), "D", label="published, real data", **marks)
         if snrs[-1] > 10:
             axes.text(snrs[-1], 12, "SNR ≥ 10 dB", color=BLUE, ha="right", fontsize=8.5)
         axes.set(xlabel="signal-to-noise ratio, dB", ylabel="top-1 accuracy, %", ylim=(0, 102))
@@ -54,16 +65,26 @@ def accuracy(
         return _svg(figure)
 
 
+def _points(by_snr: dict[int, float]) -> tuple[list[int], list[float]]:
+    snrs = sorted(by_snr)
+    return snrs, [100 * by_snr[snr] for snr in snrs]
+
+
+def _label(text: str) -> str:
+    """Show words of whatever origin: as one line, a dollar as a dollar."""
+    return plain(text, limit=NAME_LIMIT).replace("$", r"\$")
+
+
 def confusion(matrices: dict[int, NDArray[np.float64]], classes: Sequence[str]) -> str:
     """Confusion matrices side by side: rows are the sent class, each row sums to 1."""
-    columns = len(matrices)
+    columns, names = len(matrices), list(map(_label, classes))
     with _figure(3.75 * columns + 1.2, 4.75, columns) as (figure, all_axes):
         for index, (snr, axes) in enumerate(zip(sorted(matrices), np.atleast_1d(all_axes), strict=True)):
             axes.grid(visible=False)
             image = axes.imshow(matrices[snr], cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(f"{snr} dB", fontsize=11, fontweight="bold")
-            axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=8)
-            axes.set_yticks(range(len(classes)), classes if index == 0 else [""] * len(classes), fontsize=8)
+            axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+            axes.set_yticks(range(len(names)), names if index == 0 else [""] * len(names), fontsize=8)
             axes.tick_params(length=0)
             axes.set_xlabel("recognised as")
             for side in axes.spines.values():
@@ -76,17 +97,22 @@ def confusion(matrices: dict[int, NDArray[np.float64]], classes: Sequence[str]) 
 
 
 def trade(reuse: Sequence[int], cycles: Sequence[float], shares: dict[str, Sequence[float]]) -> str:
-    """Two panels over the reuse factor: cycles per frame, and the share of the board that each resource takes."""
+    """Two panels over the reuse factor: cycles per frame, and the share of the board that each resource takes.
+
+    A share of zero has no place on a logarithmic axis: its point is left out.
+    """
     with _figure(8.6, 3.5, 2) as (figure, (left, right)):
         left.plot(reuse, cycles, "-o", color=BLUE, ms=4.5, lw=2)
         left.set(xlabel="reuse factor", ylabel="cycles per frame", xscale="log", yscale="log")
         for color, (name, values) in zip(SERIES, shares.items(), strict=False):
-            right.plot(reuse, values, "-o", color=color, ms=4, lw=1.8, label=name)
+            right.plot(reuse, [value or math.nan for value in values], "-o", color=color, ms=4, lw=1.8, label=name)
         right.axhline(100, color=RED, lw=1.2, ls=(0, (4, 3)))
         right.annotate("board full", (reuse[-1], 100), (0, 4), textcoords="offset points", ha="right", color=RED)
         right.set(xlabel="reuse factor", ylabel="share of the board, %", xscale="log", yscale="log")
-        right.legend(loc="upper right", fontsize=8.5)
-        for axes, values in ((left, cycles), (right, [value for group in shares.values() for value in group])):
+        if shares:
+            right.legend(loc="upper right", fontsize=8.5)
+        used = [value for group in shares.values() for value in group if value] or [100.0]
+        for axes, values in ((left, cycles), (right, used)):
             axes.set_xticks(*_marks(reuse))
             axes.set_yticks(*_marks(_one_two_five(min(values), max(values))))
             axes.minorticks_off()
@@ -101,7 +127,7 @@ def shares(groups: dict[str, dict[str, float]]) -> str:
         most = max(value for group in groups.values() for value in group.values())
         for index, (color, (label, group)) in enumerate(zip(SERIES, groups.items(), strict=False)):
             places = [resources.index(name) + (index - (len(groups) - 1) / 2) * height for name in group]
-            axes.barh(places, list(group.values()), height * 0.88, color=color, label=label)
+            axes.barh(places, list(group.values()), height * 0.88, color=color, label=_label(label))
             for place, value in zip(places, group.values(), strict=True):
                 axes.text(value + most * 0.008, place, f"{value:.1f} %", va="center", fontsize=8.5)
         axes.axvline(100, color=RED, lw=1.2, ls=(0, (4, 3)))

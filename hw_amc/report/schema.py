@@ -16,11 +16,14 @@ import numpy as np
 
 from hw_amc.config import suggest
 from hw_amc.errors import ConfigError
+from hw_amc.text import plain
 
 #: Version of the schema; a report of another version is refused.
 SCHEMA = 1
 #: `measured` here, `estimated` by a formula or an assumed clock, `published` by somebody else.
 KINDS = ("measured", "estimated", "published")
+#: Characters of a text.
+MOST_CHARACTERS = 4000
 #: Any name that stands for a board, a device, a step or a tool's report.
 ANY = "*"
 
@@ -116,7 +119,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("wall_latency_us", "device_latency_us"), _PERCENTILES),
     **dict.fromkeys(("percent", "estimated"), _AMOUNTS),
     **dict.fromkeys(("error_percent", "timing"), _NUMBERS),
-    **dict.fromkeys(("sweep", "blocks", "routed"), _ROWS),
+    **dict.fromkeys(("sweep", "blocks", "routed", "heads"), _ROWS),
 }
 
 _EVERY = ("command", "kind", "date", "note", "seconds", "version", "log_sha256")
@@ -128,7 +131,7 @@ SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("model",): (
         *("name", "graph_sha256", "weights_sha256", "parameters", "nonzeros", "weight_bits", "sparsity"),
         *("kernel_weights", "kernel_nonzeros", "macs_per_frame", "nonzero_macs_per_frame", "memory_bytes"),
-        *("eval_set", "accuracy", "average_accuracy", "accuracy_at_least_10_db"),
+        *("heads", "eval_set", "accuracy", "average_accuracy", "accuracy_at_least_10_db"),
     ),
     ("golden",): _COMPARED,
     ("csim", "ap_fixed"): (*_COMPARED, "seconds_compile", "backend"),
@@ -179,9 +182,14 @@ def keys_of(path: tuple[str, ...]) -> tuple[str, ...] | None:
 
 
 def to_plain(value: Any) -> Any:
-    """`value` with numpy numbers as Python's, tuples as lists and number keys as text: what JSON gives back."""
+    """Return `value` as JSON gives it back: numpy numbers as Python's, tuples as lists, keys as text.
+
+    Texts become printable lines: a file name may hold bytes that no JSON can.
+    """
     if isinstance(value, dict):
-        return {str(key): to_plain(item) for key, item in value.items()}
+        return {plain(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return plain(value, limit=MOST_CHARACTERS)
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value
@@ -190,6 +198,15 @@ def to_plain(value: Any) -> Any:
 def figures(item: dict[str, Any]) -> list[str]:
     """Keys of an innermost object that need a kind."""
     return [key for key in item if key in RULES and RULES[key].figure]
+
+
+def check_report(report: dict[str, Any]) -> None:
+    """Raise ConfigError, naming the key, unless `report` is a whole report: sections, `schema` and `graph_sha256`."""
+    sections = {name: value for name, value in report.items() if name not in ("schema", "graph_sha256")}
+    digest = report.get("graph_sha256", "0" * 64)
+    if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise ConfigError(f"report: graph_sha256 must be 64 hex digits, not {digest!r}")
+    check_section(sections)
 
 
 def check_section(section: dict[str, Any]) -> None:

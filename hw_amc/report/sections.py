@@ -42,6 +42,7 @@ def model_section(graph: Graph, accuracy: dict[str, Any] | None = None, command:
         "macs_per_frame": sum(node.macs for node in graph.nodes),
         "nonzero_macs_per_frame": sum(node.nonzero_macs for node in graph.nodes),
         "memory_bytes": math.ceil(sum(node.memory_bits for node in graph.nodes) / 8),
+        "heads": _heads(graph, accuracy or {}),
         "command": command or f"make hls MODEL={graph.name}",
         "kind": "measured",
     }
@@ -95,12 +96,23 @@ def _factors(node: Node) -> dict[str, Weights]:
     return {key: array for key, array in node.arrays().items() if not key.endswith("bias")}
 
 
+def _heads(graph: Graph, accuracy: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the outputs with their number of classes, and the accuracy of each where there are several."""
+    several = accuracy.get("heads", [])
+    return [
+        {"name": name, "classes": len(classes), **(_accuracy(several[at]) if at < len(several) else {})}
+        for at, (name, classes) in enumerate(zip(graph.outputs, graph.classes, strict=True))
+    ]
+
+
+def _accuracy(found: dict[str, Any]) -> dict[str, Any]:
+    """Take the accuracy by SNR and its averages out of accuracy.json, or out of one head's part of it."""
+    keys = {"accuracy": "accuracy", "average_accuracy": "average", "accuracy_at_least_10_db": "at_least_10_db"}
+    return {key: found[source] for key, source in keys.items() if found.get(source) is not None}
+
+
 def _with_accuracy(section: dict[str, Any], accuracy: dict[str, Any]) -> dict[str, Any]:
-    kind = accuracy.get("kind", "measured")
-    found = {"accuracy": accuracy["accuracy"]}
-    for key, source in (("average_accuracy", "average"), ("accuracy_at_least_10_db", "at_least_10_db")):
-        if source in accuracy:
-            found[key] = accuracy[source]
+    kind, found = accuracy.get("kind", "measured"), _accuracy(accuracy)
     counts = [key for key in section if key not in ("name", "graph_sha256", "weights_sha256", "command", "kind")]
     kinds = {**dict.fromkeys(counts, "measured"), **dict.fromkeys(found, kind)}
     whole = {**section, **found, "kind": "measured" if set(kinds.values()) == {"measured"} else kinds}

@@ -8,21 +8,21 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hw_amc.errors import DataError, HwAmcError
+from hw_amc.errors import ConfigError, DataError, HwAmcError
 from hw_amc.files import load_json, write_text
-from hw_amc.report.schema import SCHEMA, check_section, figures, keys_of, to_plain
+from hw_amc.report.schema import SCHEMA, check_report, check_section, figures, keys_of, to_plain
 
 FILE = "report.json"
 LOCK_S = 60.0
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """Read `folder`/report.json; an empty report where there is none yet.
+    """Read `folder`/report.json and check it; an empty report where there is none yet.
 
     Raises
     ------
     DataError
-        The file is damaged, or of another schema.
+        The file is damaged, of another schema, or holds what the schema does not know.
     """
     path = folder / FILE
     if not path.exists():
@@ -30,6 +30,10 @@ def load(folder: Path) -> dict[str, Any]:
     report = load_json(path)
     if report.get("schema") != SCHEMA:
         raise DataError(f"{path} has schema {report.get('schema')!r}, expected {SCHEMA}; remove it and run again")
+    try:
+        check_report(report)
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}; remove it and run again") from None
     return report
 
 

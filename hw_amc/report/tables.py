@@ -143,8 +143,8 @@ def resource_table(report: Report) -> Table | None:
 
 def resource_runs(report: Report) -> Iterator[tuple[str, Report]]:
     """List every estimate, tool report and synthesis with its label."""
-    for road, item in report.get("estimate", {}).items():
-        yield f"{road.upper()} estimate, {item.get('board', '')}".rstrip(", "), item
+    for flow, item in report.get("estimate", {}).items():
+        yield f"{flow.upper()} estimate, {item.get('board', '')}".rstrip(", "), item
     for name, item in report.get("hls", {}).items():
         yield f"HLS tool, {name}", item
     for board, item in report.get("synth", {}).items():

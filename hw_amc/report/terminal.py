@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hw_amc.report.document import Cell, Table
 from hw_amc.report.tables import layer_table, proof_table, resource_table, sweep_table, verdict
+from hw_amc.text import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,9 +28,9 @@ def print_summary(console: Console, report: dict[str, Any]) -> None:
         Content of report.json, as `load` and `merge` return it.
     """
     sentence, good = verdict(report)
-    console.print(sentence, style=f"bold {_MOODS[good]}", markup=False, highlight=False)
+    console.print(plain(sentence), style=f"bold {_MOODS[good]}", markup=False, highlight=False)
     for name, item in report.get("not_run", {}).items():
-        console.print(f"not run: {name}: {item['reason']}", style="dim", markup=False, highlight=False)
+        console.print(plain(f"not run: {name}: {item['reason']}"), style="dim", markup=False, highlight=False)
     tables = (("Comparisons", proof_table), ("Layers", layer_table), ("Resources", resource_table))
     for title, build in tables:
         table = build(report)
@@ -96,12 +97,14 @@ def _print(console: Console, title: str, table: Table) -> None:
     from rich.text import Text
 
     caption = f"all figures {table.kind}" if table.kind else "yellow: estimated, magenta: published, others measured"
-    shown = RichTable(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    shown = RichTable(
+        title=Text(plain(title)), caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left"
+    )
     for index, head in enumerate(table.heads):
-        shown.add_column(head, justify="left" if index == 0 or head == "Command" else "right")
+        shown.add_column(Text(plain(head)), justify="left" if index == 0 or head == "Command" else "right")
     rows = [*table.rows, *([table.total] if table.total else [])]
     for row in rows:
         style = "bold" if row is table.total else None
-        texts = [Text(cell.text, style=_COLORS.get(cell.kind, "")) for cell in row]
+        texts = [Text(plain(cell.text), style=_COLORS.get(cell.kind, "")) for cell in row]
         shown.add_row(*texts, style=style)
     console.print(shown)

@@ -51,14 +51,17 @@ def load_recorded(data: Data, part: str, folder: Path, classes: Classes) -> Fram
     Warns
     -----
     UserWarning
-        The frames saturate the wire, are offset, clipped or silent, each with its number.
+        The frames saturate the wire, are offset, clipped or silent, or the file holds frames that repeat or overlap
+        others, each with its number.
     """
     path = Path(str(data.file))
     if not path.is_file():
         raise DataError(f"{path} does not exist; [data] file in train.toml names it, from train.toml's folder")
     state = path.stat()
     cells = data.cells(part)
-    plan = [path.name, state.st_size, state.st_mtime_ns, SPLIT_SEED, data.shares, part, cells, data.normalise]
+    # "apart": sets that were kept before frames that share samples stood together are made again.
+    identity = [path.name, state.st_size, state.st_mtime_ns, SPLIT_SEED, "apart"]
+    plan = [*identity, data.shares, part, cells, data.normalise]
     if classes != _FIRST:  # sets that were made before there was a choice keep their names
         plan.append(classes)
     return keep_frames(path.name, plan, folder, lambda: _read(path, data, part, classes))
@@ -80,10 +83,16 @@ def _read(path: Path, data: Data, part: str, classes: Classes) -> FrameSet:
             wire[first : first + len(frames)] = to_wire(frames, normalise=data.normalise)
             quality.add(frames)
             first += len(frames)
-        for line in quality.problems():
+        for line in [*quality.problems(), *_repeats(file)]:
             warnings.warn(f"{path.name}: {line}", stacklevel=2)
         labels = _labels(file, rows, classes).astype(np.uint8)
         return FrameSet(wire, labels[:, 0] if len(classes) == 1 else labels, file.snrs_db[rows])
+
+
+def _repeats(file: FrameFile) -> list[str]:
+    """Say how many frames of a file share samples with an earlier one; nothing where none does."""
+    count = int(np.count_nonzero(file.origins != np.arange(len(file))))
+    return [f"{count:,} of {len(file):,} frames repeat or overlap others; they stay in one share"] if count else []
 
 
 def _labels(file: FrameFile, rows: Rows, classes: Classes) -> Any:

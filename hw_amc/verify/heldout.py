@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hw_amc.config import InputSettings
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.graph import Graph, Quantize
+from hw_amc.graph import Graph
 
 if TYPE_CHECKING:
     from hw_amc.radio.files.frames import FrameFile
@@ -93,8 +93,8 @@ def input_path(graph: Graph, settings: InputSettings) -> InputPath:
     """Say how float frames reach a network: to the wire, and to the format of the one quantiser behind the input."""
     from hw_amc.radio.quality import InputPath
 
-    readers = [node for node, sources in graph.walk() if graph.input in sources]
-    fmt = readers[0].fmt if len(readers) == 1 and isinstance(readers[0], Quantize) else None
+    entry = graph.input_quantizer
+    fmt = None if entry is None else entry.fmt
     return InputPath(settings.normalise, settings.wire_frac, settings.input_shift, fmt)
 
 

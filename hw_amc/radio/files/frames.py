@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hw_amc.errors import DataError
 from hw_amc.interface.wire import require_finite
+from hw_amc.radio.files.overlaps import find_origins
 
 Frames = NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -112,6 +113,14 @@ class FrameFile(ABC):
         """What each frame is, found at first use."""
         return self._load_index()
 
+    @cached_property
+    def origins(self) -> Rows:
+        """First row of the frames that a frame shares samples with, (N,) int64; its own row where it shares none.
+
+        Copies are found all, frames that overlap by half or more nearly all. Found at first use, by reading the file.
+        """
+        return find_origins(self._read_span, len(self))
+
     @abstractmethod
     def close(self) -> None:
         """Close the file; the next read opens it again."""
@@ -207,6 +216,9 @@ class FrameFile(ABC):
     def split(self, seed: int, fractions: Sequence[float]) -> list[Rows]:
         """Divide the frames at random, each class at each SNR in the same proportions.
 
+        Frames that share samples (see `origins`) stay together, which may shift the proportions; the first split of a
+        file therefore reads all of it.
+
         Parameters
         ----------
         seed : int
@@ -216,23 +228,25 @@ class FrameFile(ABC):
         Returns
         -------
         list of (n,) int64
-            Ascending rows, one array a share; no row is in two. With shares that sum to 1, none is left out.
+            Ascending rows, one array a share; no row is in two, and no sample. With shares that sum to 1, none is left
+            out.
 
         Raises
         ------
         DataError
-            The shares are not positive or exceed 1.
+            The shares are not positive or exceed 1, or the file cannot be read.
         """
         if not fractions or min(fractions) <= 0 or sum(fractions) > 1 + 1e-9:
             raise DataError(f"shares must be above 0 and sum to 1 at most, not {list(fractions)}")
         shares = np.cumsum(fractions)
-        parts: list[list[Rows]] = [[] for _ in fractions]
+        share = np.full(len(self), -1)
         for label, snr_db, rows in self.cells():
             rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, label, snr_db + 128])))
             cuts = np.rint(shares * len(rows)).astype(np.int64)
-            for part, rows_of_part in zip(parts, np.split(rng.permutation(rows), cuts), strict=False):
-                part.append(rows_of_part)
-        return [np.sort(np.concatenate(part)) if part else np.empty(0, np.int64) for part in parts]
+            for number, part in enumerate(np.split(rng.permutation(rows), cuts)[: len(fractions)]):
+                share[part] = number
+        share = share[self.origins]
+        return [np.flatnonzero(share == number).astype(np.int64) for number in range(len(fractions))]
 
     def cells(self) -> Iterator[tuple[int, int, Rows]]:
         """Yield (label, SNR in dB, ascending rows) of every class and SNR that the file holds."""

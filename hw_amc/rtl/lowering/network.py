@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, Node
 from hw_amc.rtl.blocks.base import Block, Wires, naming
@@ -60,13 +59,13 @@ def lower(graph: Graph, options: Options) -> Chain:
     for name in (graph.name, *(node.name for node in graph.nodes)):
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             raise UnsupportedLayer(f"rtl: the name {name!r} is no Verilog identifier; rename the layer")
-    readers = [node for node, sources in graph.walk() if graph.input in sources]
-    if len(readers) != 1 or not isinstance(readers[0], ir.Quantize) or graph.input.shape[1:] != (2,):
+    entry = graph.input_quantizer
+    if entry is None or graph.input.shape[1:] != (2,):
         raise UnsupportedLayer(f"rtl: {graph.name!r} must begin with frames of I and Q and their quantiser")
-    return _lower_behind(graph, readers[0], options)
+    return _lower_behind(graph, entry, options)
 
 
-def _lower_behind(graph: Graph, entry: ir.Quantize, options: Options) -> Chain:
+def _lower_behind(graph: Graph, entry: Node, options: Options) -> Chain:
     """Make blocks of the nodes behind the entry, up to the results."""
     feeds = {entry.name: Feed(entry, Branch(Wires("entry_flags", "entry_data", 2, entry.fmt)))}
     links = list[Link]()

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from hw_amc.config import BoardSettings, ProjectSettings
 from hw_amc.errors import ConfigError, UnsupportedLayer
-from hw_amc.graph import Graph, Quantize
+from hw_amc.graph import Graph
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Head, Manifest
@@ -101,7 +101,7 @@ def build_accelerator(
     core: CoreLike,
     settings: ProjectSettings,
     board: BoardSettings,
-    road: Literal["rtl", "hls"] = "rtl",
+    flow: Literal["rtl", "hls"] = "rtl",
 ) -> Accelerator:
     """Wrap `core` in the shell.
 
@@ -113,7 +113,7 @@ def build_accelerator(
         Module `<name>_core`, bare streams (see hw_amc/rtl/shell/amc_shell.v).
     settings, board
         Of project.toml and board.toml.
-    road : {"rtl", "hls"}
+    flow : {"rtl", "hls"}
         Where the core comes from; only recorded.
 
     Returns
@@ -131,7 +131,7 @@ def build_accelerator(
         register carries.
     """
     _require_fit(graph)
-    manifest = _manifest(graph, core, settings, board, road)
+    manifest = _manifest(graph, core, settings, board, flow)
     require_limits(manifest, board)
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.v"))}
     files[f"{REGISTER_FILE}.v"] = emit_verilog()
@@ -157,10 +157,10 @@ def input_format(graph: Graph) -> FixedFormat:
     UnsupportedLayer
         The input does not feed exactly one quantiser into a signed format of at most 16 bits.
     """
-    readers = [node for node, sources in graph.walk() if graph.input in sources]
-    if len(readers) != 1 or not isinstance(readers[0], Quantize):
+    entry = graph.input_quantizer
+    if entry is None:
         raise UnsupportedLayer(f"graph {graph.name!r}: the input must feed one quantize node and nothing else")
-    fmt = readers[0].fmt
+    fmt = entry.fmt
     if not fmt.signed or fmt.bits > 16:
         raise UnsupportedLayer(f"graph {graph.name!r}: input format {fmt} must be signed and of 16 bits at most")
     return fmt
@@ -187,7 +187,7 @@ def _require_fit(graph: Graph) -> None:
 
 
 def _manifest(
-    graph: Graph, core: CoreLike, settings: ProjectSettings, board: BoardSettings, road: Literal["rtl", "hls"]
+    graph: Graph, core: CoreLike, settings: ProjectSettings, board: BoardSettings, flow: Literal["rtl", "hls"]
 ) -> Manifest:
     fmt = input_format(graph)
     heads = tuple(Head(name, classes) for name, classes in zip(graph.outputs, graph.classes, strict=True))
@@ -196,7 +196,7 @@ def _manifest(
         name=graph.name,
         graph_digest=graph.digest(),
         project_digest="",
-        road=road,
+        flow=flow,
         interface=registers.VERSION,
         frame_len=graph.frame_len,
         wire_frac=graph.input.fmt.frac,
@@ -209,7 +209,7 @@ def _manifest(
         mode=core.mode,
         contexts=core.contexts,
         n_channels=core.n_channels,
-        lanes=settings.rtl.lanes if road == "rtl" else 1,
+        lanes=settings.rtl.lanes if flow == "rtl" else 1,
         cycles_per_frame=_cycles_per_frame(core, words),
         latency_cycles=None if core.latency_cycles is None else core.latency_cycles + INPUT_CYCLES + 2 * words - 1,
         board=board.name,
