@@ -14,6 +14,7 @@ from hw_amc.errors import ConfigError, DataError
 from hw_amc.models import MODELS, Classes, GruCnnSpec, find_classes
 from hw_amc.radio import CLASSES, RECIPES, CaptureOptions, convert, make_dataset, open_frames, to_wire
 from hw_amc.train.data import FrameSet
+from hw_amc.train.gains import scale
 from hw_amc.train.predictions import load_predictions
 from hw_amc.train.recipe import Data, load_recipe_file
 from hw_amc.train.run import run_recipe
@@ -96,6 +97,14 @@ def test_what_will_hurt_is_warned_about(tmp_path: Path) -> None:
         part(tmp_path / "loud.h5", tmp_path, "train")
 
 
+def test_frames_at_another_gain_are_what_the_wire_would_carry() -> None:
+    words = np.array([[[3, -3], [20000, -20000]]], np.int16)
+    frames = FrameSet(words, np.zeros(1, np.uint8), np.zeros(1, np.int8))
+    assert scale(frames, 0).wire.tolist() == words.tolist()
+    assert scale(frames, 6).wire.tolist() == [[[6, -6], [2**15 - 1, -(2**15)]]]
+    assert scale(frames, -20).wire.tolist() == [[[0, 0], [2000, -2000]]]
+
+
 def test_files_that_do_not_serve(air: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"does not exist; \[data\] file in train.toml names it"):
         part(tmp_path / "none.h5", tmp_path, "train")
@@ -157,6 +166,10 @@ def test_a_network_is_trained_and_measured_on_a_file(
     assert load_predictions(folder).eval_set == report["eval_set"]
     card = (folder / "MODEL_CARD.md").read_text()
     assert "12 held-out frames (split 2) of file `air.h5`" in card
+    gains = report["gain_db"]
+    assert (gains["frames"], list(gains["accuracy"])) == (12, ["-6", "-3", "0", "3", "6"])
+    assert gains["accuracy"]["0"] == report["average"]
+    assert f"| +3 | {100 * gains['accuracy']['3']:.2f} |" in card
     assert "Trained and measured on frames of file `air.h5` only." in card
     monkeypatch.setitem(MODELS, "tiny", GruCnnSpec("tiny", 6))
     with pytest.raises(ConfigError, match=r"takes frames of 1024 samples, but \[data\] gives 64"):

@@ -13,6 +13,7 @@ from hw_amc.compress.build import formats_of, input_format_of
 from hw_amc.files import file_digest, load_json, write_text
 from hw_amc.models.network import Classes, NetworkSpec
 from hw_amc.train.evaluate import count_weights, evaluate, float_accuracy, predict, saturation, write_accuracy
+from hw_amc.train.gains import gain_accuracy
 from hw_amc.train.predictions import save_predictions
 from hw_amc.train.recipe import TrainRecipe
 from hw_amc.train.sets import load_test_set
@@ -43,6 +44,7 @@ def measure(spec: NetworkSpec, recipe: TrainRecipe, folder: Path, data_folder: P
     report = evaluate(predictions, f"hw-amc train {spec.name}")
     if (path := _float_form(recipe, folder)) is not None:
         report["float"] = float_accuracy(path, spec, input_format_of(model), frames)
+    report["gain_db"] = gain_accuracy(model, frames, spec.classes)
     write_accuracy(folder / "accuracy.json", report)
     save_predictions(folder, predictions)
     rows = np.linspace(0, len(frames) - 1, min(SATURATION_FRAMES, len(frames))).astype(int)
@@ -126,6 +128,7 @@ def _accuracy(report: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
             for of, part in zip(["", *(f", {name}" for name in heads)], parts, strict=False)
         ),
         *_float_accuracy(report),
+        *_gain_accuracy(report),
     ]
 
 
@@ -135,6 +138,15 @@ def _float_accuracy(report: Mapping[str, Any]) -> list[str]:
     before = report["float"]
     figures = f"{_percent(before['average'])} on average, {_percent(before['at_least_10_db'])} from 10 dB"
     return ["", f"The float network that was quantised, `{before['checkpoint']}`, on the same frames: {figures}."]
+
+
+def _gain_accuracy(report: Mapping[str, Any]) -> list[str]:
+    if "gain_db" not in report:
+        return []
+    measured = report["gain_db"]
+    rows = [(f"{int(gain_db):+d}", f"{100 * share:.2f}") for gain_db, share in measured["accuracy"].items()]
+    head = f"The same at other gains of the receiver, {measured['frames']} of the frames, all SNRs:"
+    return ["", head, "", *_table(("gain, dB", "top-1 accuracy, %"), rows)]
 
 
 def confusion(report: Mapping[str, Any], names: Classes) -> list[str]:
