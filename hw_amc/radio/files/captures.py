@@ -21,6 +21,9 @@ SampleFormat = Literal["int8", "uint8", "int16", "float32"]
 #: Samples a frame where neither the user nor the file says.
 FRAME_LEN = 1024
 
+#: Endings of raw samples of any type.
+RAW_ENDINGS = (".iq", ".raw", ".bin", ".dat")
+
 
 @dataclass(frozen=True)
 class CaptureOptions:

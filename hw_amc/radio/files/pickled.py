@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
+from hw_amc.radio.files.captures import RAW_ENDINGS
 from hw_amc.radio.files.frames import SNR_LIMIT_DB, FrameFile, Index
+from hw_amc.radio.files.registry import Glimpse, reads
 from hw_amc.radio.files.unpickle import load_arrays
 from hw_amc.radio.names import label_columns
 from hw_amc.untrusted import open_regular
+
+#: How a pickle of a dict begins: protocol 0 or 1 as Python 2 writes it, and protocols 2 up. The first is too short for
+#: files whose ending says that they are raw samples: one in 256 of them begins so.
+_PICKLE = re.compile(rb"\(d|\}|\x80[\x02-\x05]")
+_PICKLE_OF_A_DICT = re.compile(rb"\(dp\d{1,3}\n|\}q[\x00\x01]|\x80[\x02-\x05](\x95.{8})?\}", re.DOTALL)
 
 
 class PickledFrames(FrameFile):
@@ -100,3 +108,9 @@ class PickledFrames(FrameFile):
             parts.append(cells[number][2][max(first - start, 0) : stop - start])
         block: NDArray[Any] = np.concatenate(parts).transpose(0, 2, 1)
         return block
+
+
+@reads(60, "RadioML 2016 (pickle)")
+def _open(file: Glimpse) -> PickledFrames | None:
+    begins = (_PICKLE_OF_A_DICT if file.ending in RAW_ENDINGS else _PICKLE).match(file.start)
+    return PickledFrames(file.path) if begins or file.ending in (".pkl", ".pickle") else None

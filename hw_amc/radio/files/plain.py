@@ -13,6 +13,7 @@ from hw_amc.errors import DataError
 from hw_amc.radio.files import wav
 from hw_amc.radio.files.captures import (
     FRAME_LEN,
+    RAW_ENDINGS,
     CaptureFile,
     CaptureOptions,
     Segment,
@@ -22,6 +23,7 @@ from hw_amc.radio.files.captures import (
 )
 from hw_amc.radio.files.frames import UNKNOWN_SNR_DB
 from hw_amc.radio.files.levels import warn_of_sign, warn_of_small_integers
+from hw_amc.radio.files.registry import Glimpse, reads
 from hw_amc.untrusted import NPY_MAGIC, brief, open_regular, read_npy_header
 
 #: Type of the samples by the ending of a raw file (rtl_433 and inspectrum name files so).
@@ -177,3 +179,19 @@ def _as_samples(array: NDArray[Any], path: Path) -> NDArray[Any]:
         f"{path}: {array.dtype} of shape {array.shape} is neither samples, complex (n,) or real (n, 2), nor frames,"
         " complex (m, T), real (m, T, 2) or (m, 2, T)"
     )
+
+
+@reads(30, ".npy, .wav")
+def _open_array(file: Glimpse) -> PlainFile | None:
+    known = file.start.startswith(NPY_MAGIC) or file.ending == ".npy" or wav.is_wav(file.start)
+    return PlainFile(file.path, file.options) if known else None
+
+
+@reads(50, "raw samples such as .iq")
+def _open_raw(file: Glimpse) -> PlainFile | None:
+    return PlainFile(file.path, file.options) if file.ending in RAW_FORMATS or file.options.samples else None
+
+
+@reads(80)
+def _open_untyped(file: Glimpse) -> PlainFile | None:
+    return PlainFile(file.path, file.options) if file.ending in RAW_ENDINGS else None

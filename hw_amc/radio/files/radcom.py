@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
-from hw_amc.hdf5 import ERRORS, first_name, open_dataset
+from hw_amc.hdf5 import ERRORS, SIGNATURE, first_name, open_dataset, open_hdf5
 from hw_amc.radio.files.frames import SNR_LIMIT_DB, Index
 from hw_amc.radio.files.hdf5 import Hdf5Frames
+from hw_amc.radio.files.registry import Glimpse, reads
 from hw_amc.radio.names import label_columns
 from hw_amc.untrusted import brief
 
@@ -141,3 +142,12 @@ class RadComFile(Hdf5Frames):
         except ERRORS as error:
             raise DataError(f"{self.path}: {key} cannot be read ({brief(error)}); fetch it again") from error
         return values
+
+
+@reads(20, "RadCom (HDF5)")
+def _open(file: Glimpse) -> RadComFile | None:
+    if not file.start.startswith(SIGNATURE):
+        return None
+    with open_hdf5(file.path) as opened:
+        first = first_name(opened, file.path)
+    return RadComFile(file.path) if is_radcom_key(first or "") else None

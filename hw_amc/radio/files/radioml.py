@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
-from hw_amc.hdf5 import ERRORS, open_dataset, read_attribute
+from hw_amc.hdf5 import ERRORS, SIGNATURE, open_dataset, read_attribute
 from hw_amc.radio.classes import CLASSES, SNRS_DB, check_classes_file
 from hw_amc.radio.files.frames import SNR_LIMIT_DB, Index, Labels
 from hw_amc.radio.files.hdf5 import Hdf5Frames
+from hw_amc.radio.files.registry import Glimpse, reads
 from hw_amc.untrusted import brief, parse_json
 
 #: Rows of Y and Z read at a time: 12 MB of the real file.
@@ -185,3 +186,15 @@ def _plain(value: Any) -> str | int | float | None:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return value if isinstance(value, (str, int, float)) else None
+
+
+@reads(21, "RadioML 2018 (HDF5)")
+def _open(file: Glimpse) -> RadioMlFile | None:
+    return RadioMlFile(file.path) if file.start.startswith(SIGNATURE) else None
+
+
+@reads(70)
+def _refuse(file: Glimpse) -> None:
+    if file.ending in (".h5", ".hdf5"):
+        began = repr(file.start[:8])
+        raise DataError(f"{file.path} is not a whole HDF5 file (it begins {began}); fetch or generate it again")

@@ -32,6 +32,7 @@ from hw_amc.radio.files.captures import (
 )
 from hw_amc.radio.files.frames import UNKNOWN_SNR_DB
 from hw_amc.radio.files.levels import warn_of_small_integers
+from hw_amc.radio.files.registry import Glimpse, reads
 from hw_amc.radio.files.sigmf_metadata import Annotation, Metadata, open_count
 from hw_amc.radio.files.sigmf_storage import ARCHIVES, DATA, META, Recording, find_recordings
 
@@ -209,3 +210,10 @@ def _cut_at(segment: Segment, edges: Sequence[int]) -> list[Segment]:
     end = segment.start + segment.count
     cuts = [segment.start, *(edge for edge in edges if segment.start < edge < end), end]
     return [Segment(a, b - a, segment.label, segment.snr_db) for a, b in pairwise(cuts)]
+
+
+@reads(10, "SigMF")
+def _open(file: Glimpse) -> SigMfFile | None:
+    if file.name.endswith(".sigmf-collection"):
+        raise DataError(f"{file.path} is a collection; give one of its recordings")
+    return SigMfFile(file.path, file.options) if file.name.endswith(ENDINGS) else None
