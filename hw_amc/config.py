@@ -174,10 +174,12 @@ class BoardSettings(Settings):
     name: str
     part: str
     board_part: str = ""
+    #: Names of the same board files in older releases of Vivado's board store.
+    board_parts_before: list[str] = []
     ps: PsKind
     #: Programmable-logic clock that the overlay asks for.
     clock_mhz: Annotated[float, Field(gt=1, le=1000)]
-    #: PLL behind it, divided by two 6-bit numbers.
+    #: PLL behind it, as the board's image boots it; divided by two 6-bit numbers.
     pl_source_mhz: Annotated[float, Field(gt=1, le=4000)] = 1000.0
     budget: Budget
     dma: DmaSettings = DmaSettings()

@@ -11,6 +11,27 @@ PsKind = Literal["zynq7", "zynqmp"]
 
 
 @dataclass(frozen=True)
+class PsClock:
+    """Names under which a PS block keeps its first PL clock: Vivado's CONFIG properties, and parameters of a .hwh."""
+
+    #: MHz asked for, and what Vivado makes of it.
+    requested: str
+    actual: str
+    divisors: tuple[str, str]
+    #: PLL that it is divided from, and how that of the peripherals is called.
+    source: str
+    io_pll: str
+    feedback: str
+    #: Whether the PLL's output is halved; empty where it never is.
+    halved: str
+    #: Reference oscillator in MHz, and what PYNQ takes it for.
+    reference: str
+    reference_mhz: float
+    #: Whether divisors that are set stay; otherwise Vivado computes them.
+    manual: str
+
+
+@dataclass(frozen=True)
 class Family:
     """A family of parts with a processing system (PS)."""
 
@@ -21,6 +42,7 @@ class Family:
     ps_ip: str
     ps_clock: str
     ps_reset: str
+    clock: PsClock
     #: Addresses that the PS' general-purpose master port drives (UG585 section 4.1, UG1085 chapter 10).
     control_window: tuple[int, int]
     #: Yosys' name of the family, and the bits of its carry cell.
@@ -44,6 +66,18 @@ SEVEN_SERIES = Family(
     ps_ip="processing_system7",
     ps_clock="FCLK_CLK0",
     ps_reset="FCLK_RESET0_N",
+    clock=PsClock(
+        requested="PCW_FPGA0_PERIPHERAL_FREQMHZ",
+        actual="PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ",
+        divisors=("PCW_FCLK0_PERIPHERAL_DIVISOR0", "PCW_FCLK0_PERIPHERAL_DIVISOR1"),
+        source="PCW_FCLK0_PERIPHERAL_CLKSRC",
+        io_pll="IO PLL",
+        feedback="PCW_IOPLL_CTRL_FBDIV",
+        halved="",
+        reference="PCW_CRYSTAL_PERIPHERAL_FREQMHZ",
+        reference_mhz=50.0,
+        manual="PCW_OVERRIDE_BASIC_CLOCK",
+    ),
     control_window=(0x4000_0000, 0x7FFF_FFFF),
     yosys="xc7",
     carry_bits=4,
@@ -59,6 +93,18 @@ ULTRASCALE_PLUS = Family(
     ps_ip="zynq_ultra_ps_e",
     ps_clock="pl_clk0",
     ps_reset="pl_resetn0",
+    clock=PsClock(
+        requested="PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ",
+        actual="PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ",
+        divisors=("PSU__CRL_APB__PL0_REF_CTRL__DIVISOR0", "PSU__CRL_APB__PL0_REF_CTRL__DIVISOR1"),
+        source="PSU__CRL_APB__PL0_REF_CTRL__SRCSEL",
+        io_pll="IOPLL",
+        feedback="PSU__CRL_APB__IOPLL_CTRL__FBDIV",
+        halved="PSU__CRL_APB__IOPLL_CTRL__DIV2",
+        reference="PSU__PSS_REF_CLK__FREQMHZ",
+        reference_mhz=33.333,
+        manual="PSU__OVERRIDE__BASIC_CLOCK",
+    ),
     control_window=(0xA000_0000, 0xAFFF_FFFF),
     yosys="xcup",
     carry_bits=8,

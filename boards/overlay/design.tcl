@@ -4,7 +4,7 @@ namespace eval amc {
     # The accelerator's IP, described by its own component.xml.
     proc add_ip {folder} {
         upvar #0 settings settings
-        set_property ip_repo_paths $folder [current_project]
+        set_property ip_repo_paths [list $folder] [current_project]
         update_ip_catalog -rebuild
         if {[llength [get_ipdefs -all -quiet $settings(ip_vlnv)]] != 1} {
             error "Vivado does not accept $folder/component.xml as $settings(ip_vlnv); its messages above say why"
@@ -20,6 +20,9 @@ namespace eval amc {
         connect_buses
         assign_addresses
         validate_bd_design
+        require_settings ps_0 $settings(ps_config)
+        require_settings axi_dma_0 $settings(dma_config)
+        require_clock
         save_bd_design
     }
 
@@ -33,11 +36,20 @@ namespace eval amc {
         apply_bd_automation -rule xilinx.com:bd_rule:$settings(ps_ip) -config $config [get_bd_cells ps_0]
         # After the preset, which would overwrite it.
         set_property -dict $settings(ps_config) [get_bd_cells ps_0]
+        if {!$settings(preset)} {
+            # First of all that divisors are the user's: others are computed, and from the PLL of no board.
+            set_property -dict [list CONFIG.$settings(clock_manual) 1] [get_bd_cells ps_0]
+            set_property -dict $settings(clock_config) [get_bd_cells ps_0]
+        }
     }
 
     proc create_cells {} {
         upvar #0 settings settings
         create_bd_cell -type ip -vlnv [newest_ip axi_dma] axi_dma_0
+        # What the core would derive is the user's only once that was said.
+        foreach name $settings(dma_derived) {
+            set_property -dict [list CONFIG.$name.VALUE_SRC USER] [get_bd_cells axi_dma_0]
+        }
         set_property -dict $settings(dma_config) [get_bd_cells axi_dma_0]
         create_bd_cell -type ip -vlnv $settings(ip_vlnv) amc_0
         create_bd_cell -type ip -vlnv [newest_ip proc_sys_reset] rst_0
@@ -84,9 +96,15 @@ namespace eval amc {
                 -target_address_space [get_bd_addr_spaces ps_0/Data] [get_bd_addr_segs $segment] -force
         }
         foreach space {axi_dma_0/Data_MM2S axi_dma_0/Data_S2MM} {
+            set memory ps_0/$settings(memory_segments)/$settings(memory_segment)
             assign_bd_address -offset 0x00000000 -range $settings(memory_range) \
-                -target_address_space [get_bd_addr_spaces $space] \
-                [get_bd_addr_segs ps_0/$settings(memory_segment)] -force
+                -target_address_space [get_bd_addr_spaces $space] [get_bd_addr_segs $memory] -force
+            # Whatever else the port reaches (QSPI, OCM, the upper DDR) must be excluded by name.
+            foreach segment [get_bd_addr_segs -quiet ps_0/$settings(memory_segments)/*] {
+                if {[string trimleft $segment /] ne $memory} {
+                    exclude_bd_addr_seg -target_address_space [get_bd_addr_spaces $space] $segment
+                }
+            }
         }
     }
 }

@@ -12,9 +12,10 @@ namespace eval amc {
     proc collect {build} {
         upvar #0 settings settings
         set name $settings(name)
+        set design $settings(design)
         set project [file join $build vivado]
-        file copy -force [file join $project overlay.runs impl_1 ${name}_wrapper.bit] [file join $build $name.bit]
-        file copy -force [find_handoff $project $name] [file join $build $name.hwh]
+        file copy -force [file join $project overlay.runs impl_1 ${design}_wrapper.bit] [file join $build $name.bit]
+        file copy -force [find_handoff $project $design] [file join $build $name.hwh]
     }
 
     # Setup and hold of every path, after routing.

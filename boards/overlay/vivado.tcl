@@ -4,7 +4,7 @@ namespace eval amc {
     variable oldest 2020.1
     variable newest 2024.2
 
-    # Release as a number that orders: 2020.1 -> 20201.
+    # Release as a number that orders: 2020.1 -> 20201, 2020.2.2 -> 20202.
     proc release {} {
         if {![regexp {(\d{4})\.(\d)} [version -short] -> year part]} {
             error "cannot read Vivado's version from '[version -short]'"
@@ -24,21 +24,45 @@ namespace eval amc {
         }
     }
 
-    # Board files come in revisions (part0:1.0, part0:1.4): take the newest installed one. Without any, the PS keeps
-    # its defaults: PYNQ configures it at boot, from its own first-stage boot loader.
+    # A part is missing where its family was not installed, or where it came with a later release (K26: 2020.2.2).
+    proc require_part {part} {
+        if {[llength [get_parts -quiet $part]] == 0} {
+            error "Vivado [version -short] does not know the part $part: install its device family, or a release that\
+                has it (docs/guides/board.md, step 2)"
+        }
+    }
+
+    # A folder of the user's beside Vivado's own; appended, since the user may have set others.
+    proc use_board_files {} {
+        upvar #0 env env
+        if {![info exists env(HW_AMC_BOARD_FILES)] || $env(HW_AMC_BOARD_FILES) eq ""} { return }
+        set folder [file normalize $env(HW_AMC_BOARD_FILES)]
+        if {![file isdirectory $folder]} { error "HW_AMC_BOARD_FILES: $folder is no folder" }
+        set found [get_property BOARD_PART_REPO_PATHS [current_project]]
+        lappend found $folder
+        set_property BOARD_PART_REPO_PATHS $found [current_project]
+        set found [get_param board.repoPaths]
+        lappend found $folder
+        set_param board.repoPaths $found
+    }
+
+    # Board files come in revisions (part0:1.0, part0:1.4): take the newest installed one. Without any, the clock is set
+    # by hand and read back; the rest of the PS keeps its defaults, since PYNQ's boot loader sets it up.
     proc use_board_part {} {
         upvar #0 settings settings
         set settings(preset) 0
-        set wanted $settings(board_part)
-        if {$wanted eq ""} { return }
-        set family [join [lrange [split $wanted :] 0 end-1] :]
-        set found [get_board_parts -quiet -latest_file_version "$family:*"]
-        if {[llength $found] == 0} {
-            puts "WARNING: no board files for $wanted; the PS keeps its defaults. Vivado's board store has them."
-            return
+        foreach wanted $settings(board_parts) {
+            set family [join [lrange [split $wanted :] 0 end-1] :]
+            set found [get_board_parts -quiet -latest_file_version "$family:*"]
+            if {[llength $found]} {
+                set_property board_part [lindex $found 0] [current_project]
+                set settings(preset) 1
+                return
+            }
         }
-        set_property board_part [lindex $found 0] [current_project]
-        set settings(preset) 1
+        if {[llength $settings(board_parts)]} {
+            puts "WARNING: no board files for [lindex $settings(board_parts) 0]; the clock is set by hand and checked."
+        }
     }
 
     # Newest version of a catalogue IP: the catalogue of every release has another one.

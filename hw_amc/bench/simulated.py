@@ -16,11 +16,13 @@ from hw_amc.config import BoardSettings
 from hw_amc.cosim.library import build_library
 from hw_amc.cosim.stream_model import VerilatedModel
 from hw_amc.cosim.verilated import FastSim
+from hw_amc.driver.vectors import NAME as VECTORS
 from hw_amc.errors import ConfigError
 from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.graph import Graph
 from hw_amc.interface.manifest import Manifest
 from hw_amc.overlay.design import IP_INSTANCE, build_design
+from hw_amc.overlay.vectors import build_vectors
 from hw_amc.rtl.shell.accelerator import Accelerator
 from hw_amc.sim_device import emit_bit, emit_hwh
 from hw_amc.sources import Sources
@@ -74,11 +76,11 @@ def write_sim_overlay(
     Parameters
     ----------
     folder : Path
-        Receives <name>.bit (a placeholder), <name>.hwh, <name>.sim.json, manifest.json and the model.
+        Receives <name>.bit (a placeholder), <name>.hwh, <name>.sim.json, manifest.json, golden.npz and the model.
     accelerator : Accelerator
         Sources and manifest.
     graph : Graph
-        What it computes; needed for `kind` golden.
+        What it computes.
     board : BoardSettings
         Of the board to simulate.
     kind : {"rtl", "golden"}
@@ -89,7 +91,7 @@ def write_sim_overlay(
     Path of the .bit file: what `AmcOverlay` and `pynq.Overlay` load.
     """
     manifest = accelerator.manifest
-    design = build_design(manifest, board)
+    design, vectors = build_design(manifest, board), build_vectors(graph, manifest)
     if kind == "rtl":
         accelerator.sources.write(folder / RTL_FOLDER)
         # By name: files of an earlier build may lie in the same folder. All of them, as in `make cosim`, so that both
@@ -107,4 +109,6 @@ def write_sim_overlay(
     write_text(bitstream.with_suffix(".hwh"), handoff)
     write_text(bitstream.with_suffix(".sim.json"), json.dumps({"ip": {IP_INSTANCE: entry}}, indent=2) + "\n")
     write_text(folder / "manifest.json", manifest.to_json())
+    with atomic_path(folder / VECTORS) as temporary:
+        temporary.write_bytes(vectors.to_bytes())
     return bitstream

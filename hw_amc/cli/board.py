@@ -13,7 +13,16 @@ from hw_amc.errors import INTERRUPTED, ConfigError
 from hw_amc.text import shown
 
 
-def overlay(context: Context, model: Model, board: Board = None, cycles: Cycles = None, hls: Exported = None) -> None:
+def overlay(
+    context: Context,
+    model: Model,
+    board: Board = None,
+    cycles: Cycles = None,
+    hls: Exported = None,
+    board_files: Annotated[
+        Path | None, typer.Option(help="Folder of board files that Vivado's store lacks.", envvar="HW_AMC_BOARD_FILES")
+    ] = None,
+) -> None:
     """Write the overlay's project for Vivado, and build the bitstream where Vivado is on PATH."""
     from hw_amc import tools
     from hw_amc.flows.board import implement, write_overlay
@@ -24,7 +33,7 @@ def overlay(context: Context, model: Model, board: Board = None, cycles: Cycles 
     printer.done(shown(folder))
     if tools.find("vivado"):
         with printer.status("Vivado: many minutes"):
-            archive = implement(flow, folder)
+            archive = implement(flow, folder, board_files)
         printer.done(shown(archive))
     else:
         printer.line("left out: vivado is not on PATH, so no bitstream was built")

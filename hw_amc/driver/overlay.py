@@ -19,6 +19,7 @@ from hw_amc.driver.benchmark import Benchmark, measure
 from hw_amc.driver.clock import keep_from_download, read_clock, require_clock, set_clock
 from hw_amc.driver.devices import choose_device, is_remote, is_simulated, lock_tag
 from hw_amc.driver.errors import DeviceError, reason, transport_errors
+from hw_amc.driver.handoff import DMA, IP_PREFIX
 from hw_amc.driver.identity import check_files, check_identity, find_bitstream
 from hw_amc.driver.lock import DeviceLock
 from hw_amc.driver.transfer import Link
@@ -31,8 +32,7 @@ from hw_amc.interface.words import Results, interleave, unpack_results
 
 #: Label of a frame whose margin is below the threshold.
 UNKNOWN = -1
-#: Vendor and library by which the accelerator is found among an overlay's IPs, and the DMA's type.
-_IP_TYPE, _DMA_TYPE = "hw_amc:user:", "xilinx.com:ip:axi_dma:"
+_DMA_TYPE = f"xilinx.com:ip:{DMA}:"
 
 Frames = NDArray[Any]
 
@@ -107,7 +107,7 @@ class AmcOverlay:
             self.overlay.download()
         except transport_errors() as error:
             raise DeviceError(f"cannot load {bitstream}: {reason(error)}") from error
-        ip = self._find(_IP_TYPE, "an accelerator of this package", bitstream)
+        ip = self._find(IP_PREFIX, "an accelerator of this package", bitstream)
         # A simulation in this process notices a hang by itself, and may be slow.
         limit = None if self.simulated and not is_remote(self.device) else timeout_s
         require_clock(self.manifest.clock_mhz)
@@ -124,7 +124,7 @@ class AmcOverlay:
 
     def _fit_batch(self, batch: int) -> int:
         """Largest batch that the DMA's length register and whole groups of channels allow, frames and results alike."""
-        group, limit = self.manifest.n_channels, self.link.dma.buffer_max_size
+        group, limit = self.manifest.n_channels, int(self.link.dma.buffer_max_size)
         size = 4 * group * max(self.manifest.frame_len, self.manifest.result_words)
         if size > limit:
             raise ConfigError(

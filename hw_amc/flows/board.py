@@ -27,10 +27,11 @@ def write_overlay(flow: RtlFlow) -> Path:
     return folder
 
 
-def implement(flow: RtlFlow, folder: Path) -> Path:
+def implement(flow: RtlFlow, folder: Path, board_files: Path | None = None) -> Path:
     """Build the bitstream of a written overlay with Vivado; return the archive for the board.
 
-    Utilisation and timing are merged into the report, those of a design that misses its timing too.
+    Utilisation and timing are merged into the report, those of a design that misses its timing too. `board_files` is a
+    folder of board files beside Vivado's own.
 
     Raises
     ------
@@ -38,20 +39,23 @@ def implement(flow: RtlFlow, folder: Path) -> Path:
         Vivado is not on PATH; it failed, or the design missed its timing.
     """
     from hw_amc.overlay.archive import pack_overlay
+    from hw_amc.overlay.design import build_design
     from hw_amc.overlay.project import BUILD, run_overlay
+    from hw_amc.overlay.vectors import build_vectors
     from hw_amc.overlay.vivado_reports import load_implementation
 
     manifest, build = flow.accelerator.manifest, folder / BUILD
     with exclusive(folder, "Vivado"), flow.step("implement"):
         try:
-            run_overlay(folder)
+            run_overlay(folder, board_files=board_files)
         finally:
             if (build / "timing.rpt").is_file():
                 section = load_implementation(build, flow.board)
                 if flow.hls_export is None:
                     section = {**section, "R": flow.core.cycles_per_step, "K": manifest.contexts}
                 flow.merge({"synth": {flow.board.name: {**section, "command": flow.command}}})
-        return pack_overlay(build, manifest, folder / f"{manifest.name}-{flow.board.name}.zip")
+        design, vectors = build_design(manifest, flow.board), build_vectors(flow.graph, manifest)
+        return pack_overlay(build, design, manifest, vectors, folder / f"{manifest.name}-{flow.board.name}.zip")
 
 
 def bench_simulated(flow: RtlFlow, stimulus: Stimulus) -> Bench:

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, fromstring, indent, regis
 
 from hw_amc import parts
 from hw_amc.errors import ConfigError
+from hw_amc.sim_device.design import Register
 
 SPIRIT = "http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009"
 XILINX = "http://www.xilinx.com"
@@ -22,10 +23,11 @@ register_namespace("xilinx", XILINX)
 FAMILIES = tuple(name for family in parts.FAMILIES for name in family.ipxact)
 #: Vivado's views of the sources: name, environment, the file set behind it.
 _VIEWS = (
-    ("xilinx_anylanguagesynthesis", ":vivado.xilinx.com:synthesis"),
-    ("xilinx_anylanguagebehavioralsimulation", ":vivado.xilinx.com:simulation"),
+    ("xilinx_anylanguagesynthesis", ":vivado.xilinx.com:synthesis", "synthesis"),
+    ("xilinx_anylanguagebehavioralsimulation", ":vivado.xilinx.com:simulation", "simulation"),
 )
-_FILE_SET = "sources"
+#: What a constraint file is used in that speaks of the IP's own ports: runs of the IP by itself.
+_OUT_OF_CONTEXT = ("USED_IN_implementation", "USED_IN_out_of_context", "USED_IN_synthesis")
 #: Suffix of a file -> how IP-XACT, or Vivado where that has no word, calls it. HLS tools keep tables in .dat files.
 FILE_TYPES = {
     ".v": ("fileType", "verilogSource"),
@@ -33,6 +35,7 @@ FILE_TYPES = {
     ".sv": ("fileType", "systemVerilogSource"),
     ".dat": ("userFileType", "mif"),
 }
+CONSTRAINTS = "_ooc.xdc"
 _STREAM = ("TDATA", "TLAST", "TVALID", "TREADY")
 _AXI = tuple(
     f"{channel}{name}"
@@ -78,37 +81,42 @@ def parse_ports(verilog: str, module: str) -> list[Port]:
     return ports
 
 
-def emit_component(vlnv: str, ports: list[Port], files: Iterable[str], window: int, description: str) -> str:
-    """Write component.xml.
+@dataclass(frozen=True)
+class Package:
+    """What Vivado's catalogue is told of an IP."""
 
-    Parameters
-    ----------
-    vlnv : str
-        vendor:library:name:version; the name is the top module.
-    ports : list of Port
-        Ports of the top module: aclk, aresetn, s_axi_*, s_axis_*, m_axis_*.
-    files : iterable of str
-        Files of the types in `FILE_TYPES`, relative to the component.
-    window : int
-        Bytes of the register window.
-    description : str
-        One line for the catalogue.
+    #: vendor:library:name:version
+    vlnv: str
+    #: Top module, and its ports: aclk, aresetn, s_axi_*, s_axis_*, m_axis_*.
+    top: str
+    ports: tuple[Port, ...]
+    #: Files of the types in `FILE_TYPES`, and `CONSTRAINTS`, relative to the component.
+    files: tuple[str, ...]
+    #: Bytes of the register window, and the registers in it.
+    window: int
+    registers: tuple[Register, ...]
+    #: One line for the catalogue.
+    description: str
+
+
+def emit_component(package: Package) -> str:
+    """Write component.xml.
 
     Raises
     ------
     ConfigError
         A port that an interface needs is missing.
     """
-    vendor, library, name, version = vlnv.split(":")
-    _require_ports(ports)
+    vendor, library, name, version = package.vlnv.split(":")
+    _require_ports(package.ports)
     root = Element(_tag("component"))
     for key, value in (("vendor", vendor), ("library", library), ("name", name), ("version", version)):
         _text(root, key, value)
     _interfaces(root)
-    _memory_map(root, window)
-    _model(root, name, ports)
-    _files(root, files)
-    _text(root, "description", description)
+    _memory_map(root, package)
+    _model(root, package)
+    _files(root, package.files)
+    _text(root, "description", package.description)
     parameters = SubElement(root, _tag("parameters"))
     parameter = SubElement(parameters, _tag("parameter"))
     _text(parameter, "name", "Component_Name")
@@ -118,7 +126,7 @@ def emit_component(vlnv: str, ports: list[Port], files: Iterable[str], window: i
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def check_component(text: str, ports: list[Port]) -> None:
+def check_component(text: str, ports: Iterable[Port]) -> None:
     """Require that a component's references resolve and that its ports are the module's own.
 
     Raises
@@ -155,7 +163,7 @@ def check_component(text: str, ports: list[Port]) -> None:
             raise ConfigError(f"component.xml refers to the file set {local.text!r}")
 
 
-def _require_ports(ports: list[Port]) -> None:
+def _require_ports(ports: Iterable[Port]) -> None:
     wanted = {"aclk", "aresetn", *(f"s_axi_{signal.lower()}" for signal in _AXI)}
     wanted |= {f"{stream}_{signal.lower()}" for stream in ("s_axis", "m_axis") for signal in _STREAM}
     missing = sorted(wanted - {port.name for port in ports})
@@ -205,28 +213,42 @@ def _interface(
             _text(parameter, "value", value, {"id": f"BUSIFPARAM_VALUE.{name.upper()}.{key}"})
 
 
-def _memory_map(root: Element, window: int) -> None:
+def _memory_map(root: Element, package: Package) -> None:
     # Named as the interface that refers to it.
     entry = SubElement(SubElement(root, _tag("memoryMaps")), _tag("memoryMap"))
     _text(entry, "name", "s_axi")
     block = SubElement(entry, _tag("addressBlock"))
-    for key, value in (("name", "reg0"), ("baseAddress", "0"), ("range", str(window)), ("width", "32")):
+    for key, value in (("name", "reg0"), ("baseAddress", "0"), ("range", str(package.window)), ("width", "32")):
         _text(block, key, value)
     _text(block, "usage", "register")
+    _text(block, "access", "read-write")
+    for register in package.registers:
+        entry = SubElement(block, _tag("register"))
+        _text(entry, "name", register.name)
+        _text(entry, "description", register.description)
+        _text(entry, "addressOffset", f"0x{register.offset:X}")
+        _text(entry, "size", "32")
+        _text(entry, "access", register.access)
+        for part in register.parts:
+            field = SubElement(entry, _tag("field"))
+            for key, value in (("name", part.name), ("description", part.description), ("bitOffset", str(part.lsb))):
+                _text(field, key, value)
+            _text(field, "bitWidth", str(part.bits))
+            _text(field, "access", part.access)
 
 
-def _model(root: Element, top: str, ports: list[Port]) -> None:
+def _model(root: Element, package: Package) -> None:
     model = SubElement(root, _tag("model"))
     views = SubElement(model, _tag("views"))
-    for name, environment in _VIEWS:
+    for name, environment, file_set in _VIEWS:
         view = SubElement(views, _tag("view"))
         _text(view, "name", name)
         _text(view, "envIdentifier", environment)
         _text(view, "language", "Verilog")
-        _text(view, "modelName", top)
-        _text(SubElement(view, _tag("fileSetRef")), "localName", _FILE_SET)
+        _text(view, "modelName", package.top)
+        _text(SubElement(view, _tag("fileSetRef")), "localName", file_set)
     listing = SubElement(model, _tag("ports"))
-    for port in ports:
+    for port in package.ports:
         entry = SubElement(listing, _tag("port"))
         _text(entry, "name", port.name)
         wire = SubElement(entry, _tag("wire"))
@@ -237,19 +259,32 @@ def _model(root: Element, top: str, ports: list[Port]) -> None:
             _text(vector, "right", "0")
         types = SubElement(SubElement(wire, _tag("wireTypeDefs")), _tag("wireTypeDef"))
         _text(types, "typeName", "wire")
-        for name, _ in _VIEWS:
+        for name, _, _ in _VIEWS:
             _text(types, "viewNameRef", name)
 
 
 def _files(root: Element, files: Iterable[str]) -> None:
-    entry = SubElement(SubElement(root, _tag("fileSets")), _tag("fileSet"))
-    _text(entry, "name", _FILE_SET)
-    for name in sorted(files):
-        file = SubElement(entry, _tag("file"))
-        _text(file, "name", name)
-        _text(file, *FILE_TYPES[PurePosixPath(name).suffix])
-        if name.endswith(".vh"):
-            _text(file, "isIncludeFile", "true")
+    """Write a file set for each view; constraints belong to synthesis alone."""
+    sets = SubElement(root, _tag("fileSets"))
+    for _, _, file_set in _VIEWS:
+        entry = SubElement(sets, _tag("fileSet"))
+        _text(entry, "name", file_set)
+        for name in sorted(files):
+            if not name.endswith(CONSTRAINTS):
+                _source(entry, name)
+            elif file_set == "synthesis":
+                file = SubElement(entry, _tag("file"))
+                _text(file, "name", name)
+                for kind in ("xdc", *_OUT_OF_CONTEXT):
+                    _text(file, "userFileType", kind)
+
+
+def _source(entry: Element, name: str) -> None:
+    file = SubElement(entry, _tag("file"))
+    _text(file, "name", name)
+    _text(file, *FILE_TYPES[PurePosixPath(name).suffix])
+    if name.endswith(".vh"):
+        _text(file, "isIncludeFile", "true")
 
 
 def _extensions(root: Element, name: str) -> None:

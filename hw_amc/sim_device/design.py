@@ -20,6 +20,17 @@ Access = Literal["read-only", "write-only", "read-write"]
 
 
 @dataclass(frozen=True)
+class Field:
+    """Adjacent bits of a register."""
+
+    name: str
+    lsb: int = 0
+    bits: int = 32
+    access: Access = "read-write"
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class Register:
     """One 32-bit register of an AXI4-Lite slave."""
 
@@ -27,6 +38,13 @@ class Register:
     offset: int
     access: Access = "read-write"
     description: str = ""
+    #: None given: one of all 32 bits, of the register's own name.
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Field, ...]:
+        """Its fields, at least one."""
+        return self.fields or (Field(self.name, access=self.access, description=self.description),)
 
 
 @dataclass(frozen=True)

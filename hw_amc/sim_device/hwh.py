@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from hw_amc.sim_device import design as parts
+from hw_amc.parts import family_with
+from hw_amc.sim_device import design as layout
 from hw_amc.sim_device.design import Design, Register
-from hw_amc.sim_device.ps import PLL_FEEDBACK, pll_feedback
+from hw_amc.sim_device.ps import pll_feedback
 
 AXIMM, AXIS = "xilinx.com:interface:aximm:1.0", "xilinx.com:interface:axis:1.0"
 PS_VLNV = {"zynq7": "xilinx.com:ip:processing_system7:5.5", "zynqmp": "xilinx.com:ip:zynq_ultra_ps_e:3.3"}
-PS_CLOCK = {"zynq7": "FCLK_CLK0", "zynqmp": "pl_clk0"}
-PS_RESET = {"zynq7": "FCLK_RESET0_N", "zynqmp": "pl_resetn0"}
+#: Bytes of the DMA's register block, whatever window it gets.
+DMA_BLOCK = 4096
 #: The DMA's stream interfaces and the prefix of their pins.
-DMA_STREAMS = (("M_AXIS_MM2S", "MASTER", "m_axis_mm2s"), ("S_AXIS_S2MM", "SLAVE", "s_axis_s2mm"))
+DMA_STREAMS = (("M_AXIS_MM2S", "INITIATOR", "m_axis_mm2s"), ("S_AXIS_S2MM", "TARGET", "s_axis_s2mm"))
 STREAM_SIGNALS = (("TDATA", 32), ("TVALID", 1), ("TREADY", 1), ("TLAST", 1))
 
 #: Pins that share a net, as (instance, port).
@@ -43,16 +44,7 @@ def emit_hwh(design: Design) -> str:
         The clock cannot be divided from the PLL.
     """
     root = Element("EDKSYSTEM", EDWVERSION="1.2", VIVADOVERSION="2022.1")
-    device, package = _split_part(design.part)
-    SubElement(
-        root,
-        "SYSTEMINFO",
-        ARCH="zynq" if design.ps == "zynq7" else "zynquplus",
-        BOARD=design.board_part,
-        DEVICE=device,
-        NAME=design.name,
-        PACKAGE=package,
-    )
+    SubElement(root, "SYSTEMINFO", _system_info(design))
     SubElement(root, "EXTERNALPORTS")
     SubElement(root, "EXTERNALINTERFACES")
     modules = SubElement(root, "MODULES")
@@ -84,17 +76,17 @@ def dma_settings(design: Design) -> dict[str, str]:
 
 
 def _ps(design: Design) -> Element:
-    module = _module(parts.PS_INSTANCE, PS_VLNV[design.ps], is_pl=False)
+    module = _module(layout.PS_INSTANCE, PS_VLNV[design.ps], is_pl=False)
     _parameters(module, {name: str(value) for name, value in _ps_settings(design).items()})
     ports = SubElement(module, "PORTS")
-    _port(ports, PS_CLOCK[design.ps], "O", sigis="clk")
-    _port(ports, PS_RESET[design.ps], "O", sigis="rst")
+    _port(ports, family_with(design.ps).ps_clock, "O", sigis="clk")
+    _port(ports, family_with(design.ps).ps_reset, "O", sigis="rst")
     buses = SubElement(module, "BUSINTERFACES")
-    _bus(buses, design.control_port, "MASTER", AXIMM, f"{parts.PS_INSTANCE}_control")
-    _bus(buses, design.memory_port, "SLAVE", AXIMM, f"{parts.MEMORY_INSTANCE}_M00_AXI")
+    _bus(buses, design.control_port, "MASTER", AXIMM, f"{layout.PS_INSTANCE}_control")
+    _bus(buses, design.memory_port, "SLAVE", AXIMM, f"{layout.MEMORY_INSTANCE}_M00_AXI")
     ranges = SubElement(module, "MEMORYMAP")
     for instance, bus, base in (
-        (parts.DMA_INSTANCE, "S_AXI_LITE", design.dma_base),
+        (layout.DMA_INSTANCE, "S_AXI_LITE", design.dma_base),
         (design.ip.instance, design.ip.s_axi, design.ip_base),
     ):
         SubElement(
@@ -117,33 +109,30 @@ def _ps(design: Design) -> Element:
 
 def _ps_settings(design: Design) -> dict[str, int | str]:
     """Clocks and port widths, under the names that PYNQ looks for."""
-    first, second = design.divisors
     zynq7 = design.ps == "zynq7"
     clock = "PCW_FCLK{}_PERIPHERAL_" if zynq7 else "PSU__CRL_APB__PL{}_REF_CTRL__"
     enable = "PCW_FPGA_FCLK{}_ENABLE" if zynq7 else "PSU__FPGA_PL{}_ENABLE"
+    names = family_with(design.ps).clock
     settings: dict[str, int | str] = {}
     for i in range(4):
         settings[enable.format(i)] = int(i == 0)
-        settings[f"{clock.format(i)}DIVISOR0"] = first if i == 0 else 1
-        settings[f"{clock.format(i)}DIVISOR1"] = second if i == 0 else 1
-        settings[f"{clock.format(i)}{'CLKSRC' if zynq7 else 'SRCSEL'}"] = "IO PLL" if zynq7 else "IOPLL"
-    if zynq7:
-        settings |= {
-            "PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ": f"{design.clock_mhz:.6f}",
-            PLL_FEEDBACK["zynq7"]: pll_feedback("zynq7", design.pl_source_mhz),
-        }
-    else:
-        settings |= {
-            "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ": f"{design.clock_mhz:.6f}",
-            PLL_FEEDBACK["zynqmp"]: pll_feedback("zynqmp", design.pl_source_mhz),
-            "C_MAXIGP0_DATA_WIDTH": 32,
-            "C_SAXIGP2_DATA_WIDTH": design.memory_bits,
-        }
+        for j in range(2):
+            settings[f"{clock.format(i)}DIVISOR{j}"] = design.divisors[j] if i == 0 else 1
+        settings[f"{clock.format(i)}{'CLKSRC' if zynq7 else 'SRCSEL'}"] = names.io_pll
+    settings |= {
+        names.reference: f"{names.reference_mhz:g}",
+        names.requested: f"{design.clock_mhz:g}",
+        names.actual: f"{design.clock_mhz:.6f}",
+        names.feedback: pll_feedback(design.ps, design.pl_source_mhz),
+        names.manual: 0,
+    }
+    if not zynq7:
+        settings |= {names.halved: 1, "C_MAXIGP0_DATA_WIDTH": 32, "C_SAXIGP2_DATA_WIDTH": design.memory_bits}
     return settings
 
 
 def _reset(design: Design) -> Element:
-    module = _module(parts.RESET_INSTANCE, "xilinx.com:ip:proc_sys_reset:5.0")
+    module = _module(layout.RESET_INSTANCE, "xilinx.com:ip:proc_sys_reset:5.0")
     ports = SubElement(module, "PORTS")
     _port(ports, "slowest_sync_clk", "I", sigis="clk")
     _port(ports, "ext_reset_in", "I", sigis="rst")
@@ -153,18 +142,18 @@ def _reset(design: Design) -> Element:
 
 
 def _interconnects(design: Design) -> list[Element]:
-    control = _interconnect(parts.CONTROL_INSTANCE, 1, 2)
+    control = _interconnect(layout.CONTROL_INSTANCE, 1, 2)
     buses = control.find("BUSINTERFACES")
     assert buses is not None
-    _bus(buses, "S00_AXI", "SLAVE", AXIMM, f"{parts.PS_INSTANCE}_control")
-    _bus(buses, "M00_AXI", "MASTER", AXIMM, f"{parts.CONTROL_INSTANCE}_M00_AXI")
-    _bus(buses, "M01_AXI", "MASTER", AXIMM, f"{parts.CONTROL_INSTANCE}_M01_AXI")
-    memory = _interconnect(parts.MEMORY_INSTANCE, 2, 1)
+    _bus(buses, "S00_AXI", "SLAVE", AXIMM, f"{layout.PS_INSTANCE}_control")
+    _bus(buses, "M00_AXI", "MASTER", AXIMM, f"{layout.CONTROL_INSTANCE}_M00_AXI")
+    _bus(buses, "M01_AXI", "MASTER", AXIMM, f"{layout.CONTROL_INSTANCE}_M01_AXI")
+    memory = _interconnect(layout.MEMORY_INSTANCE, 2, 1)
     buses = memory.find("BUSINTERFACES")
     assert buses is not None
-    _bus(buses, "S00_AXI", "SLAVE", AXIMM, f"{parts.DMA_INSTANCE}_M_AXI_MM2S")
-    _bus(buses, "S01_AXI", "SLAVE", AXIMM, f"{parts.DMA_INSTANCE}_M_AXI_S2MM")
-    _bus(buses, "M00_AXI", "MASTER", AXIMM, f"{parts.MEMORY_INSTANCE}_M00_AXI")
+    _bus(buses, "S00_AXI", "SLAVE", AXIMM, f"{layout.DMA_INSTANCE}_M_AXI_MM2S")
+    _bus(buses, "S01_AXI", "SLAVE", AXIMM, f"{layout.DMA_INSTANCE}_M_AXI_S2MM")
+    _bus(buses, "M00_AXI", "MASTER", AXIMM, f"{layout.MEMORY_INSTANCE}_M00_AXI")
     return [control, memory]
 
 
@@ -179,10 +168,13 @@ def _interconnect(instance: str, slaves: int, masters: int) -> Element:
 
 
 def _dma(design: Design) -> Element:
-    module = _module(parts.DMA_INSTANCE, "xilinx.com:ip:axi_dma:7.1")
-    _registers(module, "S_AXI_LITE", "Reg", design.window, parts.DMA_REGISTERS)
+    module = _module(layout.DMA_INSTANCE, "xilinx.com:ip:axi_dma:7.1")
+    _registers(module, "S_AXI_LITE", "Reg", DMA_BLOCK, layout.DMA_REGISTERS)
     # Vivado derives this one from what is connected.
-    _parameters(module, {**dma_settings(design), "c_s_axis_s2mm_tdata_width": "32"})
+    settings = {**dma_settings(design), "c_s_axis_s2mm_tdata_width": "32"}
+    # The core's own parameters come first, then the catalogue's; all but the address width have one name in two cases.
+    own = {name.upper(): value for name, value in settings.items() if name not in ("c_addr_width", "c_micro_dma")}
+    _parameters(module, {**own, "C_M_AXI_MM2S_ADDR_WIDTH": "32", "C_M_AXI_S2MM_ADDR_WIDTH": "32", **settings})
     ports = SubElement(module, "PORTS")
     for clock in ("s_axi_lite_aclk", "m_axi_mm2s_aclk", "m_axi_s2mm_aclk"):
         _port(ports, clock, "I", sigis="clk")
@@ -190,9 +182,9 @@ def _dma(design: Design) -> Element:
     buses = SubElement(module, "BUSINTERFACES")
     for name, kind, prefix in DMA_STREAMS:
         _stream(ports, buses, name, kind, prefix)
-    _bus(buses, "S_AXI_LITE", "SLAVE", AXIMM, f"{parts.CONTROL_INSTANCE}_M00_AXI")
-    _bus(buses, "M_AXI_MM2S", "MASTER", AXIMM, f"{parts.DMA_INSTANCE}_M_AXI_MM2S")
-    _bus(buses, "M_AXI_S2MM", "MASTER", AXIMM, f"{parts.DMA_INSTANCE}_M_AXI_S2MM")
+    _bus(buses, "S_AXI_LITE", "SLAVE", AXIMM, f"{layout.CONTROL_INSTANCE}_M00_AXI")
+    _bus(buses, "M_AXI_MM2S", "MASTER", AXIMM, f"{layout.DMA_INSTANCE}_M_AXI_MM2S")
+    _bus(buses, "M_AXI_S2MM", "MASTER", AXIMM, f"{layout.DMA_INSTANCE}_M_AXI_S2MM")
     return module
 
 
@@ -205,27 +197,27 @@ def _ip(design: Design) -> Element:
     _port(ports, ip.clock, "I", sigis="clk")
     _port(ports, ip.reset, "I", sigis="rst")
     buses = SubElement(module, "BUSINTERFACES")
-    _stream(ports, buses, ip.s_axis, "SLAVE", ip.s_axis)
-    _stream(ports, buses, ip.m_axis, "MASTER", ip.m_axis)
-    _bus(buses, ip.s_axi, "SLAVE", AXIMM, f"{parts.CONTROL_INSTANCE}_M01_AXI")
+    _stream(ports, buses, ip.s_axis, "TARGET", ip.s_axis)
+    _stream(ports, buses, ip.m_axis, "INITIATOR", ip.m_axis)
+    _bus(buses, ip.s_axi, "SLAVE", AXIMM, f"{layout.CONTROL_INSTANCE}_M01_AXI")
     return module
 
 
 def _nets(design: Design) -> Nets:
     """Clock, reset and the two streams, pin by pin; the driver comes first."""
-    ip, dma = design.ip, parts.DMA_INSTANCE
-    interconnects = (parts.CONTROL_INSTANCE, parts.MEMORY_INSTANCE)
+    ip, dma = design.ip, layout.DMA_INSTANCE
+    interconnects = (layout.CONTROL_INSTANCE, layout.MEMORY_INSTANCE)
     nets: Nets = {
         "clock": [
-            (parts.PS_INSTANCE, PS_CLOCK[design.ps]),
-            (parts.RESET_INSTANCE, "slowest_sync_clk"),
+            (layout.PS_INSTANCE, family_with(design.ps).ps_clock),
+            (layout.RESET_INSTANCE, "slowest_sync_clk"),
             *((name, "aclk") for name in interconnects),
             *((dma, pin) for pin in ("s_axi_lite_aclk", "m_axi_mm2s_aclk", "m_axi_s2mm_aclk")),
             (ip.instance, ip.clock),
         ],
-        "ps_reset": [(parts.PS_INSTANCE, PS_RESET[design.ps]), (parts.RESET_INSTANCE, "ext_reset_in")],
+        "ps_reset": [(layout.PS_INSTANCE, family_with(design.ps).ps_reset), (layout.RESET_INSTANCE, "ext_reset_in")],
         "reset": [
-            (parts.RESET_INSTANCE, "peripheral_aresetn"),
+            (layout.RESET_INSTANCE, "peripheral_aresetn"),
             *((name, "aresetn") for name in interconnects),
             (dma, "axi_resetn"),
             (ip.instance, ip.reset),
@@ -291,7 +283,7 @@ def _stream(ports: Element, buses: Element, name: str, kind: str, prefix: str) -
     portmaps = SubElement(bus, "PORTMAPS")
     for signal, width in STREAM_SIGNALS:
         pin = f"{prefix}_{signal.lower()}"
-        drives = (kind == "MASTER") != (signal == "TREADY")
+        drives = (kind == "INITIATOR") != (signal == "TREADY")
         _port(ports, pin, "O" if drives else "I", width)
         SubElement(portmaps, "PORTMAP", LOGICAL=signal, PHYSICAL=pin)
 
@@ -306,26 +298,48 @@ def _registers(module: Element, bus: str, block: str, size: int, registers: tupl
         entry = SubElement(listing, "REGISTER", NAME=register.name)
         for name, value in (
             ("DESCRIPTION", register.description),
-            ("ADDRESS_OFFSET", str(register.offset)),
+            ("ADDRESS_OFFSET", f"0x{register.offset:X}"),
             ("SIZE", "32"),
             ("ACCESS", register.access),
             ("IS_ENABLED", "true"),
-            ("RESET_VALUE", "0"),
+            ("RESET_VALUE", "0x0"),
         ):
             SubElement(entry, "PROPERTY", NAME=name, VALUE=value)
         fields = SubElement(entry, "FIELDS")
-        field = SubElement(fields, "FIELD", NAME=register.name)
-        for name, value in (("BIT_OFFSET", "0"), ("BIT_WIDTH", "32"), ("ACCESS", register.access)):
-            SubElement(field, "PROPERTY", NAME=name, VALUE=value)
+        for part in register.parts:
+            field = SubElement(fields, "FIELD", NAME=part.name)
+            for name, value in (
+                ("DESCRIPTION", part.description),
+                ("BIT_OFFSET", str(part.lsb)),
+                ("BIT_WIDTH", str(part.bits)),
+                ("ACCESS", part.access),
+            ):
+                SubElement(field, "PROPERTY", NAME=name, VALUE=value)
 
 
-def _split_part(part: str) -> tuple[str, str]:
-    """Device and package: ("xc7z020", "clg400") of xc7z020clg400-1, ("xczu7ev", "ffvc1156") of xczu7ev-ffvc1156-2-e."""
+def _system_info(design: Design) -> dict[str, str]:
+    """What a .hwh says of the part: Vivado drops the xc of a Zynq-7000 device, and knows RFSoC as an architecture."""
+    device, package, speed = _split_part(design.part)
+    arch = "zynq" if design.ps == "zynq7" else "zynquplusRFSOC" if device.endswith("dr") else "zynquplus"
+    board = {"BOARD": design.board_part} if design.board_part else {}
+    return {
+        "ARCH": arch,
+        **board,
+        "DEVICE": device.removeprefix("xc") if design.ps == "zynq7" else device,
+        "NAME": design.name,
+        "PACKAGE": package,
+        "SPEEDGRADE": f"-{speed}",
+    }
+
+
+def _split_part(part: str) -> tuple[str, str, str]:
+    """Return device, package and speed grade: xczu7ev, ffvc1156 and 2 of xczu7ev-ffvc1156-2-e."""
     head, *rest = part.split("-")
     if len(rest) > 1:
-        return head, rest[0]
+        return head, rest[0], rest[1]
+    speed = rest[0] if rest else ""
     for package in ("clg", "fbg", "ffg", "sbg"):
         device, found, pins = head.partition(package)
         if found:
-            return device, package + pins
-    return head, ""
+            return device, package + pins, speed
+    return head, "", speed

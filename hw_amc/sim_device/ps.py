@@ -7,13 +7,9 @@ that `pynq.Clocks` computes a board's real frequencies; a port's width has no ef
 
 from __future__ import annotations
 
-from hw_amc.parts import PsKind
+from hw_amc.parts import PsKind, family_with
 
 ARCH = {"zynq7": "armv7l", "zynqmp": "aarch64"}
-#: Reference oscillator that PYNQ assumes, MHz.
-REFERENCE_MHZ = {"zynq7": 50.0, "zynqmp": 33.333}
-#: The .hwh's name for the feedback divider of the PLL behind the programmable-logic clocks.
-PLL_FEEDBACK = {"zynq7": "PCW_IOPLL_CTRL_FBDIV", "zynqmp": "PSU__CRL_APB__IOPLL_CTRL__FBDIV"}
 _WINDOWS = {
     "zynq7": ((0xF800_0000, 0x1000),),
     "zynqmp": (
@@ -47,7 +43,7 @@ _RESET = {
 
 def pll_feedback(kind: PsKind, source_mhz: float) -> int:
     """Feedback divider that gives the PLL `source_mhz`; UltraScale+ halves its output."""
-    return round(source_mhz * (1 if kind == "zynq7" else 2) / REFERENCE_MHZ[kind])
+    return round(source_mhz * (1 if kind == "zynq7" else 2) / family_with(kind).clock.reference_mhz)
 
 
 class PsClocks:
@@ -64,8 +60,8 @@ class PsClocks:
         self.kind = kind
         self._values = dict(_RESET[kind])
         self._values[_PLL[kind]] = feedback << 12 if kind == "zynq7" else 1 << 16 | feedback << 8
-        #: Reference oscillator of this board, MHz; programs assume `REFERENCE_MHZ`, and cannot read it anywhere.
-        self.reference_mhz = REFERENCE_MHZ[kind]
+        #: Reference oscillator of this board, MHz; programs assume this one, and cannot read it anywhere.
+        self.reference_mhz = family_with(kind).clock.reference_mhz
 
     def owns(self, address: int) -> bool:
         """Say whether an address is one of the PS's registers."""
