@@ -324,7 +324,7 @@ def test_two_inputs_are_refused() -> None:
 
 @pytest.mark.parametrize(("classes", "message"), [
     (["a", "b", "c"], r"2 heads \('head3', 'head2'\), and there are 1 lists of class names"),
-    ((["a", "b", "c"], ["d"]), r"head 'head2' gives 2 logits, and there are 1 class names; name the classes"),
+    ((["a", "b", "c"], ["d"]), r"head 'head2' gives 2 logits, and there are 1 class names; name those"),
     ((["a", "b", "c"], ["d", "e"], ["f"]), "there are 3 lists"),
     ((), "there are 0 lists"),
 ])  # fmt: skip

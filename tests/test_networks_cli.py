@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,19 @@ def graphs(root: Path) -> dict[str, Graph]:
 @pytest.mark.parametrize("model", MODELS)
 def test_graphs_have_the_classes_of_project_toml(graphs: dict[str, Graph], model: str) -> None:
     assert graphs[model].classes == MODELS[model][2]
+
+
+def test_other_classes_than_the_logits_are_one_line_that_names_project_toml(
+    root: Path, graphs: dict[str, Graph], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = root / "hls_projects" / "unnamed"
+    shutil.copytree(root / "hls_projects" / "eleven", folder, ignore=shutil.ignore_patterns("build"))
+    (folder / "project.toml").write_text("[rtl]\ncycles_per_step = 2\n")
+    assert run("graph", "unnamed", "--update") == 2
+    said = capsys.readouterr().err
+    assert "head 'head' gives 11 logits, and there are 24 class names" in said
+    assert "`classes` in project.toml" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.cosim

@@ -138,13 +138,13 @@ def _classes_of(heads: Sequence[Node], classes: Sequence[str] | Sequence[Sequenc
         names = ", ".join(repr(head.layer_name) for head in heads)
         raise ConfigError(
             f"the model has {len(heads)} heads ({names}), and there are {len(words)} lists of class names; "
-            "give one list for each head"
+            "give one list for each head (`classes` in project.toml)"
         )
     for head, own in zip(heads, words, strict=True):
         if head.shape != (len(own),):
             raise ConfigError(
                 f"head {head.layer_name!r} gives {' x '.join(map(str, head.shape))} logits, and there are {len(own)} "
-                "class names; name the classes that the model was trained for, in the order of its logits"
+                "class names; name those of its training in the order of its logits (`classes` in project.toml)"
             )
     return tuple(tuple(own) for own in words)
 
