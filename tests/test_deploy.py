@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow import keras
 
 from hw_amc.compress import load_deployed, round_weights
@@ -67,7 +68,7 @@ def wide_widths(model: Any) -> dict[str, dict[str, int]]:
     """Widths so large that rounding is negligible, for every format of a model."""
     found: dict[str, dict[str, int]] = {}
     for name, fields in formats_of(deploy_with(model)).items():
-        found[name] = {field: WIDE.get(field.removesuffix("_bits"), 14) for field in fields if field.endswith("bits")}
+        found[name] = {field: WIDE.get(field.removesuffix("_bits"), 12) for field in fields if field.endswith("bits")}
     return found
 
 
@@ -137,6 +138,49 @@ def clipped() -> Any:
     ])  # fmt: skip
 
 
+def branches() -> Any:
+    """Depthwise and dilated convolutions over an image, joins of every kind, margins, other orders of axes."""
+    inputs = keras.Input((24, 2))
+    x = K.Reshape((6, 4, 2))(inputs)
+    x = K.DepthwiseConv2D(3, padding="same", depth_multiplier=2, use_bias=False, name="depthwise")(x)
+    x = K.ReLU(name="relu")(K.BatchNormalization()(x))
+    x = K.Cropping2D(((1, 0), (0, 1)))(K.ZeroPadding2D(1)(x))
+    a = K.Conv2D(3, 3, padding="same", dilation_rate=2, name="a")(x)
+    b = K.Conv2D(3, 3, padding="same", name="b")(x)
+    joined = [K.Subtract(name="minus")([a, b]), K.Multiply(name="times")([a, b]), x]
+    x = K.Concatenate(name="all")(joined)
+    x = K.ReLU()(K.Conv2D(4, 3, strides=2, padding="same", name="strided")(x))
+    x = K.Flatten()(K.Permute((2, 1, 3))(x))
+    return keras.Model(inputs, K.Dense(3)(x))
+
+
+def means() -> Any:
+    """Means over numbers of samples that are no powers of two, and of windows of several lengths."""
+    inputs = keras.Input((24, 2))
+    x = K.Conv1D(4, 3, padding="same", activation="relu", name="first")(inputs)
+    x = K.AveragePooling1D(3, name="three")(x)
+    x = K.Conv1D(4, 3, padding="same", activation="relu", name="second")(x)
+    x = K.AveragePooling1D(3, strides=2, padding="same", name="uneven")(x)
+    x = K.Conv1D(5, 3, padding="same", activation="relu", name="third")(x)
+    x = K.AveragePooling1D(2, padding="same", strides=1, name="edge")(x)
+    x = K.Conv1D(5, 3, padding="valid", activation="relu", name="fourth")(x)
+    return keras.Model(inputs, K.Dense(3)(K.GlobalAveragePooling1D(name="two")(x)))
+
+
+def smooth() -> Any:
+    """Activations that are no lines."""
+    return keras.Sequential([
+        keras.Input((16, 2)),
+        K.Conv1D(4, 3, padding="same", activation="tanh", name="first"),
+        K.Conv1D(4, 3, padding="same", name="second"),
+        K.LeakyReLU(0.1, name="leaky"),
+        K.Conv1D(4, 3, padding="same", activation=lambda x: x * x, name="third"),
+        K.Flatten(),
+        K.Dense(5, activation="sigmoid", name="fourth"),
+        K.Dense(3, name="out"),
+    ])  # fmt: skip
+
+
 NETWORKS: dict[str, Callable[[], Any]] = {
     "gru_cnn": TINY.build,
     "mtl": find("mtl_dynamic").build,
@@ -145,6 +189,9 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "image": image,
     "recurrent": recurrent,
     "clipped": clipped,
+    "branches": branches,
+    "means": means,
+    "smooth": smooth,
 }
 
 
@@ -212,6 +259,35 @@ def test_quantisers_stand_where_tensors_would_be_too_wide() -> None:
     ]  # fmt: skip
     assert (formats["gate_activation"], formats["limited"]) == ({"bits": 8, "int": 0}, {"bits": 8, "int": 2})
     assert formats["pool_quant"]["bits"] == 14
+
+
+def test_smooth_functions_become_tables_of_what_they_compute() -> None:
+    model = randomise(smooth())
+    deployed = deploy(model, frames_for(model))
+    formats = formats_of(deployed)
+    assert [name for name in formats if "activation" in name or "leaky" in name] == [
+        "first_activation_quant", "first_activation", "leaky_quant", "leaky", "third_activation_quant",
+        "third_activation", "fourth_activation_quant", "fourth_activation",
+    ]  # fmt: skip
+    table = deployed.get_layer("first_activation")
+    given = formats["first_activation_quant"]
+    x = np.arange(-128, 128) / 2.0 ** (7 - given["int"])
+    np.testing.assert_array_equal(np.rint(np.tanh(x) * 128).clip(-128, 127) / 128, quantised_weights(table)[0])
+    assert formats["fourth_activation"] == {"bits": 8, "int": 0}  # between 0 and 1, without a sign
+    assert type(deployed.get_layer("fourth_activation").output_quantizer).__name__ == "quantized_relu"
+
+
+def test_gradients_pass_a_table_along_its_slope() -> None:
+    model = randomise(smooth())
+    deployed = deploy(
+        model, frames_for(model), {"first_activation_quant": {"bits": 12}, "first_activation": {"bits": 16}}
+    )
+    table = deployed.get_layer("first_activation")
+    x = tf.constant([[-0.5, 0.0, 0.25, 1.5]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = table(x)
+    np.testing.assert_allclose(tape.gradient(y, x), 1 - np.tanh(x) ** 2, atol=2e-2)
 
 
 def test_heads_get_one_binary_point() -> None:
@@ -346,15 +422,15 @@ def _deployed() -> Any:
 GRU = {"return_sequences": True, "activation": hard_tanh, "recurrent_activation": hard_sigmoid}
 
 REFUSED: list[tuple[Callable[[], Any], str]] = [
-    (lambda: _model(K.Conv1D(2, 3, activation="tanh", name="c")), "layer 'c': its activation is no straight line"),
-    (lambda: _model(K.Conv1D(2, 3, padding="same", name="c"), K.LeakyReLU(name="l")), r"\(LeakyReLU\) has no"),
+    (lambda: _model(K.Activation(lambda x: x[..., ::-1], name="a"), K.Dense(2)), "'a' .*no function of one variable"),
+    (lambda: _model(K.PReLU(name="p"), K.Dense(2)), r"\(PReLU\) has no exact form"),
     (lambda: _model(K.Conv1D(2, 3, padding="same", activation="relu6", name="c")), "0 and 6 has no power-of-two"),
     (lambda: _model(K.GRU(2, name="g", return_sequences=True)), r"layer 'g' \(GRU\): smooth gates .*hard_sigmoid"),
     (lambda: _model(K.GRU(2, name="g", use_bias=False, **GRU)), "layer 'g' .*use_bias must be True"),
     (lambda: _model(K.GRU(2, name="g", **{**GRU, "return_sequences": False})), "return_sequences must be True"),
     (lambda: _model(K.GRU(2, name="g", reset_after=False, **GRU)), "set reset_after=True"),
     (lambda: _model(K.Conv1D(2, 3, padding="same", groups=2, name="c")), "groups must be 1"),
-    (lambda: _model(K.SeparableConv1D(2, 3, name="s")), r"layer 's' \(SeparableConv1D\) has no exact form; known: A"),
+    (lambda: _model(K.SeparableConv1D(2, 3, name="s")), r"'s' \(SeparableConv1D\) has no exact form; take a"),
     (lambda: _model(K.BatchNormalization(axis=1, name="b"), K.Dense(2)), "only the last axis can be normalised"),
     (lambda: _model(K.Softmax(name="s"), K.Dense(2)), "a softmax is exact nowhere but at the end of a head"),
     (lambda: _model(K.Activation(hard_sigmoid, name="h"), K.Dense(2)), "layer 'h': its slope of 0.5 needs"),

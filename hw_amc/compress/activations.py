@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
 #: Where a function is looked at: finely around zero, coarsely far out.
 _NEAR = np.arange(-8, 8, 1 / 64)
 _FAR = 2.0 ** np.arange(3, 14)
@@ -48,6 +50,24 @@ def is_softmax(function: Any) -> bool:
     return str(getattr(function, "__name__", "")).startswith("softmax")
 
 
+def _values(function: Callable[[Any], Any], x: Floats) -> Any:
+    """Values of a function, None where it takes something else than a vector or gives no finite one."""
+    try:
+        y = np.asarray(function(tf.constant(x)), np.float64)
+    except (TypeError, ValueError, AttributeError, tf.errors.OpError):
+        return None
+    return y if y.shape == x.shape and np.isfinite(y).all() else None
+
+
+def is_elementwise(function: Callable[[Any], Any]) -> bool:
+    """Whether a function computes every element by itself."""
+    x, half = _NEAR.astype(np.float32), len(_NEAR) // 2
+    whole, turned, first = (_values(function, part) for part in (x, x[::-1], x[:half]))
+    if whole is None or turned is None or first is None:
+        return False
+    return bool((whole == turned[::-1]).all() and (whole[:half] == first).all())
+
+
 def find_line(function: Callable[[Any], Any]) -> Line | None:
     """Recognise a function of one variable; None where it is no clipped line.
 
@@ -55,11 +75,8 @@ def find_line(function: Callable[[Any], Any]) -> Line | None:
     ----------
     function : takes and gives a float32 tensor, element by element
     """
-    try:
-        y = np.asarray(function(tf.constant(PROBE)), np.float64)
-    except (TypeError, ValueError, AttributeError, tf.errors.OpError):  # it takes something else than a vector
-        return None
-    if y.shape != PROBE.shape or not np.isfinite(y).all():
+    y = _values(function, PROBE)
+    if y is None:
         return None
     low = -inf if y[0] < y[1] else float(y.min())
     high = inf if y[-1] > y[-2] else float(y.max())

@@ -7,9 +7,23 @@ from typing import Any
 
 from tensorflow import keras
 
-from hw_amc.compress.formats import Formats, affine_bias, fraction_bits
+from hw_amc.compress.formats import Formats, affine_bias, fraction_bits, table_has_sign, table_input, table_values
 from hw_amc.compress.layers import QAffine, qkeras
-from hw_amc.compress.plan import Affine, Copy, Floats, Frames, Linear, Plan, Quantise, Recurrent, StateQuantise, Step
+from hw_amc.compress.means import QMeanPooling
+from hw_amc.compress.plan import (
+    Affine,
+    Copy,
+    Floats,
+    Frames,
+    Linear,
+    Plan,
+    Quantise,
+    Recurrent,
+    StateQuantise,
+    Step,
+    Tabulate,
+)
+from hw_amc.compress.tables import QTable
 from hw_amc.compress.walk import walk
 from hw_amc.errors import UnsupportedLayer
 
@@ -49,13 +63,15 @@ def build(plan: Plan, formats: Formats) -> Any:
     outputs = [tensors[name] for name in plan.outputs]
     model = keras.Model(inputs, outputs if len(outputs) > 1 else outputs[0], name=plan.name)
     for name, layer in layers.items():
-        if weights := weights_of(plan.steps[name]):
+        if weights := weights_of(plan.steps[name], plan, formats):
             layer.set_weights(weights)
     return model
 
 
-def weights_of(step: Step) -> list[Floats]:
+def weights_of(step: Step, plan: Plan, formats: Formats) -> list[Floats]:
     """Weights of a step, in the order of its deployed layer's."""
+    if isinstance(step, Tabulate):
+        return [table_values(step, plan, formats)]
     if isinstance(step, Recurrent):
         return step.weights
     if isinstance(step, Linear):
@@ -71,6 +87,9 @@ def make_layer(step: Step, plan: Plan, formats: Formats) -> Any:
 
 @make_layer.register
 def _copy(step: Copy, plan: Plan, formats: Formats) -> Any:
+    if not step.is_exact_mean:
+        window = () if step.kind.startswith("Global") else ("pool_size", "strides", "padding")
+        return QMeanPooling(**{name: getattr(step.layer, name) for name in window}, name=step.name)
     return type(step.layer).from_config({**step.layer.get_config(), "name": step.name})
 
 
@@ -78,6 +97,14 @@ def _copy(step: Copy, plan: Plan, formats: Formats) -> Any:
 def _quantise(step: Quantise, plan: Plan, formats: Formats) -> Any:
     name = signed if step.signed else unsigned
     return qkeras.QActivation(name(formats[step.name]["bits"], formats[step.name]["int"]), name=step.name)
+
+
+@make_layer.register
+def _tabulate(step: Tabulate, plan: Plan, formats: Formats) -> Any:
+    known, fields = table_input(step, plan, formats), formats[step.name]
+    given = (signed if known.signed else unsigned)(known.bits, known.bits - known.frac - known.signed)
+    name = signed if table_has_sign(step, plan, formats) else unsigned
+    return QTable(given, name(fields["bits"], fields["int"]), name=step.name)
 
 
 @make_layer.register
@@ -103,8 +130,12 @@ def _linear(step: Linear, plan: Plan, formats: Formats) -> Any:
     old = step.layer
     if type(old).__name__ == "Dense":
         return qkeras.QDense(old.units, **settings)
-    kind = getattr(qkeras, f"Q{type(old).__name__}")
     window = {"strides": old.strides, "padding": old.padding, "dilation_rate": old.dilation_rate}
+    if type(old).__name__ == "DepthwiseConv2D":
+        kernel = settings.pop("kernel_quantizer")
+        window["depth_multiplier"] = old.depth_multiplier
+        return qkeras.QDepthwiseConv2D(old.kernel_size, depthwise_quantizer=kernel, **window, **settings)
+    kind = getattr(qkeras, f"Q{type(old).__name__}")
     return kind(old.filters, old.kernel_size, **window, **settings)
 
 
@@ -150,8 +181,11 @@ def formats_of(model: Any) -> Formats:
         elif kind == "QAffine":
             scale = _pair(layer.scale_quantizer, "scale_")
             found[layer.name] = {**scale, "bias_int": int(layer.bias_quantizer.integer)}
-        elif kind in ("QConv1D", "QConv2D", "QDense"):
-            kernel, bias = layer.kernel_quantizer_internal, layer.bias_quantizer_internal
+        elif kind == "QTable":
+            found[layer.name] = _pair(layer.output_quantizer)
+        elif kind in ("QConv1D", "QConv2D", "QDepthwiseConv2D", "QDense"):
+            name = "depthwise" if kind == "QDepthwiseConv2D" else "kernel"
+            kernel, bias = getattr(layer, f"{name}_quantizer_internal"), layer.bias_quantizer_internal
             found[layer.name] = {**_pair(kernel, "kernel_"), **(_pair(bias, "bias_") if bias is not None else {})}
     return found
 

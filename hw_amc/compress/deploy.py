@@ -6,6 +6,7 @@ and what only training has is dropped. Everything goes by a layer's type, nothin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hw_amc.compress.fold import equalise, fold_norms, lower_clips, scale_gates
 from hw_amc.compress.formats import Changes, align_heads, choose_formats, default_formats, input_format
 from hw_amc.compress.plan import Floats, Plan
 from hw_amc.compress.requantise import insert_quantisers
+from hw_amc.compress.split import split_activations
 from hw_amc.graph.reader import build_graph
 
 
@@ -28,7 +30,7 @@ def plan_deploy(model: Any) -> Plan:
     UnsupportedLayer
         A layer that has no exact form, by name, with the way out.
     """
-    plan = read_float(model)
+    plan = read_float(split_activations(model))
     fold_norms(plan)
     lower_clips(plan)
     scale_gates(plan)
@@ -36,7 +38,9 @@ def plan_deploy(model: Any) -> Plan:
     return plan
 
 
-def deploy(model: Any, frames: Floats, widths: Changes | None = None, probe: Probe | None = None) -> Any:
+def deploy(
+    model: Any, frames: Floats, widths: Changes | None = None, make_probe: Callable[[Any], Probe] = keras_probe
+) -> Any:
     """Deploy a float model.
 
     Parameters
@@ -47,8 +51,8 @@ def deploy(model: Any, frames: Floats, widths: Changes | None = None, probe: Pro
         Frames like those that the network will see: formats are chosen so that their values fit.
     widths : layer -> field -> bits
         Where they differ from the defaults (`compress.formats`); layers are the deployed ones.
-    probe : see `compress.calibrate.Probe`
-        Runs the float model; Keras itself by default.
+    make_probe : float model -> `compress.calibrate.Probe`
+        What runs the float model; Keras itself by default.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def deploy(model: Any, frames: Floats, widths: Changes | None = None, probe: Pro
     """
     plan = plan_deploy(model)
     rounded = round_input(frames, *input_format(plan, widths))
-    tops = find_tops(plan, probe or keras_probe(model), rounded)
+    tops = find_tops(plan, make_probe(plan.model), rounded)
     equalise(plan, tops)
     deployed = build(plan, choose_formats(plan, tops, widths))
     require_exact(deployed)

@@ -18,6 +18,7 @@ from hw_amc.compress.safe_h5 import require_safe
 from hw_amc.compress.tables import QTable
 from hw_amc.errors import DataError, HwAmcError
 from hw_amc.files import atomic_path
+from hw_amc.graph.reader import format_of
 from hw_amc.untrusted import brief
 
 #: What layers make beside their weights: seeds, counters.
@@ -33,7 +34,9 @@ _QUANTISERS = {
     "QConv1D": _LINEAR,
     "QConv2D": _LINEAR,
     "QDense": _LINEAR,
+    "QDepthwiseConv2D": ("depthwise_quantizer_internal", "bias_quantizer_internal"),
     "QAffine": ("scale_quantizer", "bias_quantizer"),
+    "QTable": ("output_quantizer",),
 }
 
 
@@ -55,9 +58,9 @@ def clipped_weights(model: Any) -> dict[str, int]:
     for layer in model.layers:
         for weight, quantiser in _weights(layer):
             if quantiser is not None:
-                top = 2.0 ** int(quantiser.integer)
-                step = top * 2.0 ** (1 - int(quantiser.bits))
-                outside = int(((weight < -top - step / 2) | (weight > top - step / 2)).sum())
+                fmt = format_of(quantiser, layer)
+                raw = np.ldexp(weight, fmt.frac)
+                outside = int(((raw < fmt.min_raw - 0.5) | (raw > fmt.max_raw + 0.5)).sum())
                 counts[layer.name] = counts.get(layer.name, 0) + outside
     return counts
 

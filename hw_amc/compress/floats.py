@@ -7,31 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from hw_amc.compress.activations import LINEAR, RELU, Line, find_line, is_softmax
-from hw_amc.compress.plan import Clip, Copy, Floats, Frames, Linear, Norm, Plan, Recurrent, Step
+from hw_amc.compress.activations import find_line, is_elementwise, is_softmax
+from hw_amc.compress.plan import Clip, Copy, Frames, Linear, Norm, Plan, Recurrent, Step, Tabulate
 from hw_amc.compress.walk import Call, walk
 from hw_amc.errors import UnsupportedLayer
-
-#: What an activation may be.
-EXACT = "use relu, or hw_amc.models.hard_tanh or hard_sigmoid, and train with it"
 
 
 def read_float(model: Any) -> Plan:
     """Read a float model: its layers without those that only training has, and without the softmax of a head.
 
-    An activation inside a layer becomes a step of its own behind it, named after the layer.
-
     Parameters
     ----------
     model : keras.Model
-        Sequential or functional, with one input (T, channels).
+        Sequential or functional, with one input (T, channels), from `split_activations`.
 
     Raises
     ------
     UnsupportedLayer
         A layer or an activation that has no exact form, with the way out.
     """
-    plan = Plan(model.name, {}, [])
+    plan = Plan(model.name, {}, [], model)
     given: dict[str, str] = {}  # a float layer -> the step that has its output
     for call in walk(model):
         sources = tuple(given[name] for name in call.inputs)
@@ -53,7 +48,8 @@ def _read(call: Call, sources: tuple[str, ...]) -> list[Step]:
                 " pass: save it as weights.h5 as it is"
             )
         known = ", ".join(sorted({*_READERS, *TRAINING_ONLY} - {"InputLayer"}))
-        raise UnsupportedLayer(f"layer {call.name!r} ({call.kind}) has no exact form; known: {known}")
+        way_out = _WAYS_OUT.get(call.kind, f"known: {known}")
+        raise UnsupportedLayer(f"layer {call.name!r} ({call.kind}) has no exact form; {way_out}")
     return _READERS[call.kind](call, sources)
 
 
@@ -71,14 +67,11 @@ def _copy(call: Call, sources: tuple[str, ...]) -> list[Step]:
 def _linear(call: Call, sources: tuple[str, ...]) -> list[Step]:
     layer = call.layer
     kernel, *bias = (np.asarray(weight, np.float32) for weight in layer.get_weights())
-    step = Linear(call.name, sources, call.name, layer, kernel, bias[0] if bias else _zeros(kernel))
     if getattr(layer, "groups", 1) != 1:
         raise UnsupportedLayer(f"layer {call.name!r} ({call.kind}): groups must be 1")
-    return [step, *_activation(step, layer.activation)]
-
-
-def _zeros(kernel: Floats) -> Floats:
-    return np.zeros(kernel.shape[-1], np.float32)
+    outputs = int(layer.output_shape[-1])
+    zeros = np.zeros(outputs, np.float32)
+    return [Linear(call.name, sources, call.name, layer, kernel, bias[0] if bias else zeros)]
 
 
 def _norm(call: Call, sources: tuple[str, ...]) -> list[Step]:
@@ -100,38 +93,20 @@ def _recurrent(call: Call, sources: tuple[str, ...]) -> list[Step]:
     return [Recurrent(call.name, sources, call.name, layer, layer.get_weights())]
 
 
-def _relu(call: Call, sources: tuple[str, ...]) -> list[Step]:
-    return [_clip(call.name, call.name, sources, find_line(call.layer.call))]
-
-
-def _activation_layer(call: Call, sources: tuple[str, ...]) -> list[Step]:
-    if is_softmax(call.layer.activation):
-        return _copy(call, sources)
-    return [_clip(call.name, call.name, sources, find_line(call.layer.activation))]
-
-
-def _activation(step: Linear, function: Any) -> list[Step]:
-    """Read the activation inside a layer as a step behind it, which then gives what the float layer gives."""
+def _activation(call: Call, sources: tuple[str, ...]) -> list[Step]:
+    function = getattr(call.layer, "activation", None) or call.layer.call
     if is_softmax(function):
-        return [Copy(f"{step.name}_softmax", (step.name,), "", None)]
-    line = LINEAR if function is None else find_line(function)
-    if line == LINEAR:
-        return []
-    step.source = ""
-    kind = "relu" if line == RELU else "activation"
-    return [_clip(f"{step.name}_{kind}", step.name, (step.name,), line)]
+        return _copy(call, sources)
+    line = find_line(function)
+    if line is not None:
+        return [Clip(call.name, sources, call.name, call.layer, line)]
+    if not is_elementwise(function):
+        raise UnsupportedLayer(f"layer {call.name!r} ({call.kind}): its activation is no function of one variable")
+    return [Tabulate(call.name, sources, call.name, call.layer)]
 
 
-def _clip(name: str, source: str, sources: tuple[str, ...], line: Line | None) -> Clip:
-    if line is None:
-        raise UnsupportedLayer(f"layer {source!r}: its activation is no straight line between two limits; {EXACT}")
-    return Clip(name, sources, source, None, line)
-
-
-def _is_softmax(step: Step) -> bool:
-    if not isinstance(step, Copy):
-        return False
-    return step.layer is None or type(step.layer).__name__ in ("Softmax", "Activation")
+def _is_softmax(step: Copy) -> bool:
+    return step.kind in ("Softmax", "Activation")
 
 
 def _drop_softmax(plan: Plan) -> None:
@@ -143,6 +118,10 @@ def _drop_softmax(plan: Plan) -> None:
             plan.bypass(step.name)
 
 
+_SEPARATE = "take a DepthwiseConv2D and a convolution of size 1, with an activation between"
+#: What to take in place of layers that have no exact form.
+_WAYS_OUT = dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _SEPARATE)
+
 #: Layers that do nothing at inference.
 TRAINING_ONLY = (
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
@@ -151,15 +130,15 @@ TRAINING_ONLY = (
 
 _READERS: dict[str, Callable[[Call, tuple[str, ...]], list[Step]]] = {
     "InputLayer": _frames,
-    **dict.fromkeys(("Conv1D", "Conv2D", "Dense"), _linear),
+    **dict.fromkeys(("Conv1D", "Conv2D", "DepthwiseConv2D", "Dense"), _linear),
     "BatchNormalization": _norm,
     **dict.fromkeys(("GRU", "LSTM"), _recurrent),
-    "ReLU": _relu,
-    "Activation": _activation_layer,
+    **dict.fromkeys(("ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Activation"), _activation),
     **dict.fromkeys(
         (
-            "Add", "AveragePooling1D", "AveragePooling2D", "MaxPooling1D", "MaxPooling2D", "GlobalAveragePooling1D",
-            "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Reshape", "Flatten", "Softmax",
+            "Add", "Subtract", "Multiply", "Concatenate", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D",
+            "Cropping2D", "AveragePooling1D", "AveragePooling2D", "MaxPooling1D", "MaxPooling2D", "Reshape", "Flatten",
+            "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Softmax",
         ),
         _copy,
     ),

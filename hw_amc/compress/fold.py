@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from hw_amc.compress.activations import HARD_SIGMOID, HARD_TANH, find_line
-from hw_amc.compress.floats import EXACT
 from hw_amc.compress.plan import (
     Affine,
     Clip,
@@ -20,6 +19,9 @@ from hw_amc.compress.plan import (
     affine_of,
 )
 from hw_amc.errors import UnsupportedLayer
+
+#: What an activation with limits may be.
+EXACT = "use relu, or hw_amc.models.hard_tanh or hard_sigmoid, and train with it"
 
 #: Ends of a batch normalisation's name that its affine does not keep.
 _ENDINGS = ("_norm", "_bn", "_batchnorm", "_batch_normalization")
@@ -36,8 +38,8 @@ def fold_norms(plan: Plan) -> None:
     for norm in plan.of(Norm):
         before = plan.steps[norm.inputs[0]]
         if isinstance(before, Linear) and plan.is_private(before.name):
-            before.kernel, before.bias = before.kernel * norm.scale, before.bias * norm.scale + norm.bias
-            before.source = norm.source
+            before.scale_outputs(norm.scale)
+            before.bias, before.source = before.bias + norm.bias, norm.source
             plan.bypass(norm.name)
         else:
             plan.put(norm.name, affine_of(norm, _affine_name(norm.name, plan)))
@@ -86,11 +88,11 @@ def _fold_slope(plan: Plan, clip: Clip) -> None:
             f"layer {clip.source!r}: its slope of {slope:g} needs a convolution, a dense layer or a batch normalisation"
             f" right before it that feeds nothing else; {EXACT}"
         )
-    before.source, before.bias = "", before.bias * slope + offset
     if isinstance(before, Linear):
-        before.kernel = before.kernel * slope
+        before.scale_outputs(slope)
     else:
-        before.scale = before.scale * slope
+        before.scale, before.bias = before.scale * slope, before.bias * slope
+    before.source, before.bias = "", before.bias + offset
 
 
 def scale_gates(plan: Plan) -> None:
@@ -138,7 +140,7 @@ def equalise(plan: Plan, tops: dict[str, float]) -> None:
             if not isinstance(taker, Linear) or _reach(plan, taker.name)[1] is None:
                 scale = _largest(taker) / LARGEST_SCALE
                 factor = max(factor, np.float32(2.0 ** np.ceil(np.log2(scale))) if scale else factor)
-        step.kernel, step.bias = step.kernel * factor, step.bias * factor
+        step.scale_outputs(factor)
         for taker in takers:
             _take_back(taker, factor)
         for name in passed & tops.keys():
@@ -167,7 +169,9 @@ def _reach(plan: Plan, name: str) -> tuple[set[str], list[Linear | Affine | Recu
 
 
 def _passes_factors_on(step: Step) -> bool:
-    return (isinstance(step, Quantise) and step.integer is None) or (isinstance(step, Copy) and not step.adds)
+    return (isinstance(step, Quantise) and step.integer is None) or (
+        isinstance(step, Copy) and not step.computes and step.kind != "Concatenate"
+    )
 
 
 def _largest(step: Linear | Affine | Recurrent) -> float:

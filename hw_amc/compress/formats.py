@@ -10,9 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
-from hw_amc.compress.plan import Affine, Copy, Floats, Frames, Linear, Plan, Quantise, Recurrent, StateQuantise, Step
+from hw_amc.compress.plan import (
+    ACTIVATION_BITS,
+    Affine,
+    Copy,
+    Floats,
+    Frames,
+    Linear,
+    Plan,
+    Quantise,
+    Recurrent,
+    StateQuantise,
+    Step,
+    Tabulate,
+)
 from hw_amc.errors import ConfigError
+from hw_amc.graph.fixed import FixedFormat
 
 #: Formats of every quantised layer, by layer and field.
 Formats = dict[str, dict[str, int]]
@@ -44,6 +59,8 @@ def fields_of(step: Step) -> dict[str, int]:
         return dict(_LINEAR)
     if isinstance(step, Affine):
         return dict(_AFFINE)
+    if isinstance(step, Tabulate):
+        return {"bits": ACTIVATION_BITS, "int": 0}
     if isinstance(step, Quantise):
         return {"bits": step.bits, "int": UNTRAINED if step.integer is None else step.integer}
     return {}
@@ -89,7 +106,7 @@ def bias_integer_bits(largest: float) -> int:
     return max(0, math.floor(math.log2(largest)) + 1) if largest > 0 else 0
 
 
-def best_integer_bits(array: Floats, bits: int, relative: bool = False) -> int:
+def best_integer_bits(array: Floats, bits: int, relative: bool = False, signed: bool = True) -> int:
     """Integer bits with the least square error, where a finer grid pays for clipping a few large values.
 
     `relative` compares errors with the values: one channel with little spread has a scale many times the others', and
@@ -97,8 +114,8 @@ def best_integer_bits(array: Floats, bits: int, relative: bool = False) -> int:
     """
 
     def error(count: int) -> float:
-        step, top = 2.0 ** (count + 1 - bits), 2.0**count
-        rounded = np.clip(np.rint(array / step) * step, -top, top - step)
+        step, top = 2.0 ** (count + signed - bits), 2.0**count
+        rounded = np.clip(np.rint(array / step) * step, -top if signed else 0.0, top - step)
         return float(np.sum(np.square((rounded - array) / (np.where(array == 0, 1.0, array) if relative else 1.0))))
 
     return min(range(bits), key=error)
@@ -118,9 +135,32 @@ def fraction_bits(plan: Plan, formats: Formats, name: str) -> int:
     if isinstance(step, StateQuantise):
         state = formats[step.inputs[0]]
         return state["state_bits"] - 1 - state.get("state_int", 0)
-    if isinstance(step, Copy) and not step.adds:
-        return fraction_bits(plan, formats, step.inputs[0]) + max(step.averaged, 1).bit_length() - 1
+    if isinstance(step, Tabulate):
+        return formats[name]["bits"] - table_has_sign(step, plan, formats) - formats[name]["int"]
+    if isinstance(step, Copy) and not (step.computes or step.needs_quantiser):
+        mean = int(step.means.max(initial=1))
+        return max(fraction_bits(plan, formats, source) for source in step.inputs) + mean.bit_length() - 1
     raise ConfigError(f"the output of {name!r} has no format yet")  # requantise leaves none
+
+
+def table_input(step: Tabulate, plan: Plan, formats: Formats) -> FixedFormat:
+    """Format of the numbers for which a table has entries."""
+    quantiser = plan.steps[step.inputs[0]]
+    fields = formats[quantiser.name]
+    is_signed = isinstance(quantiser, Quantise) and quantiser.signed
+    return FixedFormat(fields["bits"], fields["bits"] - is_signed - fields["int"], is_signed)
+
+
+def table_values(step: Tabulate, plan: Plan, formats: Formats) -> Floats:
+    """Value of a table's function for every number of its input, from the least on."""
+    known = table_input(step, plan, formats)
+    x = known.to_value(np.arange(known.min_raw, known.max_raw + 1)).astype(np.float32)
+    return np.asarray(step.function(tf.constant(x)), np.float32)
+
+
+def table_has_sign(step: Tabulate, plan: Plan, formats: Formats) -> bool:
+    """Whether a table has negative entries."""
+    return bool((table_values(step, plan, formats) < 0).any())
 
 
 @dataclass
@@ -147,6 +187,10 @@ class _Choice:
             bits = self.formats[step.name]["scale_bits"]
             self.set(step, "scale_int", best_integer_bits(step.scale, bits, relative=True))
             self.set(step, "bias_int", bias_integer_bits(_largest(step.bias) * BIAS_MARGIN))
+        elif isinstance(step, Tabulate):
+            values = table_values(step, self.plan, self.formats)
+            bits, has_sign = self.formats[step.name]["bits"], bool((values < 0).any())
+            self.set(step, "int", best_integer_bits(values, bits, signed=has_sign))
         elif isinstance(step, Quantise) and step.integer is None:
             self.set(step, "int", self._fitting(step, self.formats[step.name]["bits"], step.signed))
 

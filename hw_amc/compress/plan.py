@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hw_amc.compress.activations import Line
 from hw_amc.errors import UnsupportedLayer
+from hw_amc.graph.ops.windows import window_counts, window_pads
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -17,7 +20,7 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 ACTIVATION_BITS = 8
 #: Bits of a mean over many samples, which is finer than they are.
 MEAN_BITS = 14
-#: A mean over more samples than this gets a quantiser of its own.
+#: A mean over more samples than this, or over no power of two, gets a quantiser of its own.
 SMALL_MEAN = 8
 
 
@@ -46,33 +49,58 @@ class Frames(Step):
 
 @dataclass
 class Copy(Step):
-    """A layer without weights that deploys as it is: pools, reshapes, sums of two branches."""
+    """A layer without weights that deploys as it is: pools, changes of shape, joins of branches."""
 
     @property
-    def adds(self) -> bool:
-        """Whether it is a sum, so that its output has a format of its own."""
-        return type(self.layer).__name__ == "Add"
+    def kind(self) -> str:
+        """The name of its layer's class."""
+        return type(self.layer).__name__
 
     @property
-    def averaged(self) -> int:
-        """Values that it averages, 1 where it does not; 0 where it averages a whole frame of any length."""
-        kind = type(self.layer).__name__
-        if kind.startswith("GlobalAverage"):
-            return int(np.prod([size or 0 for size in self.layer.input_shape[1:-1]]))
-        return int(np.prod(self.layer.pool_size)) if kind.startswith("Average") else 1
+    def computes(self) -> bool:
+        """Whether it adds, subtracts or multiplies branches, so that its output has a format of its own."""
+        return self.kind in ("Add", "Subtract", "Multiply")
+
+    @cached_property
+    def means(self) -> NDArray[np.int64]:
+        """Samples of every window that it averages; none where it does not."""
+        sizes = self.layer.input_shape[1:-1] if "Average" in self.kind else ()
+        if not sizes:
+            return np.empty(0, np.int64)
+        if self.kind.startswith("Global"):
+            return np.array([np.prod(sizes)])
+        pool, strides = (tuple(int(one) for one in np.ravel(n)) for n in (self.layer.pool_size, self.layer.strides))
+        pads = window_pads(sizes, pool, strides, self.layer.padding == "same")
+        return window_counts(sizes, pool, strides, pads)
 
     @property
-    def is_long_mean(self) -> bool:
-        """Whether it averages so many values that its output needs a quantiser."""
-        return self.averaged == 0 or self.averaged > SMALL_MEAN
+    def is_exact_mean(self) -> bool:
+        """Whether it averages powers of two, which are shifts; any other mean multiplies by a rounded reciprocal."""
+        return not np.any(self.means & (self.means - 1))
+
+    @property
+    def needs_quantiser(self) -> bool:
+        """Whether its output has so many bits that a quantiser belongs behind it."""
+        if not self.means.size:
+            return False
+        return len(np.unique(self.means)) > 1 or not self.is_exact_mean or int(self.means.max()) > SMALL_MEAN
 
 
 @dataclass
 class Linear(Step):
-    """A convolution or a dense layer: kernel, whose last axis are the outputs, and bias."""
+    """A convolution or a dense layer: kernel, whose last axis are the outputs, and bias.
+
+    A depthwise kernel has two axes for them: those of each input are neighbours.
+    """
 
     kernel: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
     bias: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def scale_outputs(self, factors: Any) -> None:
+        """Multiply every output, of kernel and bias, by its factor, or all by one."""
+        outputs = self.kernel.shape[-2:] if "Depthwise" in type(self.layer).__name__ else self.kernel.shape[-1:]
+        self.kernel = self.kernel * (np.reshape(factors, outputs) if np.ndim(factors) else factors)
+        self.bias = self.bias * factors
 
 
 @dataclass
@@ -126,6 +154,16 @@ class Quantise(Step):
 
 
 @dataclass
+class Tabulate(Step):
+    """A smooth function of one variable, which a table holds; a quantiser stands before it."""
+
+    @property
+    def function(self) -> Any:
+        """The function, of a float32 tensor."""
+        return getattr(self.layer, "activation", None) or self.layer.call
+
+
+@dataclass
 class StateQuantise(Step):
     """The rounding of a recurrent layer's state, behind the layer."""
 
@@ -142,11 +180,13 @@ class Plan:
     name : of the model
     steps : name -> step
     outputs : names of the steps that give the heads' logits
+    model : float Keras model that it was read from, whose layers the steps' sources are
     """
 
     name: str
     steps: dict[str, Step]
     outputs: list[str]
+    model: Any = None
 
     def of(self, kind: type[S]) -> Iterator[S]:
         """Steps of a kind; the plan may be changed meanwhile."""
@@ -171,6 +211,15 @@ class Plan:
         self.outputs = [step.name if output == name else output for output in self.outputs]
         items = list(self.steps.items())
         place = list(self.steps).index(name) + 1
+        self.steps = dict([*items[:place], (step.name, step), *items[place:]])
+
+    def insert_before(self, name: str, step: Step) -> None:
+        """Put a step between a step of one input and what feeds it."""
+        if step.name in self.steps:
+            raise UnsupportedLayer(f"layer {step.name!r}: {name!r} needs this name for its quantiser; rename the layer")
+        self.steps[name].inputs = (step.name,)
+        items = list(self.steps.items())
+        place = list(self.steps).index(name)
         self.steps = dict([*items[:place], (step.name, step), *items[place:]])
 
     def bypass(self, name: str) -> None:

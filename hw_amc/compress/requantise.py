@@ -13,6 +13,7 @@ from hw_amc.compress.plan import (
     Recurrent,
     StateQuantise,
     Step,
+    Tabulate,
 )
 
 #: Name of the input's quantiser, and its integer bits: the range of the wire words.
@@ -24,7 +25,8 @@ def insert_quantisers(plan: Plan) -> None:
 
     - behind the input, onto the format that the network is trained for;
     - behind a recurrent layer, whose QKeras form gives the state before it is rounded;
-    - behind a mean over many samples, which has more bits than they;
+    - before a table, whose input has few bits;
+    - behind a mean over many samples or over no power of two, which has more bits than they;
     - behind a layer or a sum whose output goes to another layer or sum without an activation between.
     """
     for frames in plan.of(Frames):
@@ -32,12 +34,14 @@ def insert_quantisers(plan: Plan) -> None:
     for recurrent in plan.of(Recurrent):
         plan.insert_behind(recurrent.name, StateQuantise(_name(recurrent), (recurrent.name,)))
     for copy in plan.of(Copy):
-        if copy.is_long_mean and copy.name not in plan.outputs:
+        if copy.needs_quantiser and copy.name not in plan.outputs:
             # A mean has few values: leave room above those seen.
             quantiser = Quantise(_name(copy), (copy.name,), copy.source, bits=MEAN_BITS, margin=1.25)
             plan.insert_behind(copy.name, quantiser)
+    for table in plan.of(Tabulate):
+        _insert_before(plan, table)
     for step in plan.of(Step):
-        if isinstance(step, Linear | Affine | Recurrent) or _adds(step):
+        if isinstance(step, Linear | Affine | Recurrent) or _joins(step):
             for name in step.inputs:
                 wide = _wide_source(plan, name)
                 if wide is not None:
@@ -48,13 +52,22 @@ def _name(step: Step) -> str:
     return f"{step.name}_quant"
 
 
-def _adds(step: Step) -> bool:
-    return isinstance(step, Copy) and step.adds
+def _insert_before(plan: Plan, table: Tabulate) -> None:
+    """Put a quantiser of a table's own before it."""
+    (source,) = table.inputs
+    quantiser = Quantise(_name(table), table.inputs, plan.steps[source].source)
+    plan.insert_before(table.name, quantiser)
+
+
+def _joins(step: Step) -> bool:
+    return isinstance(step, Copy) and (step.computes or step.kind == "Concatenate")
 
 
 def _wide_source(plan: Plan, name: str) -> Step | None:
     """Step without a quantiser that a tensor comes from, by way of layers that keep formats; None for a narrow one."""
     step = plan.steps[name]
-    if isinstance(step, Copy) and not step.adds:
+    if isinstance(step, Copy) and not _joins(step):
         return _wide_source(plan, step.inputs[0])
+    if isinstance(step, Copy) and not step.computes:
+        return None  # what is concatenated has formats of its own
     return step if isinstance(step, Linear | Affine | Copy) else None

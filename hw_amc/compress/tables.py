@@ -37,7 +37,20 @@ class QTable(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Look up every number."""
         index = tf.cast(inputs * 2.0**self.source.frac, tf.int32) - self.source.min_raw
-        return tf.gather(self.output_quantizer(self.table), index)
+        values = self.output_quantizer(self.table)
+
+        @tf.custom_gradient
+        def look_up(_: Any) -> Any:
+            def gradient(dy: Any) -> Any:
+                # The slope between the neighbours of each number: what training passes on.
+                last = self.table.shape[0] - 1
+                above, below = tf.minimum(index + 1, last), tf.maximum(index - 1, 0)
+                span = tf.cast(above - below, dy.dtype) / 2.0**self.source.frac
+                return dy * (tf.gather(values, above) - tf.gather(values, below)) / span
+
+            return tf.gather(values, index), gradient
+
+        return look_up(inputs)
 
     def get_config(self) -> dict[str, Any]:
         """Return the layer's configuration with its quantisers serialised."""

@@ -162,7 +162,7 @@ class Run:
         model = self.spec.build(dropout=0.0)
         set_arrays(model, before)
         rows = np.linspace(0, len(self.validation) - 1, CALIBRATION_FRAMES).astype(int)
-        return deploy(model, whole(self.validation, rows)[0], self.recipe.widths, fast_probe(model))
+        return deploy(model, whole(self.validation, rows)[0], self.recipe.widths, fast_probe)
 
     def _enter(self, stage: Stage) -> Trainee:
         """Build a stage's network and give it the weights of the stage before."""
