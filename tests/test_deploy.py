@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from hw_amc.compress import load_deployed, round_weights
+from hw_amc.compress import load_deployed, round_weights, save_deployed
 from hw_amc.compress.activations import HARD_SIGMOID, HARD_TANH, LINEAR, RELU, Line, find_line
 from hw_amc.compress.build import formats_of, input_format_of
 from hw_amc.compress.deploy import deploy, deploy_with, plan_deploy, require_exact
@@ -207,10 +207,10 @@ def test_deploying_keeps_the_function(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_what_is_deployed_is_exact(name: str) -> None:
+def test_what_is_deployed_is_exact_and_can_be_saved(name: str, tmp_path: Path) -> None:
     model = randomise(NETWORKS[name](), 5)
-    deployed = deploy(model, frames_for(model, 32))
-    round_weights(deployed)
+    save_deployed(deploy(model, frames_for(model, 32)), tmp_path / "weights.h5")
+    deployed = load_deployed(tmp_path / "weights.h5")
     classes = [tuple(map(str, range(output.shape[-1]))) for output in deployed.outputs]
     graph = build_graph(deployed, name, classes)
     wire = np.random.default_rng(6).integers(-(2**15), 2**15, (5, *model.input_shape[1:])).astype(np.int16)
