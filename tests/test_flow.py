@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -208,3 +209,30 @@ def test_synthesis_block_by_block(tiny, capsys):
     assert "conv1_relu" in printed
     assert "Placed and routed on an ECP5-85F" in printed
     assert all("fmax_mhz" in row or "reason" in row for row in found["routed"])
+
+
+def test_no_file_of_the_model_stands_for_keras(root: Path) -> None:
+    """Seen before: "equal Keras" from a planted file of the build folder, and Keras never ran."""
+    assert not list((root / "hls_projects" / "small" / "build").glob("**/*keras*.npz"))
+
+
+def test_accuracy_of_other_weights_is_not_shown(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seen before: figures of an accuracy.json copied from another model, as measured."""
+    folder = root / "hls_projects" / "small"
+    accuracy = json.loads((ROOT / "hls_projects" / "gru_cnn_c40" / "accuracy.json").read_text())
+    (folder / "accuracy.json").write_text(json.dumps(accuracy))
+    try:
+        run("hls", "small", "--frames", FRAMES, "--stop", "graph")
+        said = capsys.readouterr().out.replace("\n", " ")
+        assert "no accuracy is shown: accuracy.json is of other weights than weights.h5" in said
+        assert "accuracy" not in report(root)["model"]
+        run("report", "small")
+        pages = (folder / "build" / "report.md").read_text()
+        assert "Not run: accuracy: accuracy.json is of other weights than weights.h5" in pages
+        assert f"{100 * accuracy['at_least_10_db']:.1f}" not in pages
+        accuracy["weights_sha256"] = hashlib.sha256((folder / "weights.h5").read_bytes()).hexdigest()
+        (folder / "accuracy.json").write_text(json.dumps(accuracy))
+        run("hls", "small", "--frames", FRAMES, "--stop", "graph")
+        assert report(root)["model"]["accuracy"] == accuracy["accuracy"]
+    finally:
+        (folder / "accuracy.json").unlink()

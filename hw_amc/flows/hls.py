@@ -11,17 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc import report
 from hw_amc.config import HlsSettings
 from hw_amc.errors import DataError
-from hw_amc.files import atomic_path, load_json
 from hw_amc.flows import base
 from hw_amc.flows.graph import build_graph
 from hw_amc.graph import Graph
@@ -31,6 +28,7 @@ from hw_amc.verify.backend import Backend, Golden, prove
 from hw_amc.verify.equality import require_equal
 from hw_amc.verify.heldout import Stimulus
 from hw_amc.verify.keras import KerasReference, nodes_beyond_float32
+from hw_amc.verify.reference import Reference, keras_reference
 from hw_amc.workspace import Workspace
 
 #: Frames of the ap_fixed proof, and of one chunk of a long regression.
@@ -111,18 +109,15 @@ class HlsFlow(base.Flow):
         return self.take(self.frames)
 
     @cached_property
-    def reference(self) -> Tensors:
-        """Keras' integers of every layer on the first frames, `FRAMES` at most; kept on disk, since Keras is slow."""
+    def kept(self) -> Reference:
+        """What Keras gave on the first frames, `FRAMES` at most, now or in an earlier run; Keras is slow."""
         wire = self.stimulus.wire[:FRAMES]
-        key = sha256(self.graph.digest().encode() + wire.tobytes()).hexdigest()[:16]
-        path = self.workspace.build / "reference" / f"keras-{key}.npz"
-        if path.is_file():
-            with np.load(path) as saved:
-                return {name: saved[name] for name in self.layers}
-        tensors = self.keras.run(wire, self.layers)
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **{name: tensor.astype(np.int32) for name, tensor in tensors.items()})
-        return tensors
+        return keras_reference(self.keras, wire, self.layers, self.graph.weights_digest)
+
+    @property
+    def reference(self) -> Tensors:
+        """Keras' integers of every layer on the first frames, `FRAMES` at most."""
+        return self.kept.tensors
 
     @property
     def project_folder(self) -> Path:
@@ -141,11 +136,11 @@ def check_graph(flow: HlsFlow) -> str:
             f"{flow.workspace.folder}/graph.json is not what weights.h5 and project.toml give; "
             f"run `hw-amc graph {flow.workspace.model} --update` if they are right"
         )
-    path = flow.workspace.folder / "accuracy.json"
-    accuracy = load_json(path) if path.is_file() else None
+    accuracy, problem = report.load_accuracy(flow.workspace.folder)
     flow.merge({"model": report.model_section(flow.graph, accuracy, flow.command)})
     beyond = nodes_beyond_float32(flow.graph)
     note = f"; Keras runs in float64 for {', '.join(beyond)}" if beyond else ""
+    note += f"; no accuracy is shown: {problem}" if problem else ""
     return f"{len(flow.graph.nodes)} nodes equal weights.h5{note}"
 
 
@@ -271,9 +266,15 @@ def _run_section(flow: HlsFlow, integers: int, **figures: float) -> dict[str, An
         "frames": len(flow.stimulus),
         "mismatches": 0,
         "integers": integers,
-        "reference": f"Keras ({flow.keras.dtype}), {flow.stimulus.source}",
+        "reference": f"Keras ({flow.keras.dtype}), {flow.stimulus.source}{_earlier(flow)}",
         **figures,
         "command": flow.command,
         "date": date.today().isoformat(),
         "kind": "measured",
     }
+
+
+def _earlier(flow: HlsFlow) -> str:
+    """Say when Keras ran, where that was not today."""
+    made = flow.kept.made
+    return "" if made == date.today().isoformat() else f", computed on {made}"

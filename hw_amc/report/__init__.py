@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hw_amc.report.evaluation import load_accuracy
 from hw_amc.report.pages import write_pages
 from hw_amc.report.schema import KINDS, SCHEMA
 from hw_amc.report.sections import layers_section, model_section
@@ -14,6 +15,7 @@ __all__ = [
     "SCHEMA",
     "layers_section",
     "load",
+    "load_accuracy",
     "merge",
     "model_section",
     "print_estimate",

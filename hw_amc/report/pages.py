@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hw_amc.files import load_json, write_text
 from hw_amc.report.accuracy import Head
 from hw_amc.report.chapters import build_document
 from hw_amc.report.document import Document, Picture
+from hw_amc.report.evaluation import load_accuracy
 from hw_amc.report.html import emit_html
 from hw_amc.report.markdown import emit_markdown
 from hw_amc.report.store import load
@@ -21,7 +23,8 @@ def write_pages(folder: Path, title: str) -> tuple[Path, Path]:
     """Write report.md (pictures beside it) and report.html (one file, works offline) into `folder`.
 
     Chapters whose section report.json lacks are left out. The accuracy comes from accuracy.json in the model's
-    folder, the parent of `folder`, where it exists; heads and their classes from graph.json there.
+    folder, the parent of `folder`, where it exists and is of the weights there; heads and their classes from
+    graph.json there.
 
     Parameters
     ----------
@@ -51,9 +54,9 @@ def write_pages(folder: Path, title: str) -> tuple[Path, Path]:
 
 def load_document(folder: Path, title: str) -> Document:
     """Read the files of `write_pages` and put the page together."""
-    path = folder.parent / "accuracy.json"
-    accuracy = load_json(path) if path.exists() else None
-    return build_document(load(folder), title, accuracy, _heads(folder.parent, accuracy or {}))
+    accuracy, problem = load_accuracy(folder.parent)
+    document = build_document(load(folder), title, accuracy, _heads(folder.parent, accuracy or {}))
+    return document if problem is None else replace(document, not_run=(*document.not_run, f"accuracy: {problem}"))
 
 
 def _heads(model_folder: Path, accuracy: dict[str, Any]) -> list[Head]:

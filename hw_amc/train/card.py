@@ -38,10 +38,11 @@ def measure(spec: NetworkSpec, recipe: TrainRecipe, folder: Path, data_folder: P
     Mismatch
         The fast form of the network differs from the deployed one.
     """
+    digest = file_digest(folder / "weights.h5")
     model = load_deployed(folder / "weights.h5")
     frames, eval_set = load_test_set(recipe.data, data_folder, spec.classes)
     predictions = predict(model, frames, eval_set, spec.classes)
-    report = evaluate(predictions, f"hw-amc train {spec.name}")
+    report = evaluate(predictions, f"hw-amc train {spec.name}", digest)
     if (path := _float_form(recipe, folder)) is not None:
         report["float"] = float_accuracy(path, spec, input_format_of(model), frames)
     report["gain_db"] = gain_accuracy(model, frames, spec.classes)
@@ -53,7 +54,7 @@ def measure(spec: NetworkSpec, recipe: TrainRecipe, folder: Path, data_folder: P
         "weights": count_weights(model),
         "formats": formats_of(model),
         "saturation": saturation(model, frames, rows),
-        "digest": file_digest(folder / "weights.h5"),
+        "digest": digest,
         "training": load_json(summary_path) if summary_path.exists() else {},
     }
     write_text(folder / "MODEL_CARD.md", card(spec, recipe, report, facts))

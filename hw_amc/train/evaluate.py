@@ -145,11 +145,12 @@ def float_accuracy(path: Path, spec: NetworkSpec, input_format: tuple[int, int],
     return {"checkpoint": path.name, "average": report["average"], "at_least_10_db": report["at_least_10_db"]}
 
 
-def evaluate(predictions: Predictions, command: str) -> dict[str, Any]:
-    """Judge a network's classes of held-out frames: what `accuracy.json` holds."""
+def evaluate(predictions: Predictions, command: str, weights_sha256: str) -> dict[str, Any]:
+    """Judge a network's classes of held-out frames: what `accuracy.json` holds, with the digest of the weights."""
     report = accuracy_report(predictions)
     date = datetime.now(timezone.utc).date().isoformat()
-    return {"eval_set": predictions.eval_set, **report, "kind": "measured", "command": command, "date": date}
+    told = {"kind": "measured", "command": command, "date": date, "weights_sha256": weights_sha256}
+    return {"eval_set": predictions.eval_set, **report, **told}
 
 
 def count_weights(model: Any) -> dict[str, int]:
