@@ -14,6 +14,12 @@ from hw_amc.sources import Sources
 
 #: Top function of the HLS projects (hw_amc/hls).
 TOP = "hw_amc_core"
+#: In the names of the files that watch for deadlocks in HLS' own simulation.
+_MONITOR = "_hls_deadlock_"
+#: A region that synthesis skips, from the beginning of its line.
+_SKIPPED = r"^[ \t]*//[ \t]*(?:synthesis|synopsys)[ \t]+translate_"
+_SIMULATION = re.compile(rf"{_SKIPPED}off.*?{_SKIPPED}on[^\n]*", re.MULTILINE | re.DOTALL)
+_INCLUDE = re.compile(r'^[ \t]*`include[ \t]+"([^"]+)"[^\n]*', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -44,15 +50,46 @@ def load_hls_core(folder: Path, graph: Graph, top: str = TOP) -> HlsCore:
     Raises
     ------
     DataError
-        No Verilog, no such module, or its ports are not those of a core; the message names them.
+        No Verilog, no such module, its ports are not those of a core, or an included file is missing; the message names
+        them.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".v", ".sv", ".dat"))
-    files = {path.name: path.read_text(encoding="utf-8") for path in paths}
+    files = _read_sources(folder)
     name, text = _module(files, top, folder)
     ports = _ports(text, top)
     field = -(-input_format(graph).bits // 8) * 8
     adapter = _adapter(graph.name, top, ports, 2 * field, f"{folder / name}: module {top}")
     return HlsCore(Sources({**files, f"{graph.name}_core.v": adapter}))
+
+
+def _read_sources(folder: Path) -> dict[str, str]:
+    """Read sources and tables, without the deadlock monitors of newer releases, and with included files in place.
+
+    The monitors look into the core during HLS' own simulation; the core includes them where synthesis does not look, as
+    `.vh` files that no simulator of ours is told of.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".v", ".sv", ".vh", ".dat"))
+    texts = {path.name: path.read_text(encoding="utf-8") for path in paths if _MONITOR not in path.name}
+    return {
+        name: _resolve_includes(_SIMULATION.sub(_without_monitor, text), texts, folder / name)
+        for name, text in texts.items()
+        if not name.endswith(".vh")
+    }
+
+
+def _without_monitor(region: re.Match[str]) -> str:
+    return "" if _MONITOR in region[0] else region[0]
+
+
+def _resolve_includes(text: str, texts: dict[str, str], where: Path) -> str:
+    """Put the text of each included file where it is included."""
+
+    def included(directive: re.Match[str]) -> str:
+        name = Path(directive[1]).name
+        if name not in texts:
+            raise DataError(f"{where} includes {directive[1]}, which is not there; give the folder that HLS exported")
+        return _resolve_includes(texts[name], {key: value for key, value in texts.items() if key != name}, where)
+
+    return _INCLUDE.sub(included, text)
 
 
 def _module(files: dict[str, str], top: str, folder: Path) -> tuple[str, str]:

@@ -1,0 +1,112 @@
+"""Verilog as Vivado and Vitis HLS export it, newer releases with deadlock monitors and included files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from behavioural_core import mean_graph
+
+from hw_amc import tools
+from hw_amc.errors import DataError, ToolFailed
+from hw_amc.rtl.hls_core import load_hls_core
+
+GRAPH = mean_graph(np.random.default_rng(0))
+
+#: The end of a top module as Vitis HLS 2022 and later write it (shape of public exports), and what it includes.
+TOP = """
+`timescale 1 ns / 1 ps
+module hw_amc_core (
+        ap_clk, ap_rst_n,
+        samples_TDATA, samples_TVALID, samples_TREADY, logits_TDATA, logits_TVALID, logits_TREADY
+);
+input   ap_clk;
+input   ap_rst_n;
+input  [15:0] samples_TDATA;
+input   samples_TVALID;
+output   samples_TREADY;
+output  [31:0] logits_TDATA;
+output   logits_TVALID;
+input   logits_TREADY;
+{body}
+assign samples_TREADY = logits_TREADY;
+assign logits_TVALID = samples_TVALID;
+assign logits_TDATA = {{16'd0, samples_TDATA}} + WIDTH;
+
+// synthesis translate_off
+initial begin end
+// synthesis translate_on
+
+reg find_kernel_block = 0;
+// synthesis translate_off
+`include "hw_amc_core_hls_deadlock_kernel_monitor_top.vh"
+// synthesis translate_on
+
+endmodule //hw_amc_core
+"""
+MONITOR = """
+wire kernel_monitor_reset;
+assign kernel_monitor_reset = ap_rst_n;
+hw_amc_core_hls_deadlock_idx0_monitor hw_amc_core_hls_deadlock_idx0_monitor_U (
+    .clock(ap_clk), .reset(kernel_monitor_reset), .block(kernel_block), .inst(grp_do_rx_fu_312.ap_idle)
+);
+"""
+
+
+def export(folder: Path, body: str = "localparam WIDTH = 1;") -> Path:
+    """Write what a newer Vitis HLS leaves in solution1/syn/verilog."""
+    files = {
+        "hw_amc_core.v": TOP.format(body=body),
+        "hw_amc_core_hls_deadlock_kernel_monitor_top.vh": MONITOR,
+        "hw_amc_core_hls_deadlock_idx0_monitor.v": "module hw_amc_core_hls_deadlock_idx0_monitor; endmodule\n",
+        "hw_amc_core_hls_deadlock_detector.vh": '`include "hw_amc_core_hls_deadlock_report_unit.vh"\n',
+        "hw_amc_core_rom.dat": "00\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def compile_icarus(sources: dict[str, str], folder: Path) -> None:
+    folder.mkdir()
+    for name, text in sources.items():
+        (folder / name).write_text(text)
+    names = sorted(name for name in sources if name.endswith((".v", ".sv")))
+    tools.run(["iverilog", "-g2012", "-Wall", "-s", f"{GRAPH.name}_core", "-o", "a.out", *names], folder)
+
+
+def test_deadlock_monitors_are_left_behind(tmp_path: Path) -> None:
+    sources = load_hls_core(export(tmp_path), GRAPH).sources.files
+    assert set(sources) == {"hw_amc_core.v", "hw_amc_core_rom.dat", f"{GRAPH.name}_core.v"}
+    assert "deadlock" not in sources["hw_amc_core.v"]
+    assert "initial begin end" in sources["hw_amc_core.v"]  # of the other region that synthesis skips
+    compile_icarus(sources, tmp_path / "sim")
+
+
+def test_icarus_stops_at_what_was_carried_before(tmp_path: Path) -> None:
+    """The fixture means something: sources as they are exported, without the .vh files, do not compile."""
+    export(tmp_path)
+    raw = {path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix == ".v"}
+    raw[f"{GRAPH.name}_core.v"] = load_hls_core(tmp_path, GRAPH).sources.files[f"{GRAPH.name}_core.v"]
+    with pytest.raises(ToolFailed, match=r"deadlock_kernel_monitor_top\.vh"):
+        compile_icarus(raw, tmp_path / "sim")
+
+
+def test_other_included_files_are_put_in_place(tmp_path: Path) -> None:
+    folder = export(tmp_path, '`include "width.vh"')
+    (folder / "width.vh").write_text('`include "deep/number.vh"\nlocalparam WIDTH = NUMBER;\n')
+    (folder / "deep").mkdir()
+    (folder / "deep" / "number.vh").write_text("localparam NUMBER = 1;\n")
+    sources = load_hls_core(folder, GRAPH).sources.files
+    assert "`include" not in sources["hw_amc_core.v"]
+    compile_icarus(sources, tmp_path / "sim")
+
+
+@pytest.mark.parametrize("text", [None, '`include "width.vh"\n'], ids=["missing", "of itself"])
+def test_an_included_file_that_is_not_there_is_named(tmp_path: Path, text: str | None) -> None:
+    folder = export(tmp_path, '`include "width.vh"')
+    if text is not None:
+        (folder / "width.vh").write_text(text)
+    with pytest.raises(DataError, match=r"hw_amc_core.v includes width.vh, which is not there"):
+        load_hls_core(folder, GRAPH)
