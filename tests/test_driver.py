@@ -325,7 +325,7 @@ def test_driver_time_excludes_the_simulation(amc: AmcOverlay, monkeypatch: pytes
 
 def test_board_needs_no_more_than_numpy() -> None:
     code = (
-        "import sys, hw_amc.driver; "
+        "import sys, hw_amc.driver, hw_amc.driver.__main__; "
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'pydantic', 'filelock', 'scipy', "
         "'typer', 'rich', 'matplotlib', 'h5py', 'pynq', 'platformdirs'}))"
     )

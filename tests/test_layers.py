@@ -130,7 +130,7 @@ def test_the_interface_needs_numpy_only() -> None:
 
 
 #: Programs of their own, which other processes start.
-PROGRAMS = ("hw_amc.sim_device", "hw_amc.cosim.cocotb_runner")
+PROGRAMS = ("hw_amc.sim_device", "hw_amc.driver.__main__", "hw_amc.cosim.cocotb_runner")
 
 
 def test_the_running_command_is_handed_down() -> None:

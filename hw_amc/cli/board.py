@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from hw_amc.cli.options import Board, Context, Cycles, Data, Exported, Model, co
 from hw_amc.cli.output import printer
 from hw_amc.errors import INTERRUPTED, ConfigError
 from hw_amc.text import shown
+
+if TYPE_CHECKING:
+    from hw_amc.flows.rtl import RtlFlow
 
 
 def overlay(
@@ -51,24 +54,51 @@ def bench(
     ] = None,
     cycles: Cycles = None,
     data: Data = None,
+    selftest: Annotated[
+        bool, typer.Option("--selftest", help="Test instead: golden vectors, clock, counters, errors, limits.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="File for the self-test's report, to attach to a question.")
+    ] = None,
 ) -> None:
     """Measure the driver on the simulated accelerator, or on a board; every frame's logits equal to golden."""
     from hw_amc.flows.board import bench_board, bench_simulated, require_board
     from hw_amc.flows.rtl import RtlFlow, RtlOptions
 
     flow = RtlFlow.open(model, RtlOptions(board, cycles, data=data), command_of(context), printer)
-    if overlay is None:
+    if overlay is not None:
+        if cycles is not None:
+            raise ConfigError("the overlay has its cycles per step already; leave -R out, or --overlay")
+        require_board(overlay, board)
+    else:
         printer.line(
             f"simulated {flow.board.name}, no board is touched: a large network takes Verilator some minutes "
             "the first time, and about a second for each frame"
         )
-        found = bench_simulated(flow, flow.take(frames))
-    else:
-        if cycles is not None:
-            raise ConfigError("the overlay has its cycles per step already; leave -R out, or --overlay")
-        require_board(overlay, board)
-        found = bench_board(flow, overlay, flow.take(frames))
+    if selftest:
+        _selftest(flow, overlay, report)
+        return
+    if report is not None:
+        raise ConfigError("--report belongs to --selftest; a bench writes into report.json")
+    found = (
+        bench_simulated(flow, flow.take(frames)) if overlay is None else bench_board(flow, overlay, flow.take(frames))
+    )
     printer.block(str(found.benchmark))
+
+
+def _selftest(flow: RtlFlow, overlay: Path | None, report: Path | None) -> None:
+    """Test, print what came of it, and fail where something did."""
+    from hw_amc.driver import DeviceError
+    from hw_amc.flows.board import selftest_board, selftest_simulated
+
+    found = selftest_simulated(flow) if overlay is None else selftest_board(overlay)
+    printer.block(str(found))
+    if report is not None:
+        found.save(report)
+        printer.done(shown(report))
+    if not found.passed:
+        failed = ", ".join(check.name for check in found.checks if check.outcome == "failed")
+        raise DeviceError(f"the self-test failed: {failed}")
 
 
 def sim_overlays(

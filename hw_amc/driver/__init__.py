@@ -15,6 +15,7 @@ from hw_amc.driver.answers import Classified
 from hw_amc.driver.benchmark import Benchmark, Latency
 from hw_amc.driver.errors import DeviceBusy, DeviceError, DeviceStalled
 from hw_amc.driver.overlay import UNKNOWN, AmcOverlay
+from hw_amc.driver.selftest import SelfTest
 
 __all__ = [
     "UNKNOWN",
@@ -25,4 +26,5 @@ __all__ = [
     "DeviceError",
     "DeviceStalled",
     "Latency",
+    "SelfTest",
 ]

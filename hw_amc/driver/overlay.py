@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -16,14 +15,18 @@ from numpy.typing import NDArray
 from hw_amc.driver import batches
 from hw_amc.driver.answers import Classified, join
 from hw_amc.driver.benchmark import Benchmark, measure
+from hw_amc.driver.buffers import Buffers, Following
 from hw_amc.driver.clock import keep_from_download, read_clock, require_clock, set_clock
 from hw_amc.driver.devices import choose_device, is_remote, is_simulated, lock_tag
 from hw_amc.driver.errors import DeviceError, reason, transport_errors
 from hw_amc.driver.handoff import DMA, IP_PREFIX
 from hw_amc.driver.identity import check_files, check_identity, find_bitstream
 from hw_amc.driver.lock import DeviceLock
+from hw_amc.driver.selftest import SelfTest, run_selftest
 from hw_amc.driver.transfer import Link
 from hw_amc.driver.turns import Turns
+from hw_amc.driver.vectors import NAME as VECTORS
+from hw_amc.driver.vectors import Vectors
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Manifest
@@ -78,14 +81,15 @@ class AmcOverlay:
             raise ConfigError(f"batch must be 1 or more, not {batch}")
         bitstream = find_bitstream(Path(path))
         check_files(bitstream.parent)
-        self.manifest = Manifest.load(bitstream.parent / "manifest.json")
+        self._folder = bitstream.parent
+        self.manifest = Manifest.load(self._folder / "manifest.json")
         self.normalise: Normalisation = normalise or self.manifest.normalise
         self.device = device if device is not None else choose_device(bitstream)
         #: Whether time on the device is simulated, and wall time says nothing about a board.
         self.simulated = is_simulated(self.device)
         self._turns = Turns()
         # Sets of buffers that no call uses; every call borrows one, so that streams of several threads keep apart.
-        self._pool: list[_Buffers] = []
+        self._pool: list[Buffers] = []
         self._sequence: int | None = None
         self._lock: DeviceLock | None = DeviceLock(lock_tag(self.device))
         try:
@@ -133,13 +137,13 @@ class AmcOverlay:
             )
         return group * min(-(-batch // group), limit // size)
 
-    def _allocate(self) -> _Buffers:
+    def _allocate(self) -> Buffers:
         from pynq import allocate
 
         shape, words = (self.batch, self.manifest.frame_len, 2), self.batch * self.manifest.result_words
         try:
             sources = tuple(allocate(shape, np.int16, target=self.device) for _ in range(2))
-            return _Buffers(sources, allocate(words, np.uint32, target=self.device))
+            return Buffers(sources, allocate(words, np.uint32, target=self.device))
         except transport_errors() as error:
             raise DeviceError(f"no device memory for batches of {self.batch} frames: {reason(error)}") from error
 
@@ -245,6 +249,27 @@ class AmcOverlay:
         """Measure throughput over full batches and latency of single frames; see `hw_amc.driver.benchmark.measure`."""
         return measure(self, frames, repeats, singles, check)
 
+    def selftest(self, largest: int | None = None) -> SelfTest:
+        """Test this overlay where it runs, with the golden vectors beside its bitstream.
+
+        Compares every logit, measures the clock against the CPU's, exercises counters, a framing error, a reset and the
+        largest transfer; see `hw_amc.driver.selftest.run_selftest`. `str()` of the answer is a table, `save(path)`
+        writes the report that belongs to a question about a board.
+
+        Raises
+        ------
+        DataError
+            The overlay came without vectors, or with another network's.
+        """
+        return run_selftest(self, Vectors.load(self._folder / VECTORS, self.manifest), largest)
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[Link]:
+        """Hold the device for transfers of one's own; `reset` afterwards puts it back in step."""
+        with self._turns.transfer():
+            self._require_open()
+            yield self.link
+
     # Work.
 
     def _run(self, parts: Iterator[Frames], threshold: float | None) -> Iterator[Classified]:
@@ -255,7 +280,7 @@ class AmcOverlay:
             ready = self._prepare(parts, first, buffers.sources[turn])
             while ready is not None:
                 count, turn = len(ready), 1 - turn
-                following = _Following(partial(self._prepare, parts, first + count, buffers.sources[turn]))
+                following = Following(partial(self._prepare, parts, first + count, buffers.sources[turn]))
                 with self._turns.transfer():
                     results = self._exchange(ready, buffers.target, following)
                 yield self._decide(results, threshold)
@@ -267,7 +292,7 @@ class AmcOverlay:
             else:
                 self._pool.append(buffers)
 
-    def _exchange(self, source: Any, target: Any, following: _Following) -> Results:
+    def _exchange(self, source: Any, target: Any, following: Following) -> Results:
         """Send one batch, prepare the next meanwhile, and receive the answer; a failure leaves a device in reset."""
         self._require_open()
         size = 4 * len(source) * self.manifest.result_words
@@ -331,42 +356,3 @@ class AmcOverlay:
     def _require_open(self) -> None:
         if self._lock is None:
             raise DeviceError("the overlay is closed; open a new AmcOverlay")
-
-
-@dataclass(frozen=True)
-class _Buffers:
-    """Device memory of one call: two batches that take turns, and their results."""
-
-    sources: tuple[Any, ...]
-    target: Any
-
-    def free(self) -> None:
-        for buffer in (*self.sources, self.target):
-            # Memory of a device that is gone is gone with it.
-            with contextlib.suppress(*transport_errors()):
-                buffer.freebuffer()
-
-
-class _Following:
-    """The batch after this one, drawn while this one is on the device.
-
-    What its source raises is kept until this batch is answered; only an interrupt gets through at once.
-    """
-
-    def __init__(self, prepare: Callable[[], Any]) -> None:
-        self._prepare = prepare
-        self._batch: Any = None
-        self._error: Exception | None = None
-
-    def run(self) -> None:
-        """Draw the batch."""
-        try:
-            self._batch = self._prepare()
-        except Exception as error:
-            self._error = error
-
-    def get(self) -> Any:
-        """Return the batch, or raise what stood in its way."""
-        if self._error is not None:
-            raise self._error
-        return self._batch

@@ -15,6 +15,7 @@ from hw_amc.workspace import SHIPPED
 
 if TYPE_CHECKING:
     from hw_amc.bench.measure import Bench
+    from hw_amc.driver import SelfTest
 
 
 def write_overlay(flow: RtlFlow) -> Path:
@@ -65,16 +66,9 @@ def bench_simulated(flow: RtlFlow, stimulus: Stimulus) -> Bench:
     own name.
     """
     from hw_amc.bench.measure import run_bench
-    from hw_amc.bench.simulated import compile_overlay, write_sim_overlay
 
-    folder = flow.workspace.build / "sim_overlay" / flow.board.name
     with flow.exclusive(), flow.step("bench"):
-        overlay = write_sim_overlay(folder, flow.accelerator, flow.graph, flow.board)
-        flow.output.done(f"Verilog of {flow.accelerator.manifest.name}, R = {flow.core.cycles_per_step}")
-        start = time.monotonic()
-        compile_overlay(overlay)
-        flow.output.done(f"compiled by Verilator in {time.monotonic() - start:,.0f} s, and kept for the next time")
-        found = run_bench(overlay, flow.graph, stimulus.wire)
+        found = run_bench(_write_simulated(flow), flow.graph, stimulus.wire)
         own = flow.board.name == flow.workspace.settings().board
         _merge_bench(flow, found, SIMULATED if own else f"{SIMULATED}-{flow.board.name}")
     return found
@@ -107,6 +101,33 @@ def bench_board(flow: RtlFlow, overlay: Path, stimulus: Stimulus) -> Bench:
         found = run_bench(overlay, flow.graph, stimulus.wire, repeats=3, singles=100)
         _merge_bench(flow, found, found.benchmark.board)
     return found
+
+
+def selftest_simulated(flow: RtlFlow) -> SelfTest:
+    """Test the simulated accelerator through driver and PYNQ, as `selftest_board` tests a board."""
+    with flow.exclusive(), flow.step("selftest"):
+        return selftest_board(_write_simulated(flow))
+
+
+def selftest_board(overlay: Path) -> SelfTest:
+    """Load an overlay on the device here and test it; see `hw_amc.driver.selftest.run_selftest`."""
+    from hw_amc.driver import AmcOverlay
+
+    with AmcOverlay(overlay) as amc:
+        return amc.selftest()
+
+
+def _write_simulated(flow: RtlFlow) -> Path:
+    """Write the simulated overlay and compile its Verilog; return the bitstream."""
+    from hw_amc.bench.simulated import compile_overlay, write_sim_overlay
+
+    folder = flow.workspace.build / "sim_overlay" / flow.board.name
+    overlay = write_sim_overlay(folder, flow.accelerator, flow.graph, flow.board)
+    flow.output.done(f"Verilog of {flow.accelerator.manifest.name}, R = {flow.core.cycles_per_step}")
+    start = time.monotonic()
+    compile_overlay(overlay)
+    flow.output.done(f"compiled by Verilator in {time.monotonic() - start:,.0f} s, and kept for the next time")
+    return overlay
 
 
 def _merge_bench(flow: RtlFlow, found: Bench, device: str) -> None:

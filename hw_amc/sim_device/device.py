@@ -140,6 +140,10 @@ class SimDevice(Device):  # type: ignore[misc]
         """Simulated seconds since the overlay was loaded."""
         return self.cycles / (self.clock_mhz * 1e6)
 
+    def elapse(self, seconds: float) -> None:
+        """Let simulated time pass."""
+        self.system.run(round(seconds * self.clock_mhz * 1e6))
+
     def switch_off(self, reason: str = "it was switched off") -> None:
         """Stop answering, as a board that loses power; loading an overlay switches it on again."""
         self.system.switch_off(reason)
