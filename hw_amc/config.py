@@ -62,16 +62,25 @@ class InputSettings(Settings):
 
 
 class LayerHls(Settings):
-    """How hls4ml builds one layer."""
+    """How the HLS flow builds one layer (docs/hls.md)."""
 
+    #: How often a multiplier serves a time step, as in hls4ml.
     reuse_factor: Reuse = 1
-    strategy: Literal["Latency", "Resource"] = "Latency"
+    #: The same for the recurrent product; `reuse_factor` then holds for the input's.
+    recurrent_reuse_factor: Reuse | None = None
+    #: Cells of a recurrent layer that one lane works out one after another; by default what costs least.
+    cells_reuse_factor: Reuse | None = None
+    #: latency, resource or distributed_arithmetic; by default what the reuse factor asks for.
+    strategy: str | None = None
+    #: Multipliers on DSP blocks at most, the others are of LUTs; all by default.
+    dsp_multipliers: Annotated[int, Field(ge=0)] | None = None
 
 
 class HlsSettings(Settings):
     """The HLS flow."""
 
-    backend: Literal["Vivado", "Vitis"] = "Vitis"
+    #: hls4ml's name of the tool; hls/backends has one file for each.
+    backend: str = "Vitis"
     #: Target clock period; the board's clock when not given.
     clock_ns: Annotated[float, Field(gt=0.5, le=100)] | None = None
     layers: dict[str, LayerHls] = {}

@@ -28,7 +28,7 @@ def test_committed_boards_load(path: Path) -> None:
         ("[hls.layers.gru]\nreuse_factor = '2'", "hls.layers.gru.reuse_factor = '2': input should be a valid integer"),
         ("[quant.gru]\nkernel_bits = 99", "quant.gru.kernel_bits = 99: input should be less than or equal to 24"),
         ("[quant.gru]\nkernel_bits = true", "quant.gru.kernel_bits = True"),
-        ("[hls]\nbackend = 'Quartus'", "hls.backend = 'Quartus'"),
+        ("[hls]\nbackend = 7", "hls.backend = 7"),
         ("[hls", "is not readable TOML"),
     ],
 )

@@ -116,14 +116,14 @@ def test_a_graph_that_is_not_the_weights_is_an_error(root: Path, capsys: pytest.
 
 
 def test_a_changed_kernel_fails_and_names_the_layer(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One bit of one weight in the generated C++: the comparison finds it and the exit code says so."""
+    """One bit of one number in the generated C++: the comparison finds it and the exit code says so."""
     firmware = root / "hls_projects" / "small" / "build" / "vitis" / "pynq-z2" / "firmware"
-    code = firmware / "nnet_utils" / "nnet_code_gen.h"
+    code = firmware / "products.h"
     text = code.read_text()
-    start = text.index("void gru_input(")
-    found = re.compile(r"mac\(a, x\[\d+\], (-?\d+)\)").search(text, start)
+    start = text.index("struct gru_product ")
+    found = re.compile(r"add<[^>]*>\(x\[\d+\], (\d+)").search(text, start)
     assert found is not None
-    code.write_text(text[: found.start(1)] + str(int(found[1]) ^ 32) + text[found.end(1) :])
+    code.write_text(text[: found.start(1)] + str(int(found[1]) ^ 1) + text[found.end(1) :])
     try:
         assert run("hls", "small", "--frames", FRAMES, "--start", "csim", "--stop", "csim") == 6
     finally:

@@ -182,7 +182,7 @@ def test_back_ends_refuse_options_that_they_do_not_know(options: dict[str, Any],
     with pytest.raises(UnsupportedLayer, match=f"rtl: 'conv1d' .*'conv'.* with {name} = .* is not supported"):
         rtl.build_core(graph, RtlSettings(), cache=tmp_path)
     with pytest.raises(UnsupportedLayer, match=f"'conv1d' .*'conv'.* with {name} = .* is not supported"):
-        hls.Core.of(graph)
+        hls.CoreStreams.of(graph)
     board = load_board("pynq-z2", Path(__file__).parents[1] / "boards")
     with pytest.raises(UnsupportedLayer, match=f"'conv1d' .*'conv'.* with {name} = .* is not supported"):
         estimate.hls(graph, HlsSettings(), board)
@@ -196,7 +196,7 @@ def test_back_ends_refuse_operations_that_they_do_not_know(tmp_path: Path) -> No
     with pytest.raises(UnsupportedLayer, match=r"rtl: 'table' .*'sine'"):
         rtl.build_core(graph, RtlSettings(), cache=tmp_path)
     with pytest.raises(UnsupportedLayer, match=r"no kernel for 'table' .*'sine'"):
-        hls.Core.of(graph)
+        hls.CoreStreams.of(graph)
 
 
 def test_rtl_refuses_an_image_that_becomes_a_tensor_over_time(tmp_path: Path) -> None:

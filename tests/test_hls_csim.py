@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,9 @@ from hw_amc.errors import ConfigError, DataError, Mismatch, ToolFailed, ToolMiss
 from hw_amc.graph import Graph, golden
 from hw_amc.graph.reader import build_graph
 from hw_amc.hls import csim
-from hw_amc.hls.target import network_name
+from hw_amc.hls.strategies.base import struct_text
+from hw_amc.hls.streams import network_name
 from hw_amc.verify import equality as compare
-
-pytest.importorskip("hls4ml")
 
 PART = "xc7z020clg400-1"
 FOUR_BITS = {
@@ -43,7 +43,7 @@ WIDE = {
     "gru_relu": {"bits": 12},
     "conv1": {"kernel_bits": 12},
 }
-#: Both forms of packing (below and above the fan-in), and tables at reuse factor 1.
+#: Multipliers shared below and above the fan-in, and used once each.
 PACKED = {
     "gru": LayerHls(reuse_factor=3),
     "gru_affine": LayerHls(reuse_factor=2),
@@ -52,6 +52,13 @@ PACKED = {
     "head": LayerHls(reuse_factor=1, strategy="Resource"),
 }
 SHARED = {"gru": LayerHls(reuse_factor=18), "conv1": LayerHls(reuse_factor=36), "head": LayerHls(reuse_factor=5)}
+#: Products with multipliers of their own, three cells to a lane; literals; multipliers of LUTs; cells in lanes.
+MIXED = {
+    "gru": LayerHls(reuse_factor=4, recurrent_reuse_factor=6, cells_reuse_factor=3),
+    "conv1": LayerHls(reuse_factor=9, dsp_multipliers=2),
+    "conv2": LayerHls(strategy="latency"),
+}
+LANES = {"gru": LayerHls(strategy="latency", cells_reuse_factor=4)}
 FRAMES = deployed.wire_frames(7)
 
 
@@ -98,13 +105,14 @@ def quick_builds():
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return make(tmp_path_factory.mktemp("hls"), "random")
+    layers = {"gru": LayerHls(reuse_factor=18), "conv2": LayerHls(strategy="latency")}
+    return make(tmp_path_factory.mktemp("hls"), "random", layers=layers)
 
 
 @pytest.mark.parametrize(
     ("backend", "fill", "formats", "layers"),
-    [("Vitis", "alternating", WIDE, None), ("Vivado", "random", None, PACKED)],
-    ids=["Vitis, 12 bit", "Vivado, packed"],
+    [("Vitis", "alternating", WIDE, None), ("Vivado", "random", None, PACKED), ("Vitis", "random", None, MIXED)],
+    ids=["Vitis, 12 bit", "Vivado, packed", "Vitis, mixed"],
 )
 def test_both_builds_equal_golden_in_every_layer(tmp_path: Path, backend: str, fill: str, formats, layers) -> None:
     case = make(tmp_path, fill, backend, formats, layers)
@@ -121,8 +129,10 @@ def test_both_builds_equal_golden_in_every_layer(tmp_path: Path, backend: str, f
         ("zero", None, PACKED),
         ("ties", FOUR_BITS, None),
         ("sparse", FOUR_BITS, SHARED),
+        ("alternating", None, MIXED),
+        ("random", WIDE, LANES),
     ],
-    ids=["largest", "smallest", "zero", "ties", "sparse"],
+    ids=["largest", "smallest", "zero", "ties", "sparse", "mixed", "lanes"],
 )
 def test_native_equals_golden_on_adversarial_weights(tmp_path: Path, fill: str, formats, layers) -> None:
     assert make(tmp_path, fill, "Vivado", formats, layers).simulate("native")
@@ -170,7 +180,9 @@ def test_the_other_layers_are_exact_too(tmp_path: Path, layers: dict[str, LayerH
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layers", [None, PACKED, SHARED], ids=["literal", "packed", "shared"])
+@pytest.mark.parametrize(
+    "layers", [None, PACKED, SHARED, MIXED, LANES], ids=["adders", "packed", "shared", "mixed", "lanes"]
+)
 @pytest.mark.parametrize("formats", [None, FOUR_BITS, WIDE], ids=["8 bit", "4 bit", "12 bit"])
 @pytest.mark.parametrize(("fill", "backend"), zip(deployed.FILLS, ["Vivado", "Vitis"] * 4, strict=False))
 def test_every_combination(tmp_path: Path, backend: str, fill: str, formats, layers) -> None:
@@ -178,36 +190,55 @@ def test_every_combination(tmp_path: Path, backend: str, fill: str, formats, lay
     assert case.simulate("native") == case.simulate("ap_fixed")
 
 
-CODE = "firmware/nnet_utils/nnet_code_gen.h"
+CODE = "firmware/products.h"
 
 
-def _first_weight(case: Case) -> tuple[str, str]:
-    """The second convolution's text up to its first literal, and the same with the literal's lowest bit changed."""
-    text = (case.folder / CODE).read_text()
-    begin = text.index("void conv2_product")
-    end = text.index(");", text.index("mac(a,", begin))
-    head, weight = text[begin:end].rsplit(" ", 1)
-    return f"{head} {weight});", f"{head} {int(weight) ^ 1});"
+def _struct(case: Case, name: str) -> str:
+    return struct_text((case.folder / CODE).read_text(), name)
+
+
+def _other_number(case: Case, name: str, pattern: str, bit: int = 0) -> tuple[str, str]:
+    """The text of a struct up to the first number that `pattern` catches, and the same with one bit of it changed."""
+    text = _struct(case, name)
+    found = re.search(pattern, text)
+    assert found is not None
+    begin, end = found.span(1)
+    return text[:end], f"{text[:begin]}{int(found[1]) ^ 1 << bit}"
+
+
+#: What is changed -> layer, a pattern of the number, and a bit of it that shows in the layer's output.
+CHANGES = {
+    "literal": ("conv2", r"mac\(a, x\[\d+\], (-?\d+)\)", 0),
+    "bias": ("conv2", r"total\(a, \d+, (-?\d+)\)", 0),
+    "weight in a ROM": ("gru", r"weights0\[\d+\] = \{(-?[1-9]\d*)", 0),
+    "selection": ("gru", r"picks\d+\[\d+\] = \{(\d+)", 0),
+    "start of an accumulator": ("gru", r"bias\[\d+\]\[\d+\] = \{\{(-?\d+)", 10),
+    "owner of a result": ("gru", r"if \(position == 0\) cells\[(\d+)\]", 0),
+    "shift of an adder": ("conv1", r"add<[^>]*>\(x\[\d+\], (\d+)", 0),
+}
 
 
 @pytest.mark.parametrize("flavour", ["native", pytest.param("ap_fixed", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("what", ["weight", "rounding", "shift"])
-def test_one_changed_bit_is_found_and_its_layer_named(case: Case, tmp_path: Path, what: str, flavour: str) -> None:
-    file, old, new, layer = {
-        "weight": (CODE, *_first_weight(case), "conv2"),
-        "rounding": ("firmware/parameters.h", "0,AP_RND_CONV,AP_SAT> gate_t", "0,AP_TRN,AP_SAT> gate_t", "gru"),
-        "shift": (CODE, " * 128);", " * 64);", "gru"),
-    }[what]
-    folder = case.changed(tmp_path / "changed", file, old, new)
+@pytest.mark.parametrize("what", list(CHANGES))
+def test_one_changed_number_is_found_and_its_layer_named(case: Case, tmp_path: Path, what: str, flavour: str) -> None:
+    layer, pattern, bit = CHANGES[what]
+    folder = case.changed(tmp_path / "changed", CODE, *_other_number(case, f"{layer}_product", pattern, bit))
     where = rf"layer {layer}, frame \d+, step \d+, channel \d+: golden -?\d+, {flavour} -?\d+"
     with pytest.raises(Mismatch, match=where):
         case.simulate(flavour, folder)
 
 
+def test_a_changed_rounding_of_a_gate_is_found(case: Case, tmp_path: Path) -> None:
+    old = "0,AP_RND_CONV,AP_SAT> gate_t"
+    folder = case.changed(tmp_path / "changed", "firmware/parameters.h", old, old.replace("RND_CONV", "TRN"))
+    with pytest.raises(Mismatch, match="layer gru, frame"):
+        case.simulate("native", folder)
+
+
 def test_a_changed_rounding_of_a_result_type_is_found(case: Case, tmp_path: Path) -> None:
     """Half up instead of half to even differs on ties only."""
     types = (case.folder / "firmware/defines.h").read_text().splitlines()
-    line = next(line for line in types if "ap_ufixed" in line and " 6*1>" in line)
+    line = next(line for line in types if "ap_ufixed" in line and ", 6>" in line)
     folder = case.changed(tmp_path / "changed", "firmware/defines.h", line, line.replace("AP_RND_CONV", "AP_RND"))
     with pytest.raises(Mismatch, match="layer gru_relu"):
         case.simulate("native", folder)
@@ -223,7 +254,7 @@ def test_the_build_is_cached_by_its_text(case: Case, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(tools, "run", only_version)
     assert csim.build(case.folder, "native").library == library
-    folder = case.changed(tmp_path / "changed", CODE, *_first_weight(case))
+    folder = case.changed(tmp_path / "changed", CODE, *_other_number(case, "conv2_product", CHANGES["literal"][1]))
     with pytest.raises(AssertionError, match="compiled again"):
         csim.build(folder, "native")
 
@@ -267,8 +298,8 @@ def test_no_compiler_is_told_with_the_mend(case: Case, monkeypatch: pytest.Monke
 
 
 def test_a_crash_is_a_failure(case: Case, tmp_path: Path) -> None:
-    twice = "(results.read(), results.read());"
-    folder = case.changed(tmp_path / "changed", "firmware/hw_amc_core.cpp", "results.read();", twice)
+    twice = "(head.read(), head.read());"
+    folder = case.changed(tmp_path / "changed", "firmware/hw_amc_core.cpp", "head.read();", twice)
     with pytest.raises(ToolFailed, match="crashed \\(SIGABRT\\)"):
         csim.build(folder, "native").run(FRAMES)
 
@@ -276,12 +307,12 @@ def test_a_crash_is_a_failure(case: Case, tmp_path: Path) -> None:
 def test_the_bench_compares_every_layer_and_names_the_first_difference(case: Case, tmp_path: Path) -> None:
     folder = case.changed(tmp_path / "bench", "tb_data/logits.dat", "", "")
     sources = ["hw_amc_test.cpp", "firmware/hw_amc_core.cpp", f"firmware/{network_name(case.graph)}.cpp"]
-    flags = ["-O0", "-std=c++14", "-w", "-fwrapv", "-Ifirmware/ap_types", "-Ifirmware", "-I.", "-DHW_AMC_TRACE_LAYERS"]
+    flags = ["-O0", "-std=c++14", "-w", "-fwrapv", "-Ifirmware/ap_types", "-DHW_AMC_TRACE_LAYERS"]
     tools.run(["g++", *flags, *sources, "-o", folder / "bench"], folder)
     said = tools.run([folder / "bench"], folder)
     assert "gru: 0 of 192 integers differ\n" in said
     assert said.endswith("PASS: 2 frames\n")
-    path = folder / "tb_data" / "conv1.dat"
+    path = folder / "tb_data" / "layer_conv1.dat"
     first, *others = path.read_text().split(" ")
     path.write_text(" ".join([str(int(first) + 1), *others]))
     with pytest.raises(ToolFailed, match="exit code 1"):

@@ -12,7 +12,7 @@ from hw_amc.config import RtlSettings
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import golden
-from hw_amc.hls import target
+from hw_amc.hls import CoreStreams
 from hw_amc.rtl import build_core
 from hw_amc.rtl.lowering.network import lower
 from hw_amc.rtl.lowering.options import Options
@@ -80,5 +80,5 @@ def test_shared_cells_take_fewer_multipliers(cache):
 
 
 def test_the_hls_road_refuses_it_by_name():
-    with pytest.raises(UnsupportedLayer, match=r"no kernel for 'lstm' \(node 'lstm'\); use the RTL road"):
-        target.Core.of(lstm_graph(np.random.default_rng(0)))
+    with pytest.raises(UnsupportedLayer, match=r"no kernel for 'lstm' \(node 'lstm'\); build the network as RTL"):
+        CoreStreams.of(lstm_graph(np.random.default_rng(0)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hw_amc.cli.options import Backend, Board, Context, Data, Model, Tool, command_of
+from hw_amc.cli.options import Backend, Board, Context, Data, Model, command_of
 from hw_amc.cli.output import printer
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ def _open(
     context: Context,
     model: str,
     board: str | None = None,
-    backend: Tool | None = None,
+    backend: str | None = None,
     frames: int | None = None,
     data: Path | None = None,
 ) -> HlsFlow:
     from hw_amc.flows.hls import FRAMES, HlsFlow, HlsOptions
 
-    options = HlsOptions(board, backend.value if backend else None, frames or FRAMES, data)
+    options = HlsOptions(board, backend, frames or FRAMES, data)
     return HlsFlow.open(model, options, command_of(context), printer)

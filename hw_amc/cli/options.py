@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -26,15 +25,8 @@ Exported = Annotated[Path | None, typer.Option("--hls", help="Verilog that an HL
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")]
 
 
-class Tool(str, Enum):
-    """HLS tools under hls4ml's names."""
-
-    VIVADO = "Vivado"
-    VITIS = "Vitis"
-
-
 Backend = Annotated[
-    Tool | None, typer.Option(help="HLS tool; project.toml's by default.", case_sensitive=False, show_choices=True)
+    str | None, typer.Option(help="HLS tool, such as Vitis or Vivado; project.toml's by default.", metavar="TOOL")
 ]
 
 

@@ -22,7 +22,7 @@ from hw_amc.errors import DataError
 from hw_amc.flows import base
 from hw_amc.flows.graph import build_graph
 from hw_amc.graph import Graph
-from hw_amc.hls import estimate
+from hw_amc.hls import backends, estimate
 from hw_amc.text import shown
 from hw_amc.verify.backend import Backend, Golden, prove
 from hw_amc.verify.equality import require_equal
@@ -75,7 +75,7 @@ class HlsFlow(base.Flow):
         workspace = Workspace.open(model)
         settings = workspace.settings().hls
         if options.backend:
-            settings = settings.model_copy(update={"backend": options.backend})
+            settings = settings.model_copy(update={"backend": backends.find(options.backend).name})
         return cls(
             workspace=workspace,
             board=workspace.board(options.board),
@@ -171,13 +171,14 @@ def run_vendor(flow: HlsFlow) -> str:
     """Run the vendor's synthesis where it is on PATH."""
     from hw_amc.hls import vendor
 
-    figures = vendor.run(flow.project_folder, flow.settings)
-    if figures is None:
+    outcome = vendor.run(
+        flow.project_folder, flow.settings.backend, done=lambda step, found: flow.merge({"hls": {step: found}})
+    )
+    if outcome is None:
         reason = "vitis_hls, vitis-run and vivado_hls are not on PATH: csynth, RTL co-simulation and export did not run"
         flow.merge({"not_run": {"hls": {"reason": reason, "command": flow.command}}})
         return f"left out: {reason}"
-    flow.merge({"hls": figures})
-    return "synthesis reports merged"
+    return "; ".join(["synthesis reports merged", *(f"{step} failed: {why}" for step, why in outcome.failed.items())])
 
 
 def write_report(flow: HlsFlow) -> str:

@@ -27,7 +27,8 @@ from hw_amc import tools
 from hw_amc.errors import ConfigError, DataError, ToolFailed
 from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.hls.bench import DESCRIPTION, to_samples
+from hw_amc.hls.description import DESCRIPTION
+from hw_amc.hls.project import to_samples
 
 Tensor = NDArray[Any]
 Progress = Callable[[int], object]
@@ -36,7 +37,7 @@ SOURCE = "hw_amc_csim.cpp"
 #: Beside a shared object: what it took to compile.
 SECONDS = ".seconds"
 #: -fwrapv: partial sums may wrap; the final sum fits, as it does in hardware. Warnings come from the tools' headers.
-COMMON = ("-shared", "-fPIC", "-fwrapv", "-w", "-I.", "-Ifirmware")
+COMMON = ("-shared", "-fPIC", "-fwrapv", "-w")
 FLAVOURS = {
     "ap_fixed": ("-O1", "-std=c++14", "-Ifirmware/ap_types"),
     "native": ("-O3", "-march=native", "-std=c++17", "-Inative"),
@@ -70,7 +71,8 @@ class CSim:
     ----------
     flavour : `ap_fixed` or `native`
     library : path of the shared object
-    layers : what can be traced, in order; the last one's tensor are the logits
+    layers : what can be traced, in order
+    heads : those of them whose tensors are logits, in the order in which the core gives them
     seconds_compile : what g++ took, also where this shared object was compiled by an earlier run
     """
 
@@ -82,6 +84,8 @@ class CSim:
         self.wire = _format(description["wire"])
         self.input = Layer(description["input"]["name"], (description["frame_len"], 2), _format(description["input"]))
         self.layers = [Layer(d["name"], tuple(d["shape"]), _format(d)) for d in description["layers"]]
+        by_name = {layer.name: layer for layer in self.layers}
+        self.heads = [by_name[name] for name in description["heads"]]
 
     @property
     def name(self) -> str:
@@ -102,7 +106,7 @@ class CSim:
         frames : integer array (n, T, 2)
             Wire words; the rounding to the network's input, the shell's work, happens here.
         keep : names of layers, optional
-            Tensors to return; the logits' layer by default.
+            Tensors to return; the heads' by default.
         workers : int, optional
             Processes that share the frames; one a core by default.
         progress : callable, optional
@@ -121,7 +125,7 @@ class CSim:
         ToolFailed
             The simulation crashed.
         """
-        names = [self.layers[-1].name] if keep is None else list(keep)
+        names = [head.name for head in self.heads] if keep is None else list(keep)
         self._check(frames, names)
         samples = to_samples(frames, self.wire, self.input.fmt)
         results = {layer.name: _shared((len(frames), *layer.shape), layer.dtype) for layer in self._chosen(names)}
@@ -152,7 +156,8 @@ class CSim:
     def _simulate(self, starts: list[int], samples: Tensor, results: dict[str, Tensor], batch: int) -> Iterator[int]:
         """Run batches of frames, writing into `results`; yields the frames done."""
         library = ctypes.CDLL(str(self.library))
-        logits = np.empty((batch, self.layers[-1].shape[0]), np.int32)
+        counts = [head.shape[0] for head in self.heads]
+        logits = np.empty((batch, sum(counts)), np.int32)
         sinks = (_Sink * len(self.layers))()
         for start in starts:
             part = np.ascontiguousarray(samples[start : start + batch])
@@ -164,10 +169,12 @@ class CSim:
                 part.ctypes.data_as(ctypes.c_void_p), ctypes.c_longlong(len(part)),
                 logits.ctypes.data_as(ctypes.c_void_p), sinks,
             )  # fmt: skip
-            name = self.layers[-1].name
-            if name in results:
-                # The logits as the core packs them, not as the last layer held them.
-                results[name][start : start + len(part)] = logits[: len(part)]
+            for head, own in zip(
+                self.heads, np.split(logits[: len(part)], np.cumsum(counts)[:-1], axis=1), strict=True
+            ):
+                if head.name in results:
+                    # The logits as the core packs them, not as the layer held them.
+                    results[head.name][start : start + len(part)] = own
             yield len(part)
 
 

@@ -7,7 +7,7 @@ multipliers of `terms.Schedule` serve their rounds. Zero weights are in neither.
 
 from __future__ import annotations
 
-from hw_amc.hls.estimate.layers import Cost
+from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.whole import Estimate, hls, sweep
 
 __all__ = ["Cost", "Estimate", "hls", "sweep"]

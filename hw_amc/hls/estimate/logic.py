@@ -14,8 +14,8 @@ from hw_amc.parts import Family
 
 Integers = NDArray[np.int64]
 
-#: Operand widths together from which HLS puts a lone multiplier on a DSP; below, it is made of LUTs.
-DSP_BITS = 19
+#: States that enter and leave a loop which is not the whole function.
+LOOP_STATES = 2
 #: LUTs of a small multiplier by the product of its operand widths: 41 for 8 x 8.
 LUTS_PER_BIT2 = 0.64
 
@@ -162,15 +162,18 @@ def _zeros(value: int) -> int:
     return (value & -value).bit_length() - 1
 
 
-def multiplier(a_bits: int, b_bits: int, added: bool = False) -> tuple[int, int]:
-    """LUTs and DSPs of one multiplication of two variables; `added`: its product goes into one addition only.
-
-    HLS puts a multiply-add on a DSP whatever its width, and a lone multiplication from `DSP_BITS` on.
-    """
-    wide, narrow = max(a_bits, b_bits), min(a_bits, b_bits)
-    if added or a_bits + b_bits >= DSP_BITS:
-        return 0, math.ceil(wide / 25) * math.ceil(narrow / 18)
+def multiplier(a_bits: int, b_bits: int, on_dsp: bool) -> tuple[int, int]:
+    """LUTs and DSPs of one multiplication of two variables."""
+    if on_dsp:
+        return 0, math.ceil(max(a_bits, b_bits) / 25) * math.ceil(min(a_bits, b_bits) / 18)
     return math.ceil(LUTS_PER_BIT2 * a_bits * b_bits), 0
+
+
+def rom_luts(depth: int, bits: int) -> int:
+    """LUTs of a table: one holds 64 bits, or twice 32; a single word is a constant."""
+    if depth <= 1:
+        return 0
+    return math.ceil(bits / 2) if depth <= 32 else bits * math.ceil(depth / 64)
 
 
 def select_luts(ways: int) -> int:

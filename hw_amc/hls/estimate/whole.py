@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hw_amc.config import BoardSettings, HlsSettings, LayerHls
-from hw_amc.graph import Graph
-from hw_amc.hls import terms
-from hw_amc.hls.estimate.layers import Cost, layer_cost
+from hw_amc.graph import Graph, Node
+from hw_amc.hls import backends, ops
+from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.logic import Context
+from hw_amc.hls.target import check_layers
 from hw_amc.parts import family_of
 
-#: Share of the clock period that HLS keeps back for routing, by default: UG1399, and UG902 for Vivado HLS.
-UNCERTAINTY = {"Vitis": 0.27, "Vivado": 0.125}
 #: Rows of a sweep that nobody chose the factors of.
 MOST_FACTORS = 10
 
@@ -65,18 +64,35 @@ def hls(graph: Graph, settings: HlsSettings, board: BoardSettings) -> Estimate:
     Raises
     ------
     ConfigError
-        A reuse factor is illegal for its layer; the message lists the legal ones.
+        A setting names no layer of the network, means nothing for it, or is illegal.
     UnsupportedLayer
         A node or a part for which no formula is known.
     """
     clock_ns = settings.clock_ns or 1e3 / board.clock_mhz
-    context = Context(family_of(board.part), clock_ns * (1 - UNCERTAINTY[settings.backend]))
-    layers = [layer_cost(node, sources[0], settings.layer(node.name), context) for node, sources in graph.walk()]
+    context = Context(family_of(board.part), clock_ns * (1 - backends.find(settings.backend).clock_uncertainty))
+    check_layers(graph, settings.layers)
+    layers = [_layer_cost(graph, node, settings.layer(node.name), context) for node in graph.nodes[1:]]
     total = _total(graph.name, layers)
     budget = {key: value for key, value in board.budget.model_dump().items() if value and hasattr(total, key)}
     percent = {key: round(100 * getattr(total, key) / value, 2) for key, value in budget.items()}
     clock_mhz = 1e3 / clock_ns
     return Estimate(tuple(layers), total, percent, round(clock_mhz * 1e6 / total.cycles, 1), clock_mhz, board)
+
+
+def _layer_cost(graph: Graph, node: Node, settings: LayerHls, context: Context) -> Cost:
+    """Estimate one node with the streams behind it."""
+    cost = ops.find(node).cost(ops.LayerBuild(node, tuple(graph.sources(node)), settings), context)
+    # A stream is a shift register of LUTs with a register at its end, one word a time step.
+    readers = sum(other.inputs.count(node.name) for other in graph.nodes) + (node.name in graph.outputs)
+    bits = node.shape[-1] * node.fmt.bits * readers
+    return replace(cost, lut=cost.lut + bits, ff=cost.ff + bits)
+
+
+def legal_reuse_factors(graph: Graph, node: Node) -> list[int]:
+    """Reuse factors of a node, ascending; [1] where nothing is multiplied."""
+    operation = ops.find(node)
+    layer = ops.LayerBuild(node, tuple(graph.sources(node)), LayerHls())
+    return operation.legal(layer) if isinstance(operation, ops.LinearOperation | ops.RecurrentOperation) else [1]
 
 
 def sweep(
@@ -98,8 +114,8 @@ def sweep(
     rows = []
     for wanted in reuse_factors or _factors_of_largest(graph):
         layers = {
-            node.name: LayerHls(reuse_factor=max(f for f in terms.legal_reuse_factors(node) if f <= wanted))
-            for node in graph.nodes
+            node.name: LayerHls(reuse_factor=max(f for f in legal_reuse_factors(graph, node) if f <= wanted))
+            for node in graph.nodes[1:]
             if node.arrays()
         }
         found = hls(graph, settings.model_copy(update={"layers": layers}), board)
@@ -110,9 +126,9 @@ def sweep(
 
 def _factors_of_largest(graph: Graph) -> list[int]:
     """Legal reuse factors of the node with the most weights, each half as large again as the one before."""
-    node = max(graph.nodes, key=lambda node: sum(array.size for array in node.arrays().values()))
+    node = max(graph.nodes[1:], key=lambda node: sum(array.size for array in node.arrays().values()))
     factors = [1]
-    for factor in terms.legal_reuse_factors(node):
+    for factor in legal_reuse_factors(graph, node):
         if factor >= 1.5 * factors[-1] and len(factors) < MOST_FACTORS:
             factors.append(factor)
     return factors

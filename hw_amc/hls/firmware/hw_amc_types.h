@@ -9,15 +9,6 @@
 #include "ap_fixed.h"
 #include "ap_int.h"
 #include "hls_stream.h"
-#include "hw_amc_backend.h"
-
-// A struct in a stream is one word. Vivado HLS wants to be told; Vitis HLS does so by itself.
-#if defined(HW_AMC_VIVADO) && !defined(HW_AMC_NATIVE)
-#define HW_AMC_PRAGMA(text) _Pragma(#text)
-#define HW_AMC_PACK(variable) HW_AMC_PRAGMA(HLS DATA_PACK variable = variable)
-#else
-#define HW_AMC_PACK(variable)
-#endif
 
 #ifndef HW_AMC_NATIVE
 
@@ -73,6 +64,16 @@ template <class T, int low, class word_T> T field(const word_T &word) {
     return value;
 }
 
+// Raw bits in a word that holds them, and back.
+template <class to_T, class from_T> to_T extend(const from_T &bits) {
+    #pragma HLS INLINE
+    return bits;
+}
+template <class to_T, class from_T> to_T narrow(const from_T &bits) {
+    #pragma HLS INLINE
+    return bits;
+}
+
 template <class T> void clear(T &bits) {
     #pragma HLS INLINE
     bits = 0;
@@ -89,6 +90,13 @@ template <class T> T zero() {
     #pragma HLS INLINE
     typename format<T>::raw_t bits = 0;
     return from_raw<T>(bits);
+}
+
+// An integer constant as raw bits.
+template <class T> T constant(long long value) {
+    #pragma HLS INLINE
+    T bits = value;
+    return bits;
 }
 
 template <class T> T larger_of(const T &a, const T &b) {
@@ -127,6 +135,99 @@ template <class acc_T, class b_T> HW_AMC_OUTLINE acc_T total(const acc_T &a, int
     return (a << shift) + bias;
 }
 
+// A product of two variables, on a DSP block.
+template <class a_T, class b_T> auto times(const a_T &a, const b_T &b) -> decltype(a * b) {
+    #pragma HLS INLINE
+    decltype(a * b) product;
+    #pragma HLS BIND_OP variable=product op=mul impl=dsp
+    product = a * b;
+    return product;
+}
+
+// Multipliers that serve one round after another, and trees of their products.
+namespace folded {
+
+template <class T> struct width;
+template <int W> struct width<ap_int<W> > {
+    static const int bits = W;
+};
+template <int W> struct width<ap_uint<W> > {
+    static const int bits = W;
+};
+template <class x_T, class w_T> struct product_of {
+    static const int w_bits = 8 * sizeof(w_T);
+    typedef ap_int<w_bits> w_type;
+    typedef ap_int<width<x_T>::bits + w_bits> type;
+};
+
+template <bool DSP> struct multiplier {
+    template <class p_T, class x_T, class w_T> static p_T product(const x_T &x, const w_T &w) {
+        #pragma HLS INLINE
+        p_T p;
+        #pragma HLS BIND_OP variable=p op=mul impl=dsp
+        p = x * w;
+        return p;
+    }
+};
+template <> struct multiplier<false> {
+    template <class p_T, class x_T, class w_T> static p_T product(const x_T &x, const w_T &w) {
+        #pragma HLS INLINE
+        p_T p;
+        #pragma HLS BIND_OP variable=p op=mul impl=fabric
+        p = x * w;
+        return p;
+    }
+};
+template <class x_T, class s_T, bool DSP, class w_T>
+HW_AMC_OUTLINE typename product_of<x_T, w_T>::type multiply(const x_T &x, w_T w) {
+    #pragma HLS INLINE
+    const typename product_of<x_T, w_T>::w_type weight = w;
+    return multiplier<DSP>::template product<typename product_of<x_T, w_T>::type>(x, weight);
+}
+
+template <class s_T, int A, int B> HW_AMC_OUTLINE ap_int<(A > B ? A : B) + 1> add(const ap_int<A> &a, const ap_int<B> &b) {
+    #pragma HLS INLINE
+    return a + b;
+}
+
+template <class s_T> s_T zero() {
+    #pragma HLS INLINE
+    return constant<s_T>(0);
+}
+
+} // namespace folded
+
+// Adder graphs: W bits hold every sum, so that what is shifted out above them is not missed.
+namespace adders {
+
+template <int W, bool S, class a_T, class b_T>
+HW_AMC_OUTLINE typename integer<W, S>::type add(const a_T &a, int shift_a, const b_T &b, int shift_b) {
+    #pragma HLS INLINE
+    const typename integer<W, S>::type left = a, right = b;
+    return (left << shift_a) + (right << shift_b);
+}
+
+template <int W, bool S, class a_T, class b_T>
+HW_AMC_OUTLINE typename integer<W, S>::type subtract(const a_T &a, int shift_a, const b_T &b, int shift_b) {
+    #pragma HLS INLINE
+    const typename integer<W, S>::type left = a, right = b;
+    return (left << shift_a) - (right << shift_b);
+}
+
+inline ap_uint<1> zero() {
+    #pragma HLS INLINE
+    return 0;
+}
+
+// A value of the graph as an output: shifted, right only over zeros, to the accumulator's place, and its bias added.
+template <class m_T, class T> HW_AMC_OUTLINE m_T shifted(const T &value, int shift, int scale, long long bias) {
+    #pragma HLS INLINE
+    const m_T output = shift < 0 ? m_T(value >> -shift) : m_T(m_T(value) << shift);
+    return (output << scale) + bias;
+}
+
+} // namespace adders
+
 #ifndef __SYNTHESIS__
 template <class T> void set_lane(T &word, int, long long bits) { word = bits; }
 template <class T> long long get_lane(const T &value, int) { return raw(value).to_int64(); }
@@ -138,34 +239,43 @@ template <int W> long long get_lane(const ap_int<W> &bits, int) { return bits.to
 #endif
 
 namespace hw_amc {
+namespace folded {
 
-// Products packed by the reuse factor: in round r multiplier k adds weights[k][r] * x[inputs[k][r]] to its output.
-// ONE_OUTPUT: a multiplier serves one output only, so that its accumulator needs no selection.
-template <int M, int R, int SHIFT, bool ONE_OUTPUT, class x_T, class acc_T, class i_T, class o_T, class w_T>
-void rounds(const x_T *x, acc_T *m, const i_T inputs[M][R], const o_T outputs[M][R], const w_T weights[M][R]) {
-    #pragma HLS INLINE
-Rounds:
-    for (int r = 0; r < R; r++) {
-        #pragma HLS PIPELINE II=1
-        for (int k = 0; k < M; k++) {
-            #pragma HLS UNROLL
+// One of two values; trees of these select a multiplier's input. In simulation nothing is copied.
 #ifdef __SYNTHESIS__
-            // After unrolling every index below is a constant: an R-to-1 selection instead of one over all inputs.
-            x_T taps[R];
-            #pragma HLS ARRAY_PARTITION variable=taps complete
-            for (int i = 0; i < R; i++) {
-                #pragma HLS UNROLL
-                taps[i] = x[inputs[k][i]];
-            }
-            const x_T tap = taps[r];
+template <class T> T choose(bool second, const T &a, const T &b) {
+    #pragma HLS INLINE
+    return second ? b : a;
+}
 #else
-            const x_T &tap = x[inputs[k][r]];
+template <class T> HW_AMC_OUTLINE const T &choose(bool second, const T &a, const T &b) { return second ? b : a; }
 #endif
-            mac(m[outputs[k][ONE_OUTPUT ? 0 : r]], tap, weights[k][r] * (1LL << SHIFT));
-        }
+
+// What an accumulator holds after a round: it begins with `bias` where its position does.
+template <int SHIFT, class s_T> s_T accumulate(bool start, const s_T &bias, const s_T &before, const s_T &sum) {
+    #pragma HLS INLINE
+    s_T base = before;
+    if (start)
+        base = bias;
+    return base + (sum << SHIFT);
+}
+
+// One round of all banks: the accumulators `sums`, one a bank, take in what its multipliers give.
+template <class product, class x_T, class s_T> void round(int r, const x_T *x, s_T *sums) {
+    #pragma HLS INLINE
+    const int banks = product::members * product::lanes;
+    s_T biases[banks], added[banks];
+    #pragma HLS ARRAY_PARTITION variable=biases complete
+    #pragma HLS ARRAY_PARTITION variable=added complete
+    product::biases(product::position(r), biases);
+    product::sums(r, x, added);
+    for (int bank = 0; bank < banks; bank++) {
+        #pragma HLS UNROLL
+        sums[bank] = accumulate<product::shift>(product::starts(r), biases[bank], sums[bank], added[bank]);
     }
 }
 
+} // namespace folded
 } // namespace hw_amc
 
 #endif

@@ -6,23 +6,28 @@ Samples:
         #pragma HLS PIPELINE II=1
         const sample_word_t word = samples.read();
         @INPUT_T@ sample;
-        HW_AMC_PACK(sample)
+        #pragma HLS DATA_PACK variable=sample
         sample[0] = hw_amc::field<@INPUT_T@::value_type, 0>(word);
         sample[1] = hw_amc::field<@INPUT_T@::value_type, @FIELD_BITS@>(word);
         frame.write(sample);
     }
 }
 
-static void pack(hls::stream<@RESULT_T@> &results, hls::stream<logit_word_t> &logits) {
-    const @RESULT_T@ result = results.read();
+template <class head_T> void pack_head(hls::stream<head_T> &head, hls::stream<logit_word_t> &logits) {
+    #pragma HLS INLINE
+    const head_T result = head.read();
 Logits:
-    for (unsigned c = 0; c < @RESULT_T@::size; c++) {
+    for (unsigned c = 0; c < head_T::size; c++) {
         #pragma HLS PIPELINE II=1
         logit_word_t word;
         hw_amc::clear(word);
         hw_amc::accumulate(word, result[c]);
         logits.write(word);
     }
+}
+
+static void pack(@HEAD_PARAMETERS@, hls::stream<logit_word_t> &logits) {
+@PACKED@
 }
 
 void hw_amc_core(hls::stream<sample_word_t> &samples, hls::stream<logit_word_t> &logits) {
@@ -33,10 +38,8 @@ void hw_amc_core(hls::stream<sample_word_t> &samples, hls::stream<logit_word_t> 
 
     hls::stream<@INPUT_T@> frame("frame");
     #pragma HLS STREAM variable=frame depth=2
-    hls::stream<@RESULT_T@> results("results");
-    #pragma HLS STREAM variable=results depth=2
-
+@HEAD_STREAMS@
     unpack(samples, frame);
-    @NETWORK@(frame, results);
-    pack(results, logits);
+    @NETWORK@(frame, @HEADS@);
+    pack(@HEADS@, logits);
 }

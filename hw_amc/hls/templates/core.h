@@ -6,7 +6,7 @@
 // counts the @T@ samples of a frame itself.
 
 #include "@NETWORK@.h"
-#include "nnet_utils/hw_amc_types.h"
+#include "hw_amc_types.h"
 
 typedef hw_amc::integer<@WORD_BITS@, false>::type sample_word_t;
 typedef hw_amc::integer<32, true>::type logit_word_t;

@@ -3,9 +3,10 @@
 #include "firmware/@NETWORK@.cpp"
 #include "firmware/hw_amc_core.cpp"
 
-// samples: (count, @T@, 2) in the network's input format; logits: (count, @CLASSES@); sinks: one a layer, or null.
+// samples: (count, @T@, 2) in the network's input format; logits: (count, @LOGITS@), of all heads; sinks: one a layer,
+// or null.
 extern "C" void hw_amc_csim(const int *samples, long long count, int *logits, hw_amc::sink *sinks) {
-    const int T = @T@, classes = @CLASSES@;
+    const int T = @T@, LOGITS = @LOGITS@;
     hw_amc::trace_state &state = hw_amc::tracing();
     state.sinks = sinks;
     for (long long first = 0; first < count; first += hw_amc::LANES) {
@@ -24,10 +25,10 @@ extern "C" void hw_amc_csim(const int *samples, long long count, int *logits, hw
             in.write(word);
         }
         hw_amc_core(in, out);
-        for (int c = 0; c < classes; c++) {
+        for (int c = 0; c < LOGITS; c++) {
             const logit_word_t word = out.read();
             for (int lane = 0; lane < state.lanes; lane++)
-                logits[(first + lane) * classes + c] = static_cast<int>(hw_amc::get_lane(word, lane));
+                logits[(first + lane) * LOGITS + c] = static_cast<int>(hw_amc::get_lane(word, lane));
         }
     }
 }

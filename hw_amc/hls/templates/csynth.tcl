@@ -1,12 +1,12 @@
 # C synthesis.
 source [file join [file dirname [info script]] project.tcl]
-set here [file normalize [file dirname [info script]]]
-cd $here
-open_project -reset hw_amc_prj
-set_top hw_amc_core
-add_files firmware/hw_amc_core.cpp -cflags "$cflags -I$here -I$here/firmware"
-add_files firmware/@NETWORK@.cpp -cflags "$cflags -I$here/firmware"
-add_files -tb hw_amc_test.cpp -cflags "$cflags -I$here -DTB_DATA=\\\"$here/tb_data\\\""
+cd [file normalize [file dirname [info script]]]
+open_project -reset $project_folder
+set_top $project_name
+add_files firmware/hw_amc_core.cpp -cflags "$cflags"
+add_files firmware/@NETWORK@.cpp -cflags "$cflags"
+add_files -tb hw_amc_test.cpp -cflags "$cflags"
+add_files -tb tb_data
 open_solution -reset solution1
 tool_settings
 run_step {csynth_design}

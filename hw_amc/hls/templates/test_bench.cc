@@ -1,6 +1,8 @@
 // Self-checking test bench: frames of raw integers in, every logit compared with the Keras model's integers. Built
-// with -DHW_AMC_TRACE_LAYERS (C simulation only) it compares every layer that tb_data/ holds. The first difference
-// is printed by frame and index with both integers, and the exit code is 1.
+// with -DHW_AMC_TRACE_LAYERS (C simulation only) it compares every layer that tb_data/ holds as layer_<name>.dat. The
+// first difference is printed by frame and index with both integers, and the exit code is 1.
+//
+// The data lie in tb_data/ where the bench runs: the tools put that folder there.
 
 #include <cstdio>
 #include <cstdlib>
@@ -8,19 +10,15 @@
 #include <vector>
 
 #include "firmware/hw_amc_core.h"
-#include "firmware/nnet_utils/hw_amc_trace.h"
+#include "firmware/hw_amc_trace.h"
 
-#ifndef TB_DATA
-#define TB_DATA "tb_data"
-#endif
+static const int FRAMES = @FRAMES@, T = @T@, LOGITS = @LOGITS@;
 
-static const int FRAMES = @FRAMES@, T = @T@, CLASSES = @CLASSES@;
-
-static std::vector<long long> load(const char *name, size_t expected) {
-    const std::string path = std::string(TB_DATA) + "/" + name + ".dat";
+static std::vector<long long> load(const std::string &name, size_t expected) {
+    const std::string path = "tb_data/" + name + ".dat";
     std::FILE *file = std::fopen(path.c_str(), "r");
     if (!file) {
-        std::printf("ERROR: cannot open %s; run in the folder of tb_data, or define TB_DATA\n", path.c_str());
+        std::printf("ERROR: cannot open %s; run in the folder where tb_data lies\n", path.c_str());
         std::exit(1);
     }
     std::vector<long long> integers;
@@ -61,7 +59,7 @@ static const traced_layer TRACED[] = {@TRACED@{0, 0, 0}};
 
 int main() {
     const std::vector<long long> samples = load("samples", size_t(FRAMES) * T * 2);
-    const std::vector<long long> wanted = load("logits", size_t(FRAMES) * CLASSES);
+    const std::vector<long long> wanted = load("logits", size_t(FRAMES) * LOGITS);
     std::vector<long long> got;
     long wrong = 0;
 
@@ -90,17 +88,19 @@ int main() {
             in.write(word);
         }
         hw_amc_core(in, out);
-        for (int c = 0; c < CLASSES; c++)
+        for (int c = 0; c < LOGITS; c++)
             got.push_back(out.read().to_int());
         if (!out.empty()) {
-            std::printf("MISMATCH: frame %d: more than %d logits\n", frame, CLASSES);
+            std::printf("MISMATCH: frame %d: more than %d logits\n", frame, LOGITS);
             wrong++;
         }
     }
 
 #ifdef HW_AMC_TRACE_LAYERS
-    for (const traced_layer *layer = TRACED; layer->name; layer++)
-        wrong += compare(layer->name, load(layer->name, tensors[layer->index].size()), tensors[layer->index]);
+    for (const traced_layer *layer = TRACED; layer->name; layer++) {
+        const std::vector<long long> &tensor = tensors[layer->index];
+        wrong += compare(layer->name, load(std::string("layer_") + layer->name, tensor.size()), tensor);
+    }
 #endif
     wrong += compare("logits", wanted, got);
     std::printf(wrong ? "FAIL\n" : "PASS: %d frames\n", FRAMES);

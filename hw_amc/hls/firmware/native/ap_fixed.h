@@ -16,6 +16,7 @@
 #include <string>
 
 #define HW_AMC_NATIVE
+#define HW_AMC_OUTLINE inline
 
 #ifndef HW_AMC_LANES
 #define HW_AMC_LANES 16
@@ -180,10 +181,15 @@ template <class T, int low, class word_T> T field(const word_T &word) {
     return value;
 }
 
+template <class to_T, class from_T> to_T extend(const from_T &bits) { return cast<to_T>(bits); }
+template <class to_T, class from_T> to_T narrow(const from_T &bits) { return cast<to_T>(bits); }
+
 template <class T> void clear(T &bits) { bits = T{}; }
 
 template <class T> T unit() { return from_raw<T>(narrow_t{} + 1); }
 template <class T> T zero() { return from_raw<T>(narrow_t{}); }
+
+template <class T> T constant(long long value) { return T{} + decltype(T{}[0] + 0)(value); }
 
 template <class T> T larger_of(const T &a, const T &b) {
     T value;
@@ -199,6 +205,38 @@ inline void mac(wide_t &a, const wide_t &x, int64_t w) { a += x * w; }
 
 inline narrow_t total(const narrow_t &a, int shift, int32_t bias) { return (a << shift) + bias; }
 inline wide_t total(const wide_t &a, int shift, int64_t bias) { return (a << shift) + bias; }
+
+template <class a_T, class b_T> inline auto times(const a_T &a, const b_T &b) -> decltype(a * b) { return a * b; }
+
+namespace folded {
+
+template <class x_T, class s_T, bool DSP, class w_T> inline s_T multiply(const x_T &x, w_T w) {
+    return cast<s_T>(x) * decltype(s_T{}[0] + 0)(w);
+}
+template <class s_T> inline s_T add(const s_T &a, const s_T &b) { return a + b; }
+template <class s_T> inline s_T zero() { return s_T{}; }
+
+} // namespace folded
+
+namespace adders {
+
+template <int W, bool S, class a_T, class b_T>
+inline typename integer<W, S>::type add(const a_T &a, int shift_a, const b_T &b, int shift_b) {
+    typedef typename integer<W, S>::type T;
+    return (cast<T>(a) << shift_a) + (cast<T>(b) << shift_b);
+}
+template <int W, bool S, class a_T, class b_T>
+inline typename integer<W, S>::type subtract(const a_T &a, int shift_a, const b_T &b, int shift_b) {
+    typedef typename integer<W, S>::type T;
+    return (cast<T>(a) << shift_a) - (cast<T>(b) << shift_b);
+}
+inline narrow_t zero() { return narrow_t{}; }
+template <class m_T, class T> inline m_T shifted(const T &value, int shift, int scale, long long bias) {
+    const m_T output = shift < 0 ? cast<m_T>(value >> -shift) : cast<m_T>(value) << shift;
+    return (output << scale) + decltype(m_T{}[0] + 0)(bias);
+}
+
+} // namespace adders
 
 template <class T> void set_lane(T &word, int lane, long long bits) { word[lane] = bits; }
 inline long long get_lane(const narrow_t &bits, int lane) { return bits[lane]; }

@@ -1,9 +1,13 @@
 # Vitis HLS: vitis_hls -f <step>.tcl, or vitis-run --mode hls --tcl <step>.tcl
+# The first two lines tell hls4ml's report where to look.
+set project_name "@TOP@"
+set backend "vitis"
+set project_folder ${project_name}_prj
 set cflags "-std=c++14"
 proc tool_settings {} {
     set_part {@PART@}
     create_clock -period @CLOCK_NS@ -name default
-    set_clock_uncertainty 27% default
+    set_clock_uncertainty @UNCERTAINTY@% default
     config_compile -name_max_length 80
 }
 # Whatever the tool does on an error in a script: a failed step ends it with exit code 1.

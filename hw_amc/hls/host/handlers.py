@@ -1,0 +1,71 @@
+"""hls4ml's readers of Keras layers, and ours beside them.
+
+hls4ml reads a network layer by layer, and builds one of its own layers for each; our back ends then read the whole
+network themselves (`adopt`). So here it is enough that hls4ml does not stop at a layer that it lacks. What it can read
+stays its own, so that its back ends do not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Read = Callable[..., tuple[dict[str, Any], list[int | None]]]
+
+#: Recurrent layers that hls4ml reads in their smooth form only.
+_RECURRENT = ("QGRU", "QLSTM")
+#: Layers that do nothing at inference and that hls4ml does not know, beside those that our graph computes.
+_OTHERS = ("QAffine", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")
+_MARK = "hw_amc_reader"
+
+
+def install() -> None:
+    """Add our readers to hls4ml's table, once a process."""
+    # The package reads the modules of its own readers when it is imported: ours come behind.
+    import hls4ml.converters  # noqa: F401
+    from hls4ml.converters.keras_v2_to_hls import get_layer_handlers
+
+    table = get_layer_handlers()
+    for name in _OTHERS:
+        table.setdefault(name, read_unknown)
+    for name in _RECURRENT:
+        stock = table.get(name)
+        if not hasattr(stock, _MARK):
+            table[name] = _with_hard_gates(stock)
+
+
+def read_unknown(
+    keras_layer: dict[str, Any], input_names: list[str], input_shapes: Any, data_reader: Any
+) -> tuple[dict[str, Any], list[int | None]]:
+    """Say no more of a layer than its name and shape (hls4ml's interface)."""
+    name = keras_layer["config"]["name"]
+    shape = list(data_reader.model.get_layer(name).output_shape)
+    layer = {
+        "name": name,
+        "class_name": "HwAmcUnread",
+        "keras_class": keras_layer["class_name"],
+        "inputs": input_names,
+        "output_shape": shape[1:],
+    }
+    return layer, shape
+
+
+def _with_hard_gates(stock: Read | None) -> Read:
+    """Wrap hls4ml's reader: the layers that it refuses because their gates are hard become ours."""
+
+    def read(
+        keras_layer: dict[str, Any], input_names: list[str], input_shapes: Any, data_reader: Any
+    ) -> tuple[dict[str, Any], list[int | None]]:
+        try:
+            if stock is not None:
+                return stock(keras_layer, input_names, input_shapes, data_reader)
+            refusal = ""
+        except AssertionError as error:
+            if "Hard activation" not in str(error):
+                raise
+            refusal = str(error)
+        layer, shape = read_unknown(keras_layer, input_names, input_shapes, data_reader)
+        return {**layer, "refusal": refusal}, shape
+
+    setattr(read, _MARK, True)
+    return read

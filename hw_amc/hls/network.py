@@ -1,0 +1,155 @@
+"""The network's C++: its types, its layers' configurations and products, its function, and the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from hw_amc.graph import Graph, Node
+from hw_amc.hls import resources
+from hw_amc.hls.cpp import cpp_type
+from hw_amc.hls.ops import LayerBuild, find
+from hw_amc.hls.streams import CoreStreams, network_name
+from hw_amc.hls.target import Target
+
+#: The generated constant products.
+PRODUCTS = "firmware/products.h"
+#: Headers of every project, in hls/firmware.
+COMMON = ("hw_amc_types.h", "hw_amc_trace.h", "hw_amc_fork.h")
+#: Elements in the FIFO between two layers. In a chain whose layers work at constant rates the slowest one sets the
+#: pace, and a deeper FIFO before it would only fill: two suffice, one being written while the other is read.
+FIFO_DEPTH = 2
+
+
+def emit(converted: Any, graph: Graph, target: Target, core: CoreStreams) -> dict[str, str]:
+    """C++ of the network: file name -> text, in the tool's dialect.
+
+    Parameters
+    ----------
+    converted : hls4ml's ModelGraph
+        Its layers hold the text that our templates made for each.
+    graph, target, core
+        What it was made from.
+    """
+    name = network_name(graph)
+    headers = sorted({find(node).header for node in core.layers} | set(COMMON))
+    files = {
+        f"firmware/{name}.h": _header(name, core),
+        f"firmware/{name}.cpp": _function(name, converted, core),
+        "firmware/defines.h": _types(core),
+        "firmware/parameters.h": _parameters(converted, headers),
+        PRODUCTS: _products(graph, target, core),
+        **{f"firmware/{header}": resources.text("firmware", header) for header in _with_included(headers)},
+    }
+    dialect = target.tool.dialect
+    return {**{file: dialect(text) for file, text in files.items()}, **_hls4ml_headers()}
+
+
+def elements(node: Node) -> int:
+    """Elements that a stream carries for one frame: time steps, pixels, or one vector."""
+    return prod(node.shape[:-1])
+
+
+def _types(core: CoreStreams) -> str:
+    lines = [
+        f"typedef nnet::array<{cpp_type(node.fmt)}, {node.shape[-1]}> {node.name}_t;"
+        for node in (core.source, *core.layers)
+    ]
+    return _guarded("DEFINES_H_", ['#include "hw_amc_types.h"', '#include "nnet_types.h"', "", *lines])
+
+
+def _parameters(converted: Any, headers: list[str]) -> str:
+    configs = [layer.get_attr("config_cpp") or "" for layer in converted.get_layers()]
+    includes = [f'#include "{header}"' for header in (*headers, "defines.h", "products.h")]
+    return _guarded("PARAMETERS_H_", [*includes, "", *filter(None, configs)])
+
+
+def _products(graph: Graph, target: Target, core: CoreStreams) -> str:
+    layers = (LayerBuild(node, tuple(graph.sources(node)), target.layer(node.name)) for node in core.layers)
+    texts = filter(None, (find(layer.node).code(layer) for layer in layers))
+    return _guarded("PRODUCTS_H_", ['#include "hw_amc_types.h"', "", *texts])
+
+
+def _header(name: str, core: CoreStreams) -> str:
+    return _guarded("NETWORK_H_", ['#include "defines.h"', "", f"void {_signature(name, core)};"])
+
+
+def _signature(name: str, core: CoreStreams) -> str:
+    """Name and parameters of the network's function."""
+    parameters = [f"hls::stream<{core.source.name}_t> &{core.source.name}_out"]
+    streams = core.stream_names()
+    for number, head in enumerate(core.heads):
+        parameters.append(f"hls::stream<{head.name}_t> &{streams['', number]}")
+    return f"{name}({', '.join(parameters)})"
+
+
+def _function(name: str, converted: Any, core: CoreStreams) -> str:
+    """Definition of the network's function: a process for each layer, a stream between two of them."""
+    body = []
+    parameters = {f"{core.source.name}_out", *(core.stream_names()["", n] for n in range(len(core.heads)))}
+    for node in (core.source, *core.layers):
+        layer = converted.graph[node.name]
+        own = f"{node.name}_out"
+        if own not in parameters:
+            body += _stream(node, own, FIFO_DEPTH)
+        body += layer.get_attr("function_cpp") or []
+        body += list(_copies(node, core, parameters))
+    lines = [
+        f'#include "{name}.h"',
+        '#include "parameters.h"',
+        "",
+        f"void {_signature(name, core)} {{",
+        "    #pragma HLS DATAFLOW",
+        *(f"    {line}" for line in body),
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _copies(node: Node, core: CoreStreams, parameters: set[str]) -> Iterator[str]:
+    """Copy a stream for each of its readers, two at a time, where there are several."""
+    readers = core.readers()[node.name]
+    names = [f"{node.name}_copy{number}" for number in range(len(readers))]
+    rest = f"{node.name}_out"
+    for number in range(len(readers) - 1):
+        after = f"{node.name}_rest{number}" if number < len(readers) - 2 else names[-1]
+        for stream in (names[number], after):
+            if stream not in parameters:
+                yield from _stream(node, stream, FIFO_DEPTH)
+        yield f"hw_amc::fork<{node.name}_t, {elements(node)}>({rest}, {names[number]}, {after});"
+        rest = after
+
+
+def _stream(node: Node, name: str, depth: int) -> list[str]:
+    return [f'hls::stream<{node.name}_t> {name}("{name}");', f"#pragma HLS STREAM variable={name} depth={depth}"]
+
+
+def _guarded(guard: str, lines: list[str]) -> str:
+    return "\n".join([f"#ifndef {guard}", f"#define {guard}", "", *lines, "", "#endif", ""])
+
+
+def _with_included(headers: list[str]) -> list[str]:
+    """Headers and those of ours that they include."""
+    found: dict[str, None] = {}
+    waiting = list(headers)
+    while waiting:
+        header = waiting.pop()
+        if header not in found:
+            found[header] = None
+            waiting += resources.includes(resources.text("firmware", header))
+    return sorted(found)
+
+
+def _hls4ml_headers() -> dict[str, str]:
+    """The array type of streams, and the types of AMD's tools for g++, as hls4ml ships them."""
+    import hls4ml
+
+    root = Path(hls4ml.__file__).parent / "templates" / "vivado"
+    files = {"firmware/nnet_types.h": root / "nnet_utils" / "nnet_types.h"}
+    for path in sorted((root / "ap_types").rglob("*")):
+        if path.is_file():
+            files[f"firmware/{path.relative_to(root).as_posix()}"] = path
+    return {name: path.read_text(encoding="utf-8") for name, path in files.items()}

@@ -1,0 +1,137 @@
+"""What an operation needs for the HLS core: how Keras' arrays become its integers, its C++ and its cost."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.config import LayerHls
+from hw_amc.errors import ConfigError, UnsupportedLayer
+from hw_amc.graph import Node
+from hw_amc.hls.estimate.cost import Cost
+from hw_amc.hls.estimate.logic import Context
+from hw_amc.hls.product import Product
+from hw_amc.hls.strategies import strategy_of
+
+#: Class of a graph's node -> what the core knows of it.
+OPERATIONS: dict[type[Node], Operation] = {}
+
+
+@dataclass(frozen=True)
+class LayerBuild:
+    """One node as a project builds it."""
+
+    node: Any
+    #: What feeds it.
+    sources: tuple[Node, ...]
+    settings: LayerHls
+
+    @property
+    def source(self) -> Node:
+        """What feeds it, first."""
+        return self.sources[0]
+
+    @property
+    def steps(self) -> int:
+        """Elements of its output stream: time steps, or one."""
+        return int(self.node.shape[0]) if len(self.node.shape) > 1 else 1
+
+
+class Operation(ABC):
+    """One operation; a subclass with `node` registers itself."""
+
+    node: ClassVar[type[Node]]
+    #: Header of its kernels, in hls/firmware.
+    header: ClassVar[str]
+    #: Keras class that is read as this operation -> its arrays and the quantisers that round them.
+    keras: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    #: Options of the node that its kernel knows.
+    options: ClassVar[tuple[str, ...]] = ()
+    #: Settings that mean something for it.
+    settings: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        if "node" in cls.__dict__:
+            OPERATIONS[cls.node] = cls()
+
+    def check(self, layer: LayerBuild) -> None:
+        """Require that a layer can be built as its settings say.
+
+        Raises
+        ------
+        ConfigError
+            A setting means nothing here or has an impossible value; the message names it.
+        """
+        for key, value in layer.settings:
+            if key not in self.settings and value != LayerHls.model_fields[key].default:
+                known = ", ".join(self.settings) or "none"
+                raise ConfigError(
+                    f"[hls.layers.{layer.node.name}] {key} means nothing for {layer.node.op!r}; its settings: {known}"
+                )
+        self.product(layer)
+
+    def product(self, layer: LayerBuild) -> Product | None:
+        """Return the constant product, of operations that have one; the same object every time.
+
+        Raises
+        ------
+        ConfigError
+            A setting has an impossible value.
+        """
+        return _product(self, layer)
+
+    def build_product(self, layer: LayerBuild) -> Product | None:
+        """Make the product; see `product`."""
+        return None
+
+    def weights(self, arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        """Return a Keras layer's rounded arrays by the node's field."""
+        return {}
+
+    def locate(self, layer: LayerBuild, row: int, column: int) -> str:
+        """Name of the integer that stands at a place of the product's matrix."""
+        raise NotImplementedError
+
+    def code(self, layer: LayerBuild) -> str:
+        """C++ of the layer's product."""
+        product = self.product(layer)
+        return "" if product is None else strategy_of(product).emit(product)
+
+    @abstractmethod
+    def kernel(self, layer: LayerBuild) -> str:
+        """C++ function template that computes the layer."""
+
+    @abstractmethod
+    def members(self, layer: LayerBuild) -> list[str]:
+        """Body of the C++ configuration struct, one member a line."""
+
+    @abstractmethod
+    def cost(self, layer: LayerBuild, context: Context) -> Cost:
+        """Estimate cycles and resources, without the streams behind the layer."""
+
+
+@lru_cache(maxsize=64)
+def _product(operation: Operation, layer: LayerBuild) -> Product | None:
+    return operation.build_product(layer)
+
+
+def find(node: Node) -> Operation:
+    """Return the operation of a node.
+
+    Raises
+    ------
+    UnsupportedLayer
+        The HLS core has none, or the node has an option that the core lacks; the message names the node.
+    """
+    if type(node) not in OPERATIONS:
+        raise UnsupportedLayer(
+            f"the HLS core has no kernel for {node.op!r} (node {node.name!r}); build the network as RTL (`hw-amc rtl`)"
+        )
+    node.refuse_options("the HLS core", OPERATIONS[type(node)].options)
+    return OPERATIONS[type(node)]
