@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -44,7 +45,7 @@ class Answer:
 class Bench:
     """The device under test between stream source, sink and register master."""
 
-    def __init__(self, dut) -> None:
+    def __init__(self, dut: Any) -> None:
         self.dut = dut
         folder = Path(os.environ["AMC_CASE"])
         self.case = Case.load(folder)
@@ -80,7 +81,7 @@ class Bench:
             if PAUSES[name] is not None:
                 part.set_pause_generator(cycle(PAUSES[name]))
 
-    async def send(self, words) -> None:
+    async def send(self, words: Any) -> None:
         """Queue words; TLAST with the final one."""
         await self.source.send(AxiStreamFrame([int(word) for word in words]))
 
@@ -97,7 +98,7 @@ class Bench:
         assert len(words) == count * manifest.result_words
         return Answer(unpack_results(np.array(words, np.uint32), manifest.classes), ends, packets)
 
-    async def classify(self, frames) -> Answer:
+    async def classify(self, frames: np.ndarray) -> Answer:
         """Send frames back to back, TLAST with the last sample of all, and take their results."""
         await self.send(pack_frames(frames, self.manifest.n_channels))
         return await self.receive(len(frames))
@@ -108,12 +109,12 @@ class Bench:
         assert self.sink.empty(), "words are left over"
         assert await self.read("STATUS") == 0
 
-    def check(self, frames, answer: Answer, input_shift: int | None = None) -> None:
+    def check(self, frames: np.ndarray, answer: Answer, input_shift: int | None = None) -> None:
         """Compare with golden."""
         shift = self.manifest.input_shift if input_shift is None else input_shift
         require_results(self.graph, golden_logits(self.graph, frames, shift), answer.results, self.side)
 
-    def random_frames(self, rng, count: int):
+    def random_frames(self, rng: np.random.Generator, count: int) -> Any:
         """Wire words over the whole range."""
         return rng.integers(-32768, 32768, (count, self.manifest.frame_len, 2)).astype(np.int16)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -23,7 +24,7 @@ from hw_amc.verify.results import golden_logits, require_results
 
 
 @cocotb.test()
-async def prove(dut):
+async def prove(dut: Any) -> None:
     """The case's frames back to back, sink always ready: equal, and as fast as predicted."""
     bench = Bench(dut)
     await bench.reset()
@@ -45,7 +46,7 @@ async def prove(dut):
 
 @cocotb.test()
 @cocotb.parametrize(idle=list(PAUSES), stall=list(PAUSES))
-async def frames(dut, idle, stall):
+async def frames(dut: Any, idle: Any, stall: Any) -> None:
     """Idle cycles times back-pressure change nothing."""
     bench = Bench(dut)
     await bench.reset()
@@ -60,7 +61,7 @@ async def frames(dut, idle, stall):
 
 
 @cocotb.test()
-async def identity(dut):
+async def identity(dut: Any) -> None:
     """Constants are the manifest's."""
     bench = Bench(dut)
     await bench.reset()
@@ -76,7 +77,7 @@ async def identity(dut):
 
 
 @cocotb.test()
-async def register_access(dut):
+async def register_access(dut: Any) -> None:
     """Fields that are not writable do not change; byte strobes are kept; gaps read 0."""
     bench = Bench(dut)
     await bench.reset()
@@ -96,13 +97,13 @@ async def register_access(dut):
 
 
 @cocotb.test()
-async def responses_wait(dut):
+async def responses_wait(dut: Any) -> None:
     """A master that is slow to take responses gets each of them, one for an access; accesses behind it wait."""
     bench = Bench(dut)
     await bench.reset()
     answered = {"write": 0, "read": 0}
 
-    async def count():
+    async def count() -> None:
         while True:
             await RisingEdge(dut.aclk)
             answered["write"] += int(dut.s_axi_bvalid.value) & int(dut.s_axi_bready.value)
@@ -128,7 +129,7 @@ async def responses_wait(dut):
 
 @cocotb.test()
 @cocotb.parametrize(kind=["pin", "register"])
-async def reset_in_mid_frame(dut, kind):
+async def reset_in_mid_frame(dut: Any, kind: Any) -> None:
     """Whatever is inside is dropped; the next frame is right."""
     bench = Bench(dut)
     await bench.reset()
@@ -152,7 +153,7 @@ async def reset_in_mid_frame(dut, kind):
 
 
 @cocotb.test()
-async def misplaced_tlast(dut):
+async def misplaced_tlast(dut: Any) -> None:
     """A short frame is answered with its flag, a long one as a good and a broken one; the next ones are right."""
     bench = Bench(dut)
     rng = np.random.default_rng(17)
@@ -179,7 +180,7 @@ async def misplaced_tlast(dut):
 
 
 @cocotb.test()
-async def packets(dut):
+async def packets(dut: Any) -> None:
     """TLAST closes each `frames_per_packet` results."""
     bench = Bench(dut)
     await bench.reset()
@@ -194,7 +195,7 @@ async def packets(dut):
 
 
 @cocotb.test()
-async def level(dut):
+async def level(dut: Any) -> None:
     """input_shift moves the rounding; samples out of range are counted."""
     bench = Bench(dut)
     rng = np.random.default_rng(23)
@@ -212,7 +213,7 @@ async def level(dut):
 
 
 @cocotb.test()
-async def counters(dut):
+async def counters(dut: Any) -> None:
     """Frames, cycles and stalls are counted, and cleared; a disabled accelerator takes nothing."""
     bench = Bench(dut)
     await bench.reset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -25,7 +26,7 @@ from hw_amc.verify.results import require_results
 class Lanes:
     """All lanes' sources and sinks, and the one register master."""
 
-    def __init__(self, dut) -> None:
+    def __init__(self, dut: Any) -> None:
         self.dut = dut
         folder = Path(os.environ["AMC_CASE"])
         self.case = Case.load(folder)
@@ -75,7 +76,7 @@ class Lanes:
 
 @cocotb.test()
 @cocotb.parametrize((("idle", "stall"), [("always", "always"), ("random", "bursts")]))
-async def lanes_at_once(dut, idle, stall):
+async def lanes_at_once(dut: Any, idle: Any, stall: Any) -> None:
     """Lanes work side by side, each at a pace of its own."""
     bench = Lanes(dut)
     await bench.reset()
@@ -93,7 +94,7 @@ async def lanes_at_once(dut, idle, stall):
 
 
 @cocotb.test()
-async def a_lane_alone(dut):
+async def a_lane_alone(dut: Any) -> None:
     """Frames of one lane leave the others' counters alone; disabled lanes take none."""
     bench = Lanes(dut)
     await bench.reset()
@@ -109,7 +110,7 @@ async def a_lane_alone(dut):
 
 
 @cocotb.test()
-async def registers_of_every_lane(dut):
+async def registers_of_every_lane(dut: Any) -> None:
     """Each lane has its own; where no lane is, zeros."""
     bench = Lanes(dut)
     await bench.reset()

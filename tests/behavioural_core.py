@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,14 @@ class BehaviouralCore:
     rhythm: None = None
 
 
-def mean_graph(rng, name="mean_net", frame_len=16, heads=(5,), input_fmt=S8_6, wire_frac=14) -> Graph:
+def mean_graph(
+    rng: np.random.Generator,
+    name: str = "mean_net",
+    frame_len: int = 16,
+    heads: Any = (5,),
+    input_fmt: Any = S8_6,
+    wire_frac: int = 14,
+) -> Graph:
     """input -> quantize -> global average -> one dense layer a head."""
     T, classes = frame_len, heads
     shift = T.bit_length() - 1
@@ -62,7 +70,9 @@ def tied(graph: Graph) -> Graph:
     return graph
 
 
-def mean_core(graph: Graph, cycles_per_step=1, delay=7, n_channels=1, queue=4) -> BehaviouralCore:
+def mean_core(
+    graph: Graph, cycles_per_step: int = 1, delay: int = 7, n_channels: int = 1, queue: int = 4
+) -> BehaviouralCore:
     """The core of a `mean_graph`: a sample every `cycles_per_step` cycles, logits `delay` cycles after the last one.
 
     `queue` finished frames, a power of two, may wait for their logits.

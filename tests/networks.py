@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Widths:
     bias_bits: int = 8
 
 
-def random_weights(rng: np.random.Generator, shape: tuple[int, ...], fmt: FixedFormat, sparsity: float = 0.0):
+def random_weights(rng: np.random.Generator, shape: tuple[int, ...], fmt: FixedFormat, sparsity: float = 0.0) -> Any:
     """Integers over the whole range of `fmt`, a fraction `sparsity` of them zero."""
     weights = rng.integers(fmt.min_raw, fmt.max_raw + 1, shape)
     return np.where(rng.random(shape) < sparsity, 0, weights).astype(np.int32)
@@ -83,7 +84,7 @@ def gru_cnn_graph(
     return Graph("random_gru_cnn", tuple(nodes), ("head",), (classes,))
 
 
-def random_frames(rng: np.random.Generator, graph: Graph, count: int):
+def random_frames(rng: np.random.Generator, graph: Graph, count: int) -> Any:
     """Wire words over the whole input range."""
     fmt = graph.input.fmt
     return rng.integers(fmt.min_raw, fmt.max_raw + 1, (count, *graph.input.shape)).astype(np.int16)
@@ -110,13 +111,15 @@ def _conv1d(
     return with_exact_format(node, source)
 
 
-def with_exact_format(node, source: Node):
+def with_exact_format(node: Any, source: Node) -> Any:
     low, high = node.acc_range(source.fmt)
     values = {**vars(node), "fmt": format_for(min(low, -1), high, node.fmt.frac)}
     return type(node)(**values)
 
 
-def linear(rng: np.random.Generator, kind, name: str, source: Node, units: int, taps: int = 1, bits: int = 5):
+def linear(
+    rng: np.random.Generator, kind: Any, name: str, source: Node, units: int, taps: int = 1, bits: int = 5
+) -> Any:
     """A convolution, dense or affine node of random weights, its output the exact accumulator."""
     channels = source.shape[-1]
     shapes = {ir.Conv1d: (taps, channels, units), ir.Dense: (channels, units), ir.Affine: (units,)}
@@ -145,7 +148,7 @@ def avg_pool(name: str, source: Node, pool: int = 2) -> ir.AvgPool1d:
     return ir.AvgPool1d(name, (source.name,), (source.shape[0] // pool, source.shape[1]), fmt, pool)
 
 
-def global_pool(name: str, source: Node, largest: bool):
+def global_pool(name: str, source: Node, largest: bool) -> Any:
     if largest:
         return ir.GlobalMaxPool1d(name, (source.name,), source.shape[1:], source.fmt)
     mean = avg_pool(name, source, source.shape[0])
@@ -181,7 +184,7 @@ def residual_graph(
     T, act = frame_len, FixedFormat(6, 5)
     net: list[Node] = [ir.Input("input", (), (T, 2), FixedFormat(16, 14))]
 
-    def then(node):
+    def then(node: Any) -> Any:
         net.append(node)
         return node
 
@@ -256,7 +259,9 @@ def hakimi_graph(
     return Graph("hakimi", tuple(net), ("head",), (tuple("abcde"),))
 
 
-def conv2d(rng: np.random.Generator, name: str, source: Node, filters: int, size: tuple[int, int], same: bool = False):
+def conv2d(
+    rng: np.random.Generator, name: str, source: Node, filters: int, size: tuple[int, int], same: bool = False
+) -> Any:
     """A convolution over an image, its output the exact accumulator."""
     height, width, depth = source.shape
     weight, bias_fmt = FixedFormat(5, 4), FixedFormat(8, source.fmt.frac)
@@ -288,7 +293,7 @@ def mtl_graph(
     T = int(np.prod(image)) // 2
     net: list[Node] = [ir.Input("input", (), (T, 2), FixedFormat(16, 14))]
 
-    def then(node):
+    def then(node: Any) -> Any:
         net.append(node)
         return node
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from networks import random_frames
@@ -185,7 +186,7 @@ def _verilator(sources: list[str], folder: Path) -> tuple[str | Path, ...]:
 
 
 def check(
-    graph: ir.Graph, settings: RtlSettings, folder: Path, frames: int = 0, cache: Path | None = None, **traffic
+    graph: ir.Graph, settings: RtlSettings, folder: Path, frames: int = 0, cache: Path | None = None, **traffic: Any
 ) -> tuple[RtlCore, Run]:
     """Build the core and require golden's logits of random frames: `frames`, or three for each context."""
     core = build_core(graph, settings, cache=cache or folder / "cache")

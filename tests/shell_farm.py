@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from behavioural_core import mean_core, mean_graph, tied
@@ -26,14 +27,23 @@ class Member:
     accelerator: Accelerator
 
     @property
-    def manifest(self):
+    def manifest(self) -> Any:
         return self.accelerator.manifest
 
-    def frames(self, rng, count):
+    def frames(self, rng: np.random.Generator, count: int) -> Any:
         return rng.integers(-32768, 32768, (count, self.graph.frame_len, 2)).astype(np.int16)
 
 
-def member(name, input_shift=0, cycles_per_step=1, delay=7, n_channels=1, queue=4, ties=False, **shape) -> Member:
+def member(
+    name: str,
+    input_shift: int = 0,
+    cycles_per_step: int = 1,
+    delay: int = 7,
+    n_channels: int = 1,
+    queue: int = 4,
+    ties: bool = False,
+    **shape: Any,
+) -> Member:
     graph = mean_graph(np.random.default_rng(5), name=name, **shape)
     graph = tied(graph) if ties else graph
     core = mean_core(graph, cycles_per_step, delay, n_channels, queue)

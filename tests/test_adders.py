@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hw_amc.graph.fixed import FixedFormat
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 12)])
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9])
-def test_graph_multiplies(shape, sparsity):
+def test_graph_multiplies(shape: Any, sparsity: float) -> None:
     rng = np.random.default_rng(1)
     matrix = np.where(rng.random(shape) < sparsity, 0, rng.integers(-128, 128, shape))
     graph = build_graph(matrix, [FixedFormat(8, 0)] * shape[0])
@@ -24,7 +25,7 @@ def test_graph_multiplies(shape, sparsity):
     np.testing.assert_array_equal(graph.model(x), x @ matrix)
 
 
-def test_zero_rows_columns_and_matrices():
+def test_zero_rows_columns_and_matrices() -> None:
     matrix = np.zeros((4, 5), np.int64)
     empty = build_graph(matrix, [FixedFormat(8, 0)] * 4)
     assert empty.adders == ()
@@ -34,7 +35,7 @@ def test_zero_rows_columns_and_matrices():
     np.testing.assert_array_equal(build_graph(matrix, [FixedFormat(8, 0)] * 4).model(x), x @ matrix)
 
 
-def test_formats_hold_every_value():
+def test_formats_hold_every_value() -> None:
     rng = np.random.default_rng(2)
     matrix = rng.integers(-8, 8, (3, 6))
     inputs = [FixedFormat(3, 0), FixedFormat(4, 0, signed=False), FixedFormat(2, 0)]
@@ -137,6 +138,6 @@ def test_coefficients_do_not_wrap() -> None:
         AdderGraph(tuple(INPUTS), (), (Output(0, 63),)).matrix.any()
 
 
-def test_wide_weights_are_refused():
+def test_wide_weights_are_refused() -> None:
     with pytest.raises(ConfigError, match="24 bits"):
         build_graph(np.array([[1 << 24]]), [FixedFormat(8, 0)])

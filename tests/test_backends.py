@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import deployed
 import numpy as np
@@ -61,7 +62,7 @@ HARDWARE = [pytest.param(device_of, id="device"), pytest.param(rtl_of, id="rtl",
 
 @pytest.mark.parametrize("make", HARDWARE)
 @pytest.mark.parametrize("name", GRAPHS)
-def test_hardware_equals_golden_in_every_head(make, name: str, tmp_path: Path) -> None:
+def test_hardware_equals_golden_in_every_head(make: Any, name: str, tmp_path: Path) -> None:
     graph = GRAPHS[name]
     frames = random_frames(np.random.default_rng(5), graph, 12)
     with make(graph, tmp_path) as backend:

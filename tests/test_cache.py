@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_what_is_not_whole_is_made_again_with_one_line(cache: Cache, damage) -> None:
+def test_what_is_not_whole_is_made_again_with_one_line(cache: Cache, damage: Any) -> None:
     damage(cache.entry(FROM, Maker()))
     make = Maker()
     with pytest.warns(UserWarning, match="in the cache is not whole .*; it is made again") as said:

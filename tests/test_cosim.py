@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from hw_amc.cosim.bench import BenchRun, Case, require_passed, run
 from hw_amc.cosim.model import Plan, run_fast, run_model
 from hw_amc.cosim.results import cycles_between_results
 from hw_amc.errors import ConfigError, Mismatch, ToolFailed, ToolMissing
+from hw_amc.graph import Graph
 from hw_amc.interface.words import Results
 from hw_amc.report.schema import check_section
 from hw_amc.rtl import build_core
@@ -24,7 +27,7 @@ from hw_amc.sources import Sources
 from hw_amc.verify.results import golden_logits, require_results
 
 
-def case_of(item, count, seed=3):
+def case_of(item: Any, count: int, seed: int = 3) -> Any:
     frames = item.frames(np.random.default_rng(seed), count)
     return Case(item.graph, frames, golden_logits(item.graph, frames, item.manifest.input_shift))
 
@@ -33,11 +36,11 @@ def case_of(item, count, seed=3):
 SIX_CYCLES = RtlSettings(cycles_per_step=6)
 
 
-def accelerator_of(graph, settings):
+def accelerator_of(graph: Graph, settings: Any) -> Any:
     return build_accelerator(graph, build_core(graph, settings), ProjectSettings(), BOARD)
 
 
-def results_of(logits, labels=None, flags=None):
+def results_of(logits: Any, labels: Any = None, flags: Any = None) -> Any:
     n = len(logits)
     labels = logits.argmax(axis=1) if labels is None else labels
     zeros = np.zeros(n, np.int64)
@@ -47,13 +50,13 @@ def results_of(logits, labels=None, flags=None):
 # Comparison.
 
 
-def test_equal_results_pass():
+def test_equal_results_pass() -> None:
     item = member("net", heads=(3, 2))
     case = case_of(item, 4)
     require_results(item.graph, case.expected, results_of(case.expected, case.expected[:, :3].argmax(axis=1)), "sim")
 
 
-def test_first_difference_is_named():
+def test_first_difference_is_named() -> None:
     item = member("net", heads=(3, 2))
     case = case_of(item, 5)
     wrong = case.expected.copy()
@@ -69,7 +72,7 @@ def test_first_difference_is_named():
 
 
 @pytest.mark.parametrize("change", ["label", "flag", "count"])
-def test_other_differences(change):
+def test_other_differences(change: str) -> None:
     item = member("net", heads=(3,))
     case = case_of(item, 3)
     labels = case.expected.argmax(axis=1)
@@ -86,14 +89,14 @@ def test_other_differences(change):
         require_results(item.graph, case.expected, results_of(logits, labels, flags), "sim")
 
 
-def test_input_shift_is_a_move_of_the_binary_point():
+def test_input_shift_is_a_move_of_the_binary_point() -> None:
     item = member("net")
     frames = item.frames(np.random.default_rng(1), 5)
     frames //= 4
     assert np.array_equal(golden_logits(item.graph, frames, 2), golden_logits(item.graph, frames * 4))
 
 
-def test_rhythm_of_results():
+def test_rhythm_of_results() -> None:
     assert cycles_between_results([100], 1) is None
     assert cycles_between_results([100, 160], 1) == 60
     assert cycles_between_results([100, 170, 230, 290], 1) == 60
@@ -103,7 +106,7 @@ def test_rhythm_of_results():
     assert cycles_between_results(ends[:3], 3) is None
 
 
-def test_a_failed_bench_names_the_test(tmp_path):
+def test_a_failed_bench_names_the_test(tmp_path: Path) -> None:
     path = tmp_path / "results.xml"
     path.write_text('<testsuites><testsuite><testcase name="a"/><testcase name="b"><failure message="1 is\n not 2"/>'
                     "</testcase></testsuite></testsuites>")  # fmt: skip
@@ -114,14 +117,14 @@ def test_a_failed_bench_names_the_test(tmp_path):
         require_passed(path, "icarus")
 
 
-def test_missing_simulator(monkeypatch, tmp_path):
+def test_missing_simulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     item = member("net")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissing, match="iverilog"):
         run(item.accelerator, case_of(item, 1), BenchRun("icarus", tmp_path))
 
 
-def test_too_few_frames_for_the_channels(tmp_path):
+def test_too_few_frames_for_the_channels(tmp_path: Path) -> None:
     item = member("net", n_channels=3)
     with pytest.raises(ConfigError, match="do not fill 3 channels"):
         run_model(item.graph, item.accelerator, item.frames(np.random.default_rng(1), 2), Plan(tmp_path))
@@ -138,13 +141,13 @@ def test_too_few_frames_for_the_channels(tmp_path):
         ("channels", {"frame_len": 8, "heads": (4,), "n_channels": 3, "cycles_per_step": 2}),
     ],
 )
-def test_the_interface_in_icarus(tmp_path, name, shape):
+def test_the_interface_in_icarus(tmp_path: Path, name: str, shape: Any) -> None:
     item = member(name, **shape)
     run(item.accelerator, case_of(item, 6), BenchRun("icarus", tmp_path, tests=None))
 
 
 @pytest.mark.cosim
-def test_a_model_in_all_simulators(tmp_path):
+def test_a_model_in_all_simulators(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     graph = gru_cnn_graph(rng)
     item = Member(graph, accelerator_of(graph, RtlSettings(cycles_per_step=2, contexts=2)))
@@ -171,7 +174,7 @@ def test_a_model_in_all_simulators(tmp_path):
 
 
 @pytest.mark.cosim
-def test_waves_on_demand(tmp_path):
+def test_waves_on_demand(tmp_path: Path) -> None:
     item = member("net", frame_len=8, heads=(4,))
     run(item.accelerator, case_of(item, 2), BenchRun("icarus", tmp_path, waves=True))
     (wave,) = tmp_path.glob("**/*.fst")
@@ -179,7 +182,7 @@ def test_waves_on_demand(tmp_path):
 
 
 @pytest.mark.cosim
-def test_verilog_that_does_not_compile_is_quoted(tmp_path):
+def test_verilog_that_does_not_compile_is_quoted(tmp_path: Path) -> None:
     item = member("net", frame_len=8, heads=(4,))
     broken = Sources({**item.accelerator.sources.files, "net_core.v": "module net_core (input wire clk;\nendmodule\n"})
     with pytest.raises(ToolFailed, match=r"net_core\.v:1: .*error"):
@@ -207,7 +210,7 @@ MUTATIONS = {
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_the_bench_finds_a_mutation(tmp_path, name):
+def test_the_bench_finds_a_mutation(tmp_path: Path, name: str) -> None:
     """Flip one thing in the Verilog: the test that is about it fails, and passes without the change."""
     file, old, new, test = MUTATIONS[name]
     # A slow core makes the samples wait.
@@ -226,7 +229,7 @@ def test_the_bench_finds_a_mutation(tmp_path, name):
         run(changed.accelerator, case, settings)
 
 
-def _tied(case):
+def _tied(case: Any) -> Any:
     """A network whose classes 1 and 3 are always equal and highest."""
     head = case.graph["head0"]
     kernel, bias = head.kernel.copy(), head.bias.copy()
@@ -259,7 +262,7 @@ endmodule
 
 
 @pytest.mark.cosim
-def test_the_bench_finds_a_mutation_of_the_network(tmp_path):
+def test_the_bench_finds_a_mutation_of_the_network(tmp_path: Path) -> None:
     """One weight, one shift, one rounding, one delay of the RTL core: each fails, the core itself passes."""
     rng = np.random.default_rng(6)
     graph = gru_cnn_graph(rng)
@@ -282,7 +285,7 @@ def test_the_bench_finds_a_mutation_of_the_network(tmp_path):
 
 
 @pytest.mark.cosim
-def test_verilog_that_hls_exported_runs_in_the_same_bench(tmp_path):
+def test_verilog_that_hls_exported_runs_in_the_same_bench(tmp_path: Path) -> None:
     """A core behind the ports of HLS: its cycles are measured, not predicted."""
     graph = mean_graph(np.random.default_rng(5), name="net", frame_len=8, heads=(4,))
     inner = mean_core(replace(graph, name="inner")).sources.files["inner_core.v"]

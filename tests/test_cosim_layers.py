@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hw_amc.config import ProjectSettings, RtlSettings
 from hw_amc.cosim.farm import TOP, build_farm
 from hw_amc.cosim.results import require_rhythm
 from hw_amc.cosim.verilated import FastSim
+from hw_amc.graph import Graph
 from hw_amc.interface.words import unpack_results
 from hw_amc.rtl import build_core
 from hw_amc.rtl.shell.accelerator import build_accelerator
@@ -21,22 +23,22 @@ from hw_amc.verify.results import golden_logits, require_results
 PATTERNS = (None, (1, 0, 0), np.random.default_rng(3).integers(0, 2, 4093))
 
 
-def draw_branches(rng):
+def draw_branches(rng: np.random.Generator) -> Any:
     return residual_graph(rng, 16, int(rng.integers(1, 4)), tuple(int(taps) for taps in rng.integers(1, 6, 3)))
 
 
-def draw_lstm(rng):
+def draw_lstm(rng: np.random.Generator) -> Any:
     bits = int(rng.integers(4, 10))
     widths = Widths(*(int(width) for width in rng.integers(4, 9, 2)), bits, *(int(n) for n in rng.integers(3, 10, 2)))
     return lstm_graph(rng, int(2 ** rng.integers(3, 6)), int(rng.integers(1, 6)), widths, int(rng.integers(2, bits)))
 
 
-def draw_cnn(rng):
+def draw_cnn(rng: np.random.Generator) -> Any:
     taps = tuple(int(width) for width in rng.integers(1, 9, 3))
     return hakimi_graph(rng, 64, tuple(int(count) for count in rng.integers(1, 5, 3)), taps)
 
 
-def draw_image(rng):
+def draw_image(rng: np.random.Generator) -> Any:
     image = ((8, 8, 1), (6, 9, 2), (7, 12, 1))[rng.integers(3)]
     size, units = tuple(int(n) for n in rng.integers(1, 4, 2)), tuple(int(n) for n in rng.integers(1, 7, 2))
     return mtl_graph(rng, image, size, units, signed=bool(rng.integers(2)))
@@ -45,7 +47,7 @@ def draw_image(rng):
 DRAWS = (draw_branches, draw_lstm, draw_cnn, draw_image)
 
 
-def prove(seed, count):
+def prove(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     drawn = []
     for index in range(count):
@@ -59,7 +61,7 @@ def prove(seed, count):
             check(sim, graph, accelerator, rng)
 
 
-def check(sim, graph, accelerator, rng):
+def check(sim: Any, graph: Graph, accelerator: Any, rng: np.random.Generator) -> None:
     manifest = accelerator.manifest
     frames = random_frames(rng, graph, manifest.n_channels * -(-(3 * manifest.contexts + 2) // manifest.n_channels))
     expected = golden_logits(graph, frames)
@@ -74,12 +76,12 @@ def check(sim, graph, accelerator, rng):
 
 
 @pytest.mark.cosim
-def test_random_networks_of_every_layer():
+def test_random_networks_of_every_layer() -> None:
     prove(seed=5, count=4)
 
 
 @pytest.mark.slow
 @pytest.mark.cosim
 @pytest.mark.parametrize("seed", range(6, 12))
-def test_many_random_networks_of_every_layer(seed):
+def test_many_random_networks_of_every_layer(seed: int) -> None:
     prove(seed=seed, count=24)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hw_amc.config import LayerRtl, ProjectSettings, RtlSettings
 from hw_amc.cosim.farm import TOP, build_farm
 from hw_amc.cosim.results import require_rhythm
 from hw_amc.cosim.verilated import FastSim
+from hw_amc.graph import Graph
 from hw_amc.interface.words import unpack_results
 from hw_amc.rtl import build_core
 from hw_amc.rtl.schedule import build_schedule, legal_cycles
@@ -22,7 +24,7 @@ from hw_amc.verify.results import golden_logits, require_results
 PATTERNS = (None, (1, 0, 0), np.random.default_rng(3).integers(0, 2, 4093))
 
 
-def draw(rng, index):
+def draw(rng: np.random.Generator, index: int) -> Any:
     """A network and its settings; no two alike."""
     widths = Widths(
         input_bits=int(rng.integers(4, 13)),
@@ -42,7 +44,7 @@ def draw(rng, index):
     return replace(graph, name=f"net{index}"), ProjectSettings(rtl=draw_settings(rng, graph))
 
 
-def draw_settings(rng, graph):
+def draw_settings(rng: np.random.Generator, graph: Graph) -> Any:
     """R of all layers and of some, K, mode and channels: any that are possible."""
     chain = build_schedule(graph, RtlSettings()).chain
     cycles = min(int(rng.choice([1, 1, 2, 3, 5, 8])), legal_cycles(chain)[-1])
@@ -61,7 +63,7 @@ def draw_settings(rng, graph):
     return rtl.model_copy(update={"contexts": contexts, "n_channels": n_channels})
 
 
-def short_frames(index):
+def short_frames(index: int) -> Any:
     """Four samples a frame, less than the pipeline holds: frames wait for those under way, with K contexts or one."""
     graph = gru_cnn_graph(np.random.default_rng(index), frame_len=4, cells=3, filters=(2, 3))
     mode, contexts = (("frames", 0), ("frames", 1), ("channels", 3))[index % 3]
@@ -69,7 +71,7 @@ def short_frames(index):
     return replace(graph, name=f"short{index}"), ProjectSettings(rtl=rtl)
 
 
-def prove(seed, count):
+def prove(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     drawn = [draw(rng, index) for index in range(count)] + [short_frames(index) for index in range(count // 2)]
     made = [build_accelerator(graph, build_core(graph, s.rtl), s, BOARD) for graph, s in drawn]
@@ -78,7 +80,7 @@ def prove(seed, count):
             check(sim, index, graph, accelerator, rng)
 
 
-def check(sim, index, graph, accelerator, rng):
+def check(sim: Any, index: int, graph: Graph, accelerator: Any, rng: np.random.Generator) -> None:
     sim.select(index)
     manifest = accelerator.manifest
     together = manifest.round_results
@@ -99,12 +101,12 @@ def check(sim, index, graph, accelerator, rng):
 
 
 @pytest.mark.cosim
-def test_random_networks():
+def test_random_networks() -> None:
     prove(seed=1, count=8)
 
 
 @pytest.mark.slow
 @pytest.mark.cosim
 @pytest.mark.parametrize("seed", range(2, 22))
-def test_hundreds_of_random_networks(seed):
+def test_hundreds_of_random_networks(seed: int) -> None:
     prove(seed=seed, count=12)

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from networks import gru_cnn_graph
 
 from hw_amc import report
-from hw_amc.config import HlsSettings, LayerHls, load_board
+from hw_amc.config import BoardSettings, HlsSettings, LayerHls, load_board
 from hw_amc.errors import ConfigError, UnsupportedLayer
+from hw_amc.graph import Graph
 from hw_amc.hls import estimate
 from hw_amc.hls.estimate.logic import (
     Adders,
@@ -28,28 +30,28 @@ BOARDS = Path(__file__).parents[1] / "boards"
 
 
 @pytest.fixture(scope="module")
-def board():
+def board() -> BoardSettings:
     return load_board("pynq-z2", BOARDS)
 
 
 @pytest.fixture(scope="module")
-def graph():
+def graph() -> Graph:
     return gru_cnn_graph(np.random.default_rng(5), frame_len=32, cells=12, filters=(6, 4), sparsity=0.6)
 
 
-def with_reuse(**factors):
+def with_reuse(**factors: Any) -> Any:
     return HlsSettings(layers={name: LayerHls(reuse_factor=factor) for name, factor in factors.items()})
 
 
 LATENCY = HlsSettings(layers={"gru_affine": LayerHls(strategy="latency")})
 
 
-def test_csd_digits():
+def test_csd_digits() -> None:
     values = [0, 1, 2, 3, 7, -7, 15, 255, -128, 85, 90]
     assert csd_digits(values).tolist() == [0, 1, 1, 2, 2, 2, 2, 2, 1, 4, 4]
 
 
-def test_csd_digits_are_the_fewest_for_all_8_bit_weights():
+def test_csd_digits_are_the_fewest_for_all_8_bit_weights() -> None:
     fewest = {0: 0}
     reached = {0}
     for digits in range(1, 6):
@@ -81,23 +83,23 @@ LITERALS = [
 
 # 5 = 4 + 1; 7 = 8 - 1, which borrows from bit 0 on; 11 = 2 (4 + 1) + 1; 23 = (4 - 1) 8 - 1.
 @pytest.mark.parametrize(("constant", "luts"), [(1, 0), (3, 9), (5, 9), (7, 11), (11, 9 + 11), (23, 10 + 13)])
-def test_product_luts_by_hand(constant, luts):
+def test_product_luts_by_hand(constant: int, luts: Any) -> None:
     assert product_luts(constant, 8) == luts
 
 
 @pytest.mark.parametrize(("matrix", "bias", "wanted"), LITERALS)
-def test_literal_adders_by_hand(matrix, bias, wanted):
+def test_literal_adders_by_hand(matrix: Any, bias: Any, wanted: Any) -> None:
     assert literal_adders(matrix, bias, x_bits=8, acc_bits=20, per_cycle=99) == wanted
 
 
-def test_registers_stand_behind_every_full_cycle_of_adders():
+def test_registers_stand_behind_every_full_cycle_of_adders() -> None:
     eight = [[1]] * 8
     # Levels of 9, 10 and 11 bits with 4, 2 and 1 sums.
     assert literal_adders(eight, [0], 8, 20, per_cycle=1).ff == 4 * 9 + 2 * 10 + 11
     assert literal_adders(eight, [0], 8, 20, per_cycle=2).ff == 2 * 10
 
 
-def test_no_adder_is_wider_than_the_accumulator():
+def test_no_adder_is_wider_than_the_accumulator() -> None:
     assert literal_adders([[1]] * 4, [0], 8, acc_bits=9, per_cycle=99).lut == 3 * 9
 
 
@@ -105,24 +107,24 @@ def test_no_adder_is_wider_than_the_accumulator():
     ("bits", "on_dsp", "wanted"),
     [((8, 8), False, (41, 0)), ((8, 8), True, (0, 1)), ((25, 18), True, (0, 1)), ((8, 26), True, (0, 2))],
 )
-def test_multiplier(bits, on_dsp, wanted):
+def test_multiplier(bits: Any, on_dsp: bool, wanted: Any) -> None:
     assert multiplier(*bits, on_dsp) == wanted
 
 
 # A LUT6 selects one of four, and holds 64 words of a bit or 32 of two.
 @pytest.mark.parametrize(("ways", "luts"), [(1, 0), (2, 1), (4, 1), (5, 2), (7, 2), (16, 5), (80, 27)])
-def test_select_luts_by_hand(ways, luts):
+def test_select_luts_by_hand(ways: int, luts: int) -> None:
     assert select_luts(ways) == luts
 
 
 @pytest.mark.parametrize(
     ("depth", "bits", "luts"), [(1, 9, 0), (2, 9, 5), (32, 8, 4), (33, 8, 8), (64, 8, 8), (65, 8, 16)]
 )
-def test_rom_luts_by_hand(depth, bits, luts):
+def test_rom_luts_by_hand(depth: int, bits: int, luts: int) -> None:
     assert rom_luts(depth, bits) == luts
 
 
-def test_stages_pack_operations_into_cycles():
+def test_stages_pack_operations_into_cycles() -> None:
     context = Context(replace(SEVEN_SERIES, add_ns=2.0, add_bit_ns=0.0, mul_ns=4.0), usable_ns=5.0)
     assert context.stages([]) == 1
     assert context.stages([2.0, 2.0]) == 1
@@ -133,7 +135,7 @@ def test_stages_pack_operations_into_cycles():
     assert context.per_cycle(16) == 2
 
 
-def test_affine_by_hand(graph, board):
+def test_affine_by_hand(graph: Graph, board: BoardSettings) -> None:
     node, source = graph["gru_affine"], graph["gru"]
     channels = len(node.kernel)
     kernel, bias = np.zeros(channels, np.int32), np.zeros(channels, np.int32)
@@ -147,7 +149,7 @@ def test_affine_by_hand(graph, board):
     assert source.shape[0] < found.cycles < source.shape[0] + 8
 
 
-def test_zero_weights_cost_nothing(graph, board):
+def test_zero_weights_cost_nothing(graph: Graph, board: BoardSettings) -> None:
     node = graph["gru"]
     for factor in legal_reuse_factors(graph, node):
         settings = with_reuse(gru=factor)
@@ -164,7 +166,7 @@ def test_zero_weights_cost_nothing(graph, board):
     assert cells == [24, 2]
 
 
-def test_cycles_grow_and_multipliers_fall_with_the_reuse_factor(graph, board):
+def test_cycles_grow_and_multipliers_fall_with_the_reuse_factor(graph: Graph, board: BoardSettings) -> None:
     for name in ("gru", "conv1", "conv2", "gru_affine"):
         costs = []
         for factor in legal_reuse_factors(graph, graph[name]):
@@ -178,7 +180,7 @@ def test_cycles_grow_and_multipliers_fall_with_the_reuse_factor(graph, board):
         assert dsps == sorted(dsps, reverse=True)
 
 
-def test_the_slowest_layer_gives_the_interval(graph, board):
+def test_the_slowest_layer_gives_the_interval(graph: Graph, board: BoardSettings) -> None:
     found = estimate.hls(graph, with_reuse(gru=12), board)
     assert found.total.cycles == max(cost.cycles for cost in found.layers)
     assert found.total.cycles % graph.frame_len == 0
@@ -189,7 +191,7 @@ def test_the_slowest_layer_gives_the_interval(graph, board):
     assert "uram" not in found.percent
 
 
-def test_a_slower_clock_needs_fewer_cycles_and_vivado_keeps_less_back(graph, board):
+def test_a_slower_clock_needs_fewer_cycles_and_vivado_keeps_less_back(graph: Graph, board: BoardSettings) -> None:
     fast = estimate.hls(graph, HlsSettings(clock_ns=4.0), board).total.cycles
     slow = estimate.hls(graph, HlsSettings(clock_ns=20.0), board).total.cycles
     assert slow < fast
@@ -197,17 +199,17 @@ def test_a_slower_clock_needs_fewer_cycles_and_vivado_keeps_less_back(graph, boa
     assert estimate.hls(graph, HlsSettings(backend="Vivado"), board).total.cycles <= vitis
 
 
-def test_an_illegal_reuse_factor_is_refused_with_the_legal_ones(graph, board):
+def test_an_illegal_reuse_factor_is_refused_with_the_legal_ones(graph: Graph, board: BoardSettings) -> None:
     with pytest.raises(ConfigError, match=r"hls.layers.gru.*reuse_factor = 7.*1, 2, 3, 4, 6, 12"):
         estimate.hls(graph, with_reuse(gru=7), board)
 
 
-def test_an_unknown_family_is_refused(graph, board):
+def test_an_unknown_family_is_refused(graph: Graph, board: BoardSettings) -> None:
     with pytest.raises(UnsupportedLayer, match="part '10AX'"):
         estimate.hls(graph, HlsSettings(), board.model_copy(update={"part": "10AX"}))
 
 
-def test_sweep_and_estimate_fit_the_report(graph, board, tmp_path):
+def test_sweep_and_estimate_fit_the_report(graph: Graph, board: BoardSettings, tmp_path: Path) -> None:
     rows = estimate.sweep(graph, HlsSettings(), board, [1, 4, 12])
     assert [row["reuse_factor"] for row in rows] == [1, 4, 12]
     assert [row["cycles_per_frame"] for row in rows] == sorted(row["cycles_per_frame"] for row in rows)

@@ -184,7 +184,7 @@ def tiny(root: Path) -> Path:
 
 
 @pytest.mark.cosim
-def test_the_rtl_road(tiny, capsys):
+def test_the_rtl_road(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Verilog with two lanes, and a simulation of one: what each command leaves."""
     wide = ("--board", "zcu104", "--cycles-per-step", "4", "--lanes", "2")
     assert run("rtl", "small", *wide) == 2
@@ -201,7 +201,7 @@ def test_the_rtl_road(tiny, capsys):
 
 
 @pytest.mark.slow
-def test_synthesis_block_by_block(tiny, capsys):
+def test_synthesis_block_by_block(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("synth", "tiny", "--board", "zcu104", "--cycles-per-step", "4", "--blocks", "--route") == 0
     found = json.loads((tiny / "report.json").read_text())["synth"]["zcu104"]
     assert sum(block["ff"] for block in found["blocks"]) == found["ff"]

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import deployed
 import h5py
@@ -102,7 +103,9 @@ def raw(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("write", [radioml2018, radioml2016, radcom, recording])
-def test_labelled_frames_of_every_format_prove_the_network(write: Callable[[Path], Path], tmp_path: Path, root: Path):
+def test_labelled_frames_of_every_format_prove_the_network(
+    write: Callable[[Path], Path], tmp_path: Path, root: Path
+) -> None:
     assert prove(write(tmp_path)) == 0
     found = json.loads((root / "hls_projects" / "small" / "build" / "report.json").read_text())["golden"]
     assert (found["frames"], found["mismatches"]) == (FRAMES, 0)
@@ -113,7 +116,9 @@ def test_labelled_frames_of_every_format_prove_the_network(write: Callable[[Path
     [(unlabelled, ()), (array, ()), (raw, ("--samples", "int16"))],
     ids=["recording", "array", "raw"],
 )
-def test_what_nobody_has_labelled_is_refused_with_the_command_that_mends_it(write, options, tmp_path, capsys):
+def test_what_nobody_has_labelled_is_refused_with_the_command_that_mends_it(
+    write: Any, options: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = write(tmp_path)
     assert prove(path) == DataError.exit_code
     told = capsys.readouterr().err.strip()

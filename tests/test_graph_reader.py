@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import deployed
 import numpy as np
@@ -42,7 +43,7 @@ def test_keras_equals_golden_in_every_layer(tmp_path: Path, fill: str, formats: 
     assert compared == len(frames) * sum(int(np.prod(graph[name].shape)) for name in layers)
 
 
-def _require_equal(model, graph: ir.Graph, frames: np.ndarray) -> None:
+def _require_equal(model: Any, graph: ir.Graph, frames: np.ndarray) -> None:
     layers = [node.name for node in graph.nodes[1:]]
     keras = KerasReference(model, graph).run(frames, layers)
     compare.require_equal(graph, ("Keras", "golden"), keras, golden.run(graph, frames, layers))
@@ -138,7 +139,7 @@ def test_a_changed_weight_is_named(tmp_path: Path) -> None:
         compare.require_equal(graph, ("Keras", "golden"), keras, golden.run(other, frames, keras))
 
 
-def _chain(*layers):
+def _chain(*layers: Any) -> Any:
     from tensorflow import keras
 
     inputs = keras.Input((16, 2), name="frames")
@@ -148,14 +149,14 @@ def _chain(*layers):
     return keras.Model(inputs, x)
 
 
-def _joined(layer, count: int = 2):
+def _joined(layer: Any, count: int = 2) -> Any:
     from tensorflow import keras
 
     inputs = keras.Input((16, 2), name="frames")
     return keras.Model(inputs, layer([deployed.act(f"q{index}")(inputs) for index in range(count)]))
 
 
-def _table(source: str):
+def _table(source: str) -> Any:
     from hw_amc.compress import QTable
 
     first = source if "13" in source else "quantized_bits(8,0,0,alpha=1)"
@@ -164,7 +165,7 @@ def _table(source: str):
     )
 
 
-def _bad_models():
+def _bad_models() -> Any:
     """Name, model, and what the message must say."""
     from tensorflow import keras
 
@@ -172,7 +173,7 @@ def _bad_models():
 
     bits = "quantized_bits(8,0,0,alpha=1)"
 
-    def gru(**changes):
+    def gru(**changes: Any) -> Any:
         settings = {
             **dict.fromkeys(("kernel_quantizer", "recurrent_quantizer", "bias_quantizer", "state_quantizer"), bits),
             "activation": "quantized_tanh(8)",
@@ -183,19 +184,19 @@ def _bad_models():
         }
         return qkeras.QGRU(3, **{**settings, **changes})
 
-    def act(text=bits):
+    def act(text: Any = bits) -> Any:
         return qkeras.QActivation(text, name="act")
 
-    def conv(**changes):
+    def conv(**changes: Any) -> Any:
         return qkeras.QConv1D(
             3, 3, **{"padding": "same", "kernel_quantizer": bits, "bias_quantizer": bits, "name": "conv", **changes}
         )
 
-    def three():
+    def three() -> Any:
         inputs = keras.Input((16, 2), name="frames")
         return keras.Model(inputs, keras.layers.Add(name="sum")([act()(inputs)] * 3))
 
-    def twice():
+    def twice() -> Any:
         inputs = keras.Input((16, 2), name="frames")
         x = deployed.lstm("lstm", 3)(inputs)
         return keras.Model(inputs, keras.layers.Add(name="sum")([act()(x), x]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ class Case:
         return folder
 
 
-def make(folder: Path, fill: str, backend: str = "Vitis", formats=None, layers=None) -> Case:
+def make(folder: Path, fill: str, backend: str = "Vitis", formats: Any = None, layers: Any = None) -> Case:
     model, graph = deployed.build(fill, folder / "weights.h5", formats)
     tensors = golden.run(graph, FRAMES, [node.name for node in graph.nodes[1:]])
     target = hls.Target(backend, PART, 10.0, layers or {})
@@ -95,7 +96,7 @@ def make(folder: Path, fill: str, backend: str = "Vitis", formats=None, layers=N
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_builds():
+def quick_builds() -> Iterator[Any]:
     """Optimise less: these networks run for milliseconds."""
     flavours = {"ap_fixed": ("-O0", *csim.FLAVOURS["ap_fixed"][1:]), "native": ("-O1", *csim.FLAVOURS["native"][1:])}
     with pytest.MonkeyPatch.context() as patch:
@@ -114,7 +115,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     [("Vitis", "alternating", WIDE, None), ("Vivado", "random", None, PACKED), ("Vitis", "random", None, MIXED)],
     ids=["Vitis, 12 bit", "Vivado, packed", "Vitis, mixed"],
 )
-def test_both_builds_equal_golden_in_every_layer(tmp_path: Path, backend: str, fill: str, formats, layers) -> None:
+def test_both_builds_equal_golden_in_every_layer(
+    tmp_path: Path, backend: str, fill: str, formats: Any, layers: Any
+) -> None:
     case = make(tmp_path, fill, backend, formats, layers)
     integers = len(FRAMES) * sum(int(np.prod(case.graph[name].shape)) for name in case.layers)
     assert case.simulate("native") == integers
@@ -134,7 +137,7 @@ def test_both_builds_equal_golden_in_every_layer(tmp_path: Path, backend: str, f
     ],
     ids=["largest", "smallest", "zero", "ties", "sparse", "mixed", "lanes"],
 )
-def test_native_equals_golden_on_adversarial_weights(tmp_path: Path, fill: str, formats, layers) -> None:
+def test_native_equals_golden_on_adversarial_weights(tmp_path: Path, fill: str, formats: Any, layers: Any) -> None:
     assert make(tmp_path, fill, "Vivado", formats, layers).simulate("native")
 
 
@@ -185,7 +188,7 @@ def test_the_other_layers_are_exact_too(tmp_path: Path, layers: dict[str, LayerH
 )
 @pytest.mark.parametrize("formats", [None, FOUR_BITS, WIDE], ids=["8 bit", "4 bit", "12 bit"])
 @pytest.mark.parametrize(("fill", "backend"), zip(deployed.FILLS, ["Vivado", "Vitis"] * 4, strict=False))
-def test_every_combination(tmp_path: Path, backend: str, fill: str, formats, layers) -> None:
+def test_every_combination(tmp_path: Path, backend: str, fill: str, formats: Any, layers: Any) -> None:
     case = make(tmp_path, fill, backend, formats, layers)
     assert case.simulate("native") == case.simulate("ap_fixed")
 
@@ -248,7 +251,7 @@ def test_the_build_is_cached_by_its_text(case: Case, tmp_path: Path, monkeypatch
     library = csim.build(case.folder, "native").library
     real = tools.run
 
-    def only_version(args, *rest, **options):
+    def only_version(args: Any, *rest: Any, **options: Any) -> Any:
         assert "--version" in args, "compiled again"
         return real(args, *rest, **options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import deployed
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hw_amc import hls
 from hw_amc.config import BoardSettings, Budget, HlsSettings, LayerHls
 from hw_amc.errors import ConfigError, DataError, Mismatch, UnsupportedLayer
-from hw_amc.graph import golden
+from hw_amc.graph import Graph, golden
 from hw_amc.graph.reader import build_graph
 from hw_amc.hls import ops
 from hw_amc.hls.strategies import strategy_of
@@ -25,21 +26,21 @@ CODE = "firmware/products.h"
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory):
+def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Graph]:
     return deployed.build("sparse", tmp_path_factory.mktemp("network") / "weights.h5")
 
 
-def build(network, backend: str = "Vitis", **layers: LayerHls) -> Sources:
+def build(network: tuple[Any, Graph], backend: str = "Vitis", **layers: LayerHls) -> Sources:
     model, graph = network
     return hls.build_project(model, graph, hls.Target(backend, "xc7z020clg400-1", 10.0, layers), FRAMES, _keras(graph))
 
 
-def _keras(graph):
+def _keras(graph: Graph) -> Any:
     return golden.run(graph, FRAMES, ["gru", "head"])
 
 
 @pytest.mark.parametrize("backend", ["Vivado", "Vitis"])
-def test_the_same_input_gives_the_same_project(network, backend: str) -> None:
+def test_the_same_input_gives_the_same_project(network: tuple[Any, Graph], backend: str) -> None:
     first, second = build(network, backend), build(network, backend)
     assert first.digest() == second.digest()
     assert "firmware/ap_types/ap_fixed.h" in first.files
@@ -48,7 +49,7 @@ def test_the_same_input_gives_the_same_project(network, backend: str) -> None:
         assert not re.search(r"/tmp/|/home/|site-packages|hw_amc_hls_", text), name
 
 
-def test_the_tools_differ_where_they_must(network) -> None:
+def test_the_tools_differ_where_they_must(network: tuple[Any, Graph]) -> None:
     vivado, vitis = build(network, "Vivado").files, build(network, "Vitis").files
     different = {name for name in vivado if vivado[name] != vitis[name]}
     assert different - {name for name in different if name.endswith((".h", "_core.cpp"))} == {
@@ -65,7 +66,7 @@ def test_the_tools_differ_where_they_must(network) -> None:
     assert "set_part {xc7z020clg400-1}" in vivado["project.tcl"]
 
 
-def test_every_precision_is_the_graphs(network) -> None:
+def test_every_precision_is_the_graphs(network: tuple[Any, Graph]) -> None:
     _, graph = network
     types = build(network).files["firmware/defines.h"]
     arrays = re.findall(r"nnet::array<ap_(u?)fixed<(\d+),(-?\d+),AP_RND_CONV,AP_SAT>, (\d+)>", types)
@@ -74,7 +75,7 @@ def test_every_precision_is_the_graphs(network) -> None:
     assert [(u, int(w), int(i), int(c)) for u, w, i, c in arrays] == wanted
 
 
-def test_the_core_is_two_bare_streams_and_runs_freely(network) -> None:
+def test_the_core_is_two_bare_streams_and_runs_freely(network: tuple[Any, Graph]) -> None:
     files = build(network).files
     core = files["firmware/hw_amc_core.cpp"]
     for pragma in ("axis port=samples", "axis port=logits", "ap_ctrl_none port=return"):
@@ -84,7 +85,7 @@ def test_the_core_is_two_bare_streams_and_runs_freely(network) -> None:
     assert "INTERFACE" not in files["firmware/small_net.cpp"]
 
 
-def test_fifos_are_short(network) -> None:
+def test_fifos_are_short(network: tuple[Any, Graph]) -> None:
     text = build(network).files["firmware/small_net.cpp"]
     streams = re.findall(r"hls::stream<\w+> (\w+)\(", text)
     assert streams
@@ -92,7 +93,7 @@ def test_fifos_are_short(network) -> None:
 
 
 @pytest.mark.parametrize("factor", [1, 6])
-def test_the_text_multiplies_as_the_schedule_says(network, factor: int) -> None:
+def test_the_text_multiplies_as_the_schedule_says(network: tuple[Any, Graph], factor: int) -> None:
     _, graph = network
     code = build(network, gru=LayerHls(reuse_factor=factor, strategy="resource")).files[CODE]
     layer = ops.LayerBuild(
@@ -114,10 +115,12 @@ def test_a_weight_that_is_not_the_graphs_is_named(tmp_path: Path) -> None:
         build((model, graph))
 
 
-def test_a_weight_lost_on_the_way_to_the_text_is_named(network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_weight_lost_on_the_way_to_the_text_is_named(
+    network: tuple[Any, Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
     emit = Latency.emit
 
-    def lose(strategy, product):
+    def lose(strategy: Any, product: Any) -> Any:
         text = emit(strategy, product)
         return text.replace(text[text.index(" mac(") :].split(";")[0] + ";", "", 1)
 
@@ -126,14 +129,14 @@ def test_a_weight_lost_on_the_way_to_the_text_is_named(network, monkeypatch: pyt
         build(network, conv1=LayerHls(strategy="latency"))
 
 
-def test_a_format_that_is_not_the_graphs_is_named(network, tmp_path: Path) -> None:
+def test_a_format_that_is_not_the_graphs_is_named(network: tuple[Any, Graph], tmp_path: Path) -> None:
     _, graph = deployed.build("sparse", tmp_path / "a.h5")
     other, _ = deployed.build("sparse", tmp_path / "b.h5", {"gru": {"state_bits": 4, "candidate_bits": 4}})
     with pytest.raises(Mismatch, match=r"layer gru: fmt is s4\.3 in Keras and s8\.7 in the graph"):
         build((other, graph))
 
 
-def test_settings_are_checked(network) -> None:
+def test_settings_are_checked(network: tuple[Any, Graph]) -> None:
     with pytest.raises(ConfigError, match=r"\[hls.layers.conv3\]: the network has no such layer; did you mean conv"):
         build(network, conv3=LayerHls())
     with pytest.raises(ConfigError, match=r"\[hls.layers.conv1\] reuse_factor = 7 is not legal; choose from 1, 2, 3"):
@@ -147,7 +150,7 @@ def test_the_clock_is_the_boards_unless_the_project_says() -> None:
     assert hls.Target.of(HlsSettings(clock_ns=4.0), board).clock_ns == 4
 
 
-def test_bench_data_must_fit(network) -> None:
+def test_bench_data_must_fit(network: tuple[Any, Graph]) -> None:
     model, graph = network
     target = hls.Target("Vitis", "p", 10.0)
     with pytest.raises(DataError, match="needs the Keras model's integers of head"):
@@ -158,7 +161,7 @@ def test_bench_data_must_fit(network) -> None:
         hls.build_project(model, graph, target, FRAMES / 2.0, _keras(graph))
 
 
-def test_a_layer_that_nothing_reads_is_refused(network) -> None:
+def test_a_layer_that_nothing_reads_is_refused(network: tuple[Any, Graph]) -> None:
     from dataclasses import replace
 
     _, graph = network
@@ -180,7 +183,7 @@ proc exit {code} { lappend ::calls [list exit $code]; error "exited" }
 
 @pytest.mark.parametrize("backend", ["Vivado", "Vitis"])
 def test_the_scripts_run_in_a_tcl_interpreter(
-    network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+    network: tuple[Any, Graph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
     tkinter = pytest.importorskip("tkinter")
     monkeypatch.chdir(tmp_path)  # Tcl's cd moves the process: the fixture brings it back
@@ -205,7 +208,9 @@ def test_the_scripts_run_in_a_tcl_interpreter(
             assert ("-DHW_AMC_TRACE_LAYERS" in flags) == (step == "csim")
 
 
-def test_a_failed_step_ends_the_tool_with_code_1(network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_step_ends_the_tool_with_code_1(
+    network: tuple[Any, Graph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tkinter = pytest.importorskip("tkinter")
     monkeypatch.chdir(tmp_path)
     build(network).write(tmp_path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +44,7 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Put fake programs, and nothing else but the system's, on PATH."""
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -56,7 +58,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return add
 
 
-def test_nothing_on_path_gives_none(project: Path, install) -> None:
+def test_nothing_on_path_gives_none(project: Path, install: Any) -> None:
     assert vendor.run(project, "Vitis") is None
     install("vivado_hls")
     assert vendor.run(project, "Vitis") is None
@@ -71,7 +73,7 @@ def test_nothing_on_path_gives_none(project: Path, install) -> None:
     ],
 )
 def test_every_script_runs_in_order_and_is_reported(
-    project: Path, install, backend: str, program: str, arguments: str, tmp_path: Path
+    project: Path, install: Any, backend: str, program: str, arguments: str, tmp_path: Path
 ) -> None:
     install(program)
     told = {}
@@ -100,7 +102,7 @@ def test_every_script_runs_in_order_and_is_reported(
         ("case $script in cosim.tcl) sed -i 's/Pass/Fail/' $prj/sim/report/*.rpt ;; esac", "co-simulation: Fail"),
     ],
 )
-def test_a_failure_is_a_failure(project: Path, install, extra: str, message: str) -> None:
+def test_a_failure_is_a_failure(project: Path, install: Any, extra: str, message: str) -> None:
     install("vitis_hls", extra=extra)
     with pytest.raises(ToolFailed, match=message):
         vendor.run(project, "Vitis")
@@ -114,14 +116,14 @@ ERROR: [IMPL 213-28] Failed to generate IP."""
 
 
 @pytest.mark.parametrize("export", ["export_syn.rpt", "hw_amc_core_export.rpt"])
-def test_the_export_report_has_either_name(project: Path, install, export: str) -> None:
+def test_the_export_report_has_either_name(project: Path, install: Any, export: str) -> None:
     install("vitis_hls", export=export)
     outcome = vendor.run(project, "Vitis")
     assert outcome is not None
     assert outcome.figures["export"]["lut"] == 71840
 
 
-def test_a_failed_export_costs_no_other_figure_and_names_the_patch(project: Path, install) -> None:
+def test_a_failed_export_costs_no_other_figure_and_names_the_patch(project: Path, install: Any) -> None:
     install("vitis_hls", extra=f"case $script in export.tcl) cat <<'END'\n{OVERFLOW}\nEND\nexit 1 ;; esac")
     told = {}
     outcome = vendor.run(project, "Vitis", done=told.__setitem__)
@@ -130,7 +132,7 @@ def test_a_failed_export_costs_no_other_figure_and_names_the_patch(project: Path
     assert "y2k22 patch, which every one up to 2021.2 needs: answer record 76960" in outcome.failed["export"]
 
 
-def test_a_step_keeps_its_figures_whatever_a_later_one_does(project: Path, install) -> None:
+def test_a_step_keeps_its_figures_whatever_a_later_one_does(project: Path, install: Any) -> None:
     install("vitis_hls", extra="case $script in cosim.tcl) exit 1 ;; esac")
     told = {}
     with pytest.raises(ToolFailed, match="exit code 1"):
@@ -138,14 +140,14 @@ def test_a_step_keeps_its_figures_whatever_a_later_one_does(project: Path, insta
     assert tuple(told) == ("csim", "csynth")
 
 
-def test_some_steps_only(project: Path, install) -> None:
+def test_some_steps_only(project: Path, install: Any) -> None:
     install("vitis_hls")
     outcome = vendor.run(project, "Vitis", ["csynth"])
     assert outcome is not None
     assert tuple(outcome.figures) == ("csynth",)
 
 
-def test_a_missing_tool_and_an_unknown_one_are_named(install) -> None:
+def test_a_missing_tool_and_an_unknown_one_are_named(install: Any) -> None:
     with pytest.raises(ToolMissing, match="vitis-run or vitis_hls is not on PATH; install Vitis HLS and source"):
         vendor.require_tool(backends.find("Vitis"))
     install("vivado_hls")
@@ -157,7 +159,7 @@ def test_a_missing_tool_and_an_unknown_one_are_named(install) -> None:
     assert backends.find("vitis").name == "Vitis"
 
 
-def test_csim_must_say_pass(project: Path, install) -> None:
+def test_csim_must_say_pass(project: Path, install: Any) -> None:
     install("vitis_hls")
     path = project.parent / "bin" / "vitis_hls"
     path.write_text(path.read_text().replace("PASS", "FAIL"))
@@ -165,7 +167,7 @@ def test_csim_must_say_pass(project: Path, install) -> None:
         vendor.run(project, "Vitis")
 
 
-def test_an_old_report_does_not_stand_for_a_new_one(project: Path, install) -> None:
+def test_an_old_report_does_not_stand_for_a_new_one(project: Path, install: Any) -> None:
     (old,) = (project / report for report in vendor.STEPS["csynth"].reports)
     old.parent.mkdir(parents=True)
     old.write_text(_text("vitis_csynth.xml"))
@@ -211,6 +213,6 @@ def test_export() -> None:
         (reports.parse_export, "#=== Post-Synthesis Resource usage ==="),
     ],
 )
-def test_a_damaged_report_is_refused(parse, text: str) -> None:
+def test_a_damaged_report_is_refused(parse: Any, text: str) -> None:
     with pytest.raises(DataError, match=r"run \w+.tcl again"):
         parse(text)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,14 +18,14 @@ MANIFEST = Manifest(
 )  # fmt: skip
 
 
-def test_saves_and_loads(tmp_path):
+def test_saves_and_loads(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(MANIFEST.to_json())
     assert Manifest.load(tmp_path / "manifest.json") == MANIFEST
     assert MANIFEST.classes == 3
     assert MANIFEST.result_words == 4
 
 
-def test_constant_registers_are_those_of_the_table():
+def test_constant_registers_are_those_of_the_table() -> None:
     words = MANIFEST.constants()
     constant = {r.name for r in registers.TABLE if all(field.access == "constant" for field in r.fields)}
     assert set(words) == constant
@@ -33,23 +34,23 @@ def test_constant_registers_are_those_of_the_table():
     assert words["FORMAT"] == 0x1108_060E
 
 
-def test_missing_file_says_what_to_do(tmp_path):
+def test_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="build the accelerator"):
         Manifest.load(tmp_path / "manifest.json")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 99}', '{"schema": 1}', "{"])
-def test_damaged_text_is_refused(tmp_path, text):
+def test_damaged_text_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(DataError, match="manifest"):
         Manifest.load(tmp_path / "manifest.json")
 
 
-def test_unknown_field_is_named():
+def test_unknown_field_is_named() -> None:
     data = json.loads(MANIFEST.to_json()) | {"colour": 1}
     with pytest.raises(DataError, match="colour"):
         Manifest.from_json(json.dumps(data))
 
 
-def test_none_survives():
+def test_none_survives() -> None:
     assert Manifest.from_json(replace(MANIFEST, cycles_per_frame=None).to_json()).cycles_per_frame is None

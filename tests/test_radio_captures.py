@@ -7,6 +7,7 @@ import pickle
 import struct
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ WANTED = SAMPLES[: 5 * T].reshape(5, T, 2)
 
 
 @pytest.mark.parametrize("form", ["complex64", "complex128", "real", "big-endian"])
-def test_an_array_of_samples_is_cut_into_frames(tmp_path, form):
+def test_an_array_of_samples_is_cut_into_frames(tmp_path: Path, form: str) -> None:
     forms = {
         "complex64": SAMPLES.view(np.complex64)[:, 0],
         "complex128": SAMPLES.astype(np.float64).view(np.complex128)[:, 0],
@@ -44,7 +45,7 @@ def test_an_array_of_samples_is_cut_into_frames(tmp_path, form):
 
 @pytest.mark.parametrize("form", ["(m, T, 2)", "(m, 2, T)", "complex (m, T)"])
 @pytest.mark.parametrize("frame_len", [None, 7])
-def test_arrays_of_frames_keep_or_cut_them(tmp_path, form, frame_len):
+def test_arrays_of_frames_keep_or_cut_them(tmp_path: Path, form: str, frame_len: int | None) -> None:
     forms = {
         "(m, T, 2)": WANTED,
         "(m, 2, T)": np.ascontiguousarray(WANTED.transpose(0, 2, 1)),
@@ -60,7 +61,7 @@ def test_arrays_of_frames_keep_or_cut_them(tmp_path, form, frame_len):
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.iq", "x.cs16", "x.cs8"])
-def test_integers_are_scaled_to_unit_range(tmp_path, name):
+def test_integers_are_scaled_to_unit_range(tmp_path: Path, name: str) -> None:
     dtype = np.int8 if name.endswith("8") else np.dtype("<i2")
     info = np.iinfo(dtype)
     raw = RNG.integers(info.min, info.max, (2 * T, 2), endpoint=True).astype(dtype)
@@ -73,7 +74,7 @@ def test_integers_are_scaled_to_unit_range(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["x.iq", "x.cfile", "x.bin"])
-def test_raw_floats(tmp_path, name):
+def test_raw_floats(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     SAMPLES.tofile(path)
     samples = None if name == "x.cfile" else "float32"
@@ -81,7 +82,7 @@ def test_raw_floats(tmp_path, name):
         np.testing.assert_array_equal(file.read(range(5))[0], WANTED)
 
 
-def test_samples_are_mapped_not_loaded(tmp_path):
+def test_samples_are_mapped_not_loaded(tmp_path: Path) -> None:
     path = tmp_path / "big.npy"
     array = np.lib.format.open_memmap(path, "w+", np.complex64, (1 << 28,))  # 2 GB of holes
     array[-T:] = 1
@@ -104,14 +105,14 @@ def test_samples_are_mapped_not_loaded(tmp_path):
         (np.zeros((4, T, 2, 1)), "is neither samples"),
     ],
 )
-def test_arrays_that_are_no_samples(tmp_path, array, message):
+def test_arrays_that_are_no_samples(tmp_path: Path, array: Any, message: str) -> None:
     np.save(tmp_path / "x.npy", array, allow_pickle=True)
     with pytest.raises(DataError, match=message) as caught:
         open_frames(tmp_path / "x.npy", OPTIONS)
     assert "\n" not in str(caught.value)
 
 
-def test_what_the_file_does_not_say_is_asked_for(tmp_path):
+def test_what_the_file_does_not_say_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "x.iq"
     SAMPLES.tofile(path)
     with pytest.raises(DataError, match="give --samples int16, int8, uint8 or float32"):
@@ -124,7 +125,7 @@ def test_what_the_file_does_not_say_is_asked_for(tmp_path):
         CaptureOptions(T, "FM", 200)
 
 
-def test_cut_and_unknown_files(tmp_path):
+def test_cut_and_unknown_files(tmp_path: Path) -> None:
     path = tmp_path / "x.cfile"
     path.write_bytes(SAMPLES.tobytes()[:-3])
     with pytest.raises(DataError, match="661 bytes are not whole float32 samples"):
@@ -143,7 +144,7 @@ def test_cut_and_unknown_files(tmp_path):
         open_frames(tmp_path / "none.npy", OPTIONS)
 
 
-def test_nan_samples_are_named_when_read(tmp_path):
+def test_nan_samples_are_named_when_read(tmp_path: Path) -> None:
     broken = SAMPLES.copy()
     broken[T + 2, 1] = np.nan
     broken.tofile(tmp_path / "x.cf32")

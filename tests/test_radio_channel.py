@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,12 +32,14 @@ def through(dynamic: Dynamic, sent: np.ndarray, length: int, seed: int = 1) -> n
     return moving.apply(sent[:, : moving.extent.made].astype(np.complex64), fortune(moving, len(sent), seed))
 
 
-def gains(count: int, k: float, doppler: float, times: np.ndarray, magnitudes=(1.0, 0.8, 0.3), n=8) -> np.ndarray:
+def gains(
+    count: int, k: float, doppler: float, times: np.ndarray, magnitudes: Any = (1.0, 0.8, 0.3), n: int = 8
+) -> np.ndarray:
     draws = np.random.default_rng(3).random((count, fading.fader_draws(len(magnitudes), n)))
     return fading.path_gains(draws, magnitudes, k, doppler, times)
 
 
-def test_resampling_a_tone_gives_the_tone():
+def test_resampling_a_tone_gives_the_tone() -> None:
     start, step = 300.0, np.array([1.0, 1.003, 0.9971])
     for frequency in (0.01, 0.05, 0.1):
         tone = np.exp(2j * np.pi * frequency * np.arange(600)).astype(np.complex64)
@@ -46,7 +49,7 @@ def test_resampling_a_tone_gives_the_tone():
         assert 20 * np.log10(error) < -55
 
 
-def test_the_channel_delays_a_tone_by_every_path():
+def test_the_channel_delays_a_tone_by_every_path() -> None:
     path_gains = np.array([[1.0, 0.0], [0.0, 0.5j], [0.8, 0.3]], np.complex128)
     delays = np.array([[0.0, 1.0], [0.0, 2.25], [0.0, 3.7]])
     taps = 4 + channel.POINTS + 1
@@ -60,7 +63,7 @@ def test_the_channel_delays_a_tone_by_every_path():
     np.testing.assert_allclose(got, want, atol=1e-4)
 
 
-def test_rician_gains_have_their_k_factor_and_unit_power():
+def test_rician_gains_have_their_k_factor_and_unit_power() -> None:
     rng = np.random.default_rng(9)
     scatter = (rng.standard_normal((40000, 3)) + 1j * rng.standard_normal((40000, 3))) / np.sqrt(2)
     drawn = channel.rician_gains(scatter, k=4.0, decay=0.5)
@@ -72,7 +75,7 @@ def test_rician_gains_have_their_k_factor_and_unit_power():
     assert 0.8 / scattered.sum() == pytest.approx(4, rel=0.05)
 
 
-def test_offsets_have_the_recipes_deviation():
+def test_offsets_have_the_recipes_deviation() -> None:
     """A carrier is turned by the carrier offset alone: measure it from AM's carrier."""
     recipe = replace(STILL, carrier_sigma=1e-3, am_index=(0.01, 0.01))
     signal, _ = generate_parts(recipe, [CLASSES.index("AM-DSB-WC")] * 300, [30] * 300, range(300))
@@ -86,7 +89,7 @@ def test_offsets_have_the_recipes_deviation():
 # The moving channel.
 
 
-def test_a_walk_is_clipped_step_by_step():
+def test_a_walk_is_clipped_step_by_step() -> None:
     rng = np.random.default_rng(2)
     start, steps = rng.uniform(-1, 1, 20), rng.standard_normal((20, 300)).astype(np.float32) * 0.15
     steps[:5] *= 0.01
@@ -102,7 +105,7 @@ def test_a_walk_is_clipped_step_by_step():
 
 
 @pytest.mark.parametrize("run", [50, 400, 2000])
-def test_a_folded_step_is_as_a_clipped_walk_of_small_steps(run):
+def test_a_folded_step_is_as_a_clipped_walk_of_small_steps(run: int) -> None:
     std = 0.05
     rng = np.random.default_rng(run)
     walked = fading.clipped_walk(np.zeros(500), rng.standard_normal((500, run)).astype(np.float32) * std, 1.0)[:, -1]
@@ -112,7 +115,7 @@ def test_a_folded_step_is_as_a_clipped_walk_of_small_steps(run):
 
 
 @pytest.mark.parametrize("warm_up", [(0, 0), (400, 400)])
-def test_offsets_walk_with_their_deviation_and_stay_within_bounds(warm_up):
+def test_offsets_walk_with_their_deviation_and_stay_within_bounds(warm_up: Any) -> None:
     dynamic = replace(DYNAMIC, sro_std_hz=0.02, cfo_std_hz=0.5, warm_up=warm_up)
     moving = Moving(dynamic, 1024)
     clock, carrier = moving.offsets(fortune(moving, 3000))
@@ -126,14 +129,14 @@ def test_offsets_walk_with_their_deviation_and_stay_within_bounds(warm_up):
     assert np.abs(tight.offsets(fortune(tight, 100))[1]).max() == 3.0
 
 
-def test_a_carrier_offset_turns_the_signal_by_its_sum():
+def test_a_carrier_offset_turns_the_signal_by_its_sum() -> None:
     rng = np.random.default_rng(6)
     offsets = rng.uniform(-0.01, 0.01, (4, 500))
     got = fading.drift(np.ones((4, 500), np.complex64), offsets)
     np.testing.assert_allclose(got, np.exp(2j * np.pi * np.cumsum(offsets, axis=1)), atol=1e-5)
 
 
-def test_a_clock_offset_stretches_time():
+def test_a_clock_offset_stretches_time() -> None:
     """A tone through the channel without fading: its phase is that of the drifting sampling times."""
     dynamic = replace(
         DYNAMIC, sro_std_hz=20.0, sro_max_hz=2000.0, cfo_std_hz=0.0, rician_k=1e12, doppler_hz=0.0,
@@ -150,13 +153,13 @@ def test_a_clock_offset_stretches_time():
     np.testing.assert_allclose(turned, np.exp(2j * np.pi * 0.05 * (np.arange(1024) + late)), atol=2e-3)
 
 
-def test_path_powers_are_the_squared_magnitudes():
+def test_path_powers_are_the_squared_magnitudes() -> None:
     power = (np.abs(gains(20000, 4.0, 1e-3, np.arange(0, 1000, 100))) ** 2).mean(axis=(0, 2))
     np.testing.assert_allclose(power, [1, 0.64, 0.09], rtol=0.02)
 
 
 @pytest.mark.parametrize("k", [0.0, 1.0, 4.0, 10.0])
-def test_the_k_factor_by_moments(k):
+def test_the_k_factor_by_moments(k: float) -> None:
     """E|h|^4 of a phasor beside N + N cosines of random phase; path 1 has no line of sight."""
     n, h = 8, gains(60000, k, 0.0, np.array([0]), (1.0, 1.0))[:, :, 0]
     scattered = 2 - 3 / (4 * n)  # fourth moment of a sum of N cosines in each part; 2 for a Gaussian
@@ -167,7 +170,7 @@ def test_the_k_factor_by_moments(k):
     assert abs(h.mean()) < 0.02
 
 
-def test_the_doppler_spectrum_is_clarkes():
+def test_the_doppler_spectrum_is_clarkes() -> None:
     """Autocorrelation J0(2 pi fD tau) of the scattered parts, and no power beyond the largest shift."""
     doppler = 0.01
     h = gains(1500, 0.0, doppler, np.arange(512), (1.0,))[:, 0]
@@ -181,7 +184,7 @@ def test_the_doppler_spectrum_is_clarkes():
     assert horns > 1.5 * power[frequency < doppler / 2].mean()
 
 
-def test_the_line_of_sight_has_one_shift_within_the_doppler():
+def test_the_line_of_sight_has_one_shift_within_the_doppler() -> None:
     h = gains(500, 1e9, 0.01, np.arange(400), (1.0,))[:, 0]
     np.testing.assert_allclose(np.abs(h), 1, atol=1e-3)
     step = np.diff(np.unwrap(np.angle(h), axis=1), axis=1) / (2 * np.pi)
@@ -191,7 +194,7 @@ def test_the_line_of_sight_has_one_shift_within_the_doppler():
     assert stats.kstest(shift / 0.01, stats.arcsine(loc=-1, scale=2).cdf).pvalue > 0.01
 
 
-def test_the_delay_profile_is_the_sum_of_cut_sincs():
+def test_the_delay_profile_is_the_sum_of_cut_sincs() -> None:
     dynamic = replace(DYNAMIC, cfo_std_hz=0.0, sro_std_hz=0.0)
     sent = np.zeros((4000, 200))
     first = Moving(dynamic, 64).extent.first
@@ -204,7 +207,7 @@ def test_the_delay_profile_is_the_sum_of_cut_sincs():
 
 
 @pytest.mark.parametrize("doppler", [0.0, 1e-6, 1e-3, 0.02])
-def test_gains_between_the_nodes_are_straight_lines_close_to_the_truth(doppler):
+def test_gains_between_the_nodes_are_straight_lines_close_to_the_truth(doppler: float) -> None:
     draws = np.random.default_rng(0).random((50, fading.fader_draws(2, 8)))
     nodes = fading.node_times(1000, doppler)
     assert nodes[-1] >= 1000 - 1
@@ -215,7 +218,7 @@ def test_gains_between_the_nodes_are_straight_lines_close_to_the_truth(doppler):
     np.testing.assert_allclose(got, want, atol=2e-3)
 
 
-def test_a_frame_does_not_wrap_around():
+def test_a_frame_does_not_wrap_around() -> None:
     """What comes before a frame rings into it, what comes after does not."""
     dynamic = replace(DYNAMIC, cfo_std_hz=0.0, sro_std_hz=0.0)
     extent = Moving(dynamic, 64).extent
@@ -232,6 +235,6 @@ def test_a_frame_does_not_wrap_around():
      ({"sro_max_hz": 5000.0}, "2 % of the sample rate"), ({"rician_k": -1.0}, "no negative"),
      ({"doppler_hz": 1e5}, "a tenth"), ({"warm_up": (9, 3)}, "warm_up"), ({"magnitudes": (1.0, 0.0, 1.0)}, "positive")],
 )  # fmt: skip
-def test_parameters_out_of_range_are_refused(change, message):
+def test_parameters_out_of_range_are_refused(change: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(DYNAMIC, **change)

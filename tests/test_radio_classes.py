@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from hw_amc.radio.classes import CLASS_SETS
 from hw_amc.radio.names import standard_name
 
 
-def test_the_order_is_that_of_the_columns_of_y():
+def test_the_order_is_that_of_the_columns_of_y() -> None:
     order = """OOK 4ASK 8ASK BPSK QPSK 8PSK 16PSK 32PSK 16APSK 32APSK 64APSK 128APSK 16QAM 32QAM 64QAM 128QAM 256QAM
     AM-SSB-WC AM-SSB-SC AM-DSB-WC AM-DSB-SC FM GMSK OQPSK"""
     assert tuple(order.split()) == CLASSES
@@ -21,13 +23,13 @@ def test_the_order_is_that_of_the_columns_of_y():
     assert [CLASS_SETS["radioml2018"].find(name) for name in CLASSES] == [(k,) for k in range(24)]
 
 
-def test_an_unknown_name_lists_the_known_ones():
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(DataError, match=r"'8FSK'.*OOK, 4ASK"):
         CLASS_SETS["radioml2018"].find("8FSK")
 
 
 @pytest.mark.parametrize("form", ["lines", "python"])
-def test_the_right_list_passes_in_silence(tmp_path, form):
+def test_the_right_list_passes_in_silence(tmp_path: Path, form: str) -> None:
     path = tmp_path / "classes.txt"
     path.write_text("\n".join(CLASSES) if form == "lines" else f"classes = {list(CLASSES)}")
     with warnings.catch_warnings():
@@ -35,7 +37,7 @@ def test_the_right_list_passes_in_silence(tmp_path, form):
         assert check_classes_file(path)
 
 
-def test_the_shipped_list_is_recognised(tmp_path):
+def test_the_shipped_list_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "classes.txt"
     shipped = ["32PSK", "16APSK", "32QAM", "FM", *(name for name in CLASSES if name not in {"32PSK", "16APSK"})]
     path.write_text("classes = [" + ",\n ".join(repr(name) for name in shipped) + "]")
@@ -51,14 +53,14 @@ def test_the_shipped_list_is_recognised(tmp_path):
         ((*CLASSES, "LFM"), "line 25 .'LFM' where nothing"),
     ],
 )
-def test_any_other_difference_is_named(tmp_path, names, message):
+def test_any_other_difference_is_named(tmp_path: Path, names: Any, message: str) -> None:
     path = tmp_path / "classes.txt"
     path.write_text("\n".join(names))
     with pytest.warns(UserWarning, match=message):
         assert not check_classes_file(path)
 
 
-def test_an_empty_or_missing_list(tmp_path):
+def test_an_empty_or_missing_list(tmp_path: Path) -> None:
     path = tmp_path / "classes.txt"
     with pytest.raises(DataError, match="cannot read"):
         check_classes_file(path)
@@ -72,7 +74,7 @@ def test_an_empty_or_missing_list(tmp_path):
     [("radioml2018", (24,), 24, 30), ("radioml2016", (11,), 11, 18), ("radcom-awgn", (9, 11), 12, 18),
      ("radcom-dynamic", (6, 8), 9, 18)],
 )  # fmt: skip
-def test_a_class_set_has_the_published_classes(name, sizes, cells, highest_db):
+def test_a_class_set_has_the_published_classes(name: str, sizes: Any, cells: int, highest_db: int) -> None:
     found = CLASS_SETS[name]
     assert tuple(len(head.classes) for head in found.heads) == sizes
     assert len(found) == cells
@@ -84,12 +86,12 @@ def test_a_class_set_has_the_published_classes(name, sizes, cells, highest_db):
         assert cell == tuple(head.classes[k] for head, k in zip(found.heads, labels, strict=True))
 
 
-def test_a_single_label_is_its_own_cell():
+def test_a_single_label_is_its_own_cell() -> None:
     assert CLASS_SETS["radioml2018"].heads[0].classes == CLASSES
     np.testing.assert_array_equal(CLASS_SETS["radioml2018"].labels[:, 0], np.arange(24))
 
 
-def test_cells_are_found_by_the_class_of_any_head():
+def test_cells_are_found_by_the_class_of_any_head() -> None:
     radcom = CLASS_SETS["radcom-awgn"]
     assert radcom.find("SATCOM") == radcom.find("BPSK") == (0,)
     assert radcom.find("AM radio") == (2, 3)
@@ -100,7 +102,7 @@ def test_cells_are_found_by_the_class_of_any_head():
 
 
 @pytest.mark.parametrize("name", CLASS_SETS)
-def test_classes_have_the_names_that_readers_give_them(name):
+def test_classes_have_the_names_that_readers_give_them(name: str) -> None:
     """So that a network trained on generated frames can be judged on a published file."""
     for head in CLASS_SETS[name].heads:
         assert tuple(standard_name(each) for each in head.classes) == head.classes

@@ -62,7 +62,7 @@ CLOSED = [name for name in LINEAR if name != "OOK" and "APSK" not in name and na
 
 
 @pytest.mark.parametrize("name", CLOSED)
-def test_cumulants_are_those_of_theory(name):
+def test_cumulants_are_those_of_theory(name: str) -> None:
     points = constellation(name)
     if name == "QPSK":
         points = points * np.exp(1j * np.pi / 4)  # theory has it on a square
@@ -77,14 +77,14 @@ def test_cumulants_are_those_of_theory(name):
      ("8ASK", 1.2381, -1.2381), ("16QAM", 0.68, -0.68), ("64QAM", 0.6191, -0.6191), ("256QAM", 0.6047, -0.6047),
      ("32QAM", 0.19, -0.69)],
 )  # fmt: skip
-def test_cumulants_are_the_published_ones(name, c40, c42):
+def test_cumulants_are_the_published_ones(name: str, c40: float, c42: float) -> None:
     found = cumulants(constellation(name))
     assert abs(found["C40"]) == pytest.approx(c40, abs=2e-4)
     assert found["C42"] == pytest.approx(c42, abs=2e-4)
 
 
 @pytest.mark.parametrize(("order", "top", "corner"), [(32, 5, 5), (128, 11, 9)])
-def test_cumulants_of_the_crosses(order, top, corner):
+def test_cumulants_of_the_crosses(order: int, top: int, corner: int) -> None:
     """From exact sums over the odd numbers up to `top`, less the corners where both reach `corner`."""
     odd = range(-top, top + 1, 2)
     kept = [(i, q) for i in odd for q in odd if min(abs(i), abs(q)) < corner]
@@ -99,7 +99,7 @@ def test_cumulants_of_the_crosses(order, top, corner):
 
 
 @pytest.mark.parametrize("name", [name for name in LINEAR if "APSK" in name])
-def test_rings_leave_only_the_cumulants_of_their_radii(name):
+def test_rings_leave_only_the_cumulants_of_their_radii(name: str) -> None:
     """Every ring holds at least 4 evenly spread points: no moment with q < p / 2 survives but what 4 points leave."""
     points = constellation(name)
     radii, counts = np.unique(np.abs(points).round(9), return_counts=True)
@@ -111,14 +111,14 @@ def test_rings_leave_only_the_cumulants_of_their_radii(name):
     np.testing.assert_allclose(np.array(list(found.values())), want, atol=1e-9)
 
 
-def test_ook_is_bpsk_beside_zero():
+def test_ook_is_bpsk_beside_zero() -> None:
     points = constellation("OOK") - constellation("OOK").mean()
     got = list(cumulants(points * np.sqrt(2)).values())
     np.testing.assert_allclose(got, theory("BPSK"), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_a_constellation_has_its_order_and_unit_power(name):
+def test_a_constellation_has_its_order_and_unit_power(name: str) -> None:
     points = constellation(name)
     order = {"OOK": 2, "BPSK": 2, "QPSK": 4, "OQPSK": 4}.get(name) or int(name.rstrip("APSKQM"))
     assert len(np.unique(points.round(9))) == order
@@ -126,7 +126,7 @@ def test_a_constellation_has_its_order_and_unit_power(name):
     assert abs(points.mean()) == pytest.approx(np.sqrt(0.5) if name == "OOK" else 0, abs=1e-12)
 
 
-def test_crosses_lack_their_corners_only():
+def test_crosses_lack_their_corners_only() -> None:
     for order, side, corner in ((32, 6, 1), (128, 12, 2)):
         points = constellation(f"{order}QAM")
         spacing = np.diff(np.unique(points.real.round(9)))
@@ -136,7 +136,7 @@ def test_crosses_lack_their_corners_only():
         assert counts == edge + [side] * (side - 2 * corner) + edge
 
 
-def test_an_analogue_class_has_no_constellation():
+def test_an_analogue_class_has_no_constellation() -> None:
     with pytest.raises(ConfigError, match="FM has no constellation"):
         constellation("FM")
 
@@ -176,7 +176,7 @@ def liquid_points(library: ctypes.CDLL, scheme: str) -> np.ndarray:
      ("8PSK", "psk8"), ("16PSK", "psk16"), ("32PSK", "psk32"), ("16QAM", "qam16"), ("64QAM", "qam64"),
      ("256QAM", "qam256"), ("32QAM", "sqam32"), ("128QAM", "sqam128")],
 )  # fmt: skip
-def test_points_are_liquids(liquid, name, scheme):
+def test_points_are_liquids(liquid: ctypes.CDLL, name: str, scheme: str) -> None:
     """Every point of ours lies on one of theirs, up to a common turn by a whole part of a turn."""
     ours, theirs = constellation(name), liquid_points(liquid, scheme)
     assert len(ours) == len(theirs)
@@ -188,7 +188,7 @@ def test_points_are_liquids(liquid, name, scheme):
 
 
 @pytest.mark.parametrize("order", [16, 32, 128])
-def test_rings_hold_as_many_points_as_liquids(liquid, order):
+def test_rings_hold_as_many_points_as_liquids(liquid: ctypes.CDLL, order: int) -> None:
     """The radii differ: ours are DVB-S2's, where it has the constellation, liquid's are its own."""
     counts = [
         np.unique(np.abs(points).round(3), return_counts=True)[1].tolist()
@@ -198,7 +198,7 @@ def test_rings_hold_as_many_points_as_liquids(liquid, order):
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.22, 0.35, 0.5])
-def test_the_pulse_is_liquids(liquid, beta):
+def test_the_pulse_is_liquids(liquid: ctypes.CDLL, beta: float) -> None:
     sps, span = 8, 6
     taps = np.zeros(2 * sps * span + 1, np.float32)
     liquid.liquid_firdes_rrcos(sps, span, beta, 0.0, taps.ctypes.data)

@@ -11,6 +11,7 @@ import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,7 +35,7 @@ from hw_amc.radio.generator import dataset
 SHORT = replace(RECIPES["radioml2018-v1"], frame_len=64)
 
 
-def test_a_file_has_radiomls_schema_and_order(tmp_path):
+def test_a_file_has_radiomls_schema_and_order(tmp_path: Path) -> None:
     path = tmp_path / "set.h5"
     make_dataset(path, SHORT, 3, ["FM", "BPSK"], [-10, 20], split=2, workers=1)
     with h5py.File(path) as file:
@@ -50,7 +51,7 @@ def test_a_file_has_radiomls_schema_and_order(tmp_path):
     np.testing.assert_array_equal(X, generate_frames(SHORT, labels, snrs, list(range(3)) * 4, split=2))
 
 
-def test_workers_do_not_change_a_bit(tmp_path, monkeypatch):
+def test_workers_do_not_change_a_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for workers in (1, 2):
         make_dataset(tmp_path / f"{workers}.h5", SHORT, 70, CLASSES[::5], [0], workers=workers)
     with h5py.File(tmp_path / "1.h5") as one, h5py.File(tmp_path / "2.h5") as two:
@@ -63,7 +64,7 @@ def test_workers_do_not_change_a_bit(tmp_path, monkeypatch):
     np.testing.assert_array_equal(generate_wire_set(SHORT, 3, [-20, 6], split=1, workers=1)[0], sets[0][0])
 
 
-def test_a_wire_set_is_the_generated_frames_as_words():
+def test_a_wire_set_is_the_generated_frames_as_words() -> None:
     wire, labels, snrs = generate_wire_set(SHORT, 2, [-4, 30], workers=1)
     assert (wire.dtype, labels.dtype, snrs.dtype) == (np.int16, np.uint8, np.int8)
     np.testing.assert_array_equal(labels, np.repeat(np.arange(24), 4))
@@ -86,12 +87,12 @@ def require_same(one: Path, two: Path) -> None:
 class Interrupter:
     """Stands for `Block.frames` and is interrupted once, at one of its calls."""
 
-    def __init__(self, at: int, monkeypatch):
+    def __init__(self, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[tuple[int, int]] = []
         self.at = at
         whole = dataset.Block.frames
 
-        def frames(block):
+        def frames(block: Any) -> Any:
             self.made.append((block.label, block.snr_db))
             if len(self.made) == self.at:
                 raise KeyboardInterrupt
@@ -100,7 +101,7 @@ class Interrupter:
         monkeypatch.setattr(dataset.Block, "frames", frames)
 
 
-def test_an_interrupted_file_leaves_the_old_one_and_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_file_leaves_the_old_one_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, whole = tmp_path / "set.h5", tmp_path / "whole.h5"
     make_dataset(whole, SHORT, 3, CLASSES[:3], [0, 10], workers=1)
     path.write_text("old")
@@ -114,7 +115,7 @@ def test_an_interrupted_file_leaves_the_old_one_and_goes_on(tmp_path, monkeypatc
     require_same(path, whole)
 
 
-def test_a_killed_process_loses_seconds_only(tmp_path):
+def test_a_killed_process_loses_seconds_only(tmp_path: Path) -> None:
     """SIGKILL gives no chance to save: what was saved before stands, and the rest is made again."""
     path, whole = tmp_path / "set.h5", tmp_path / "whole.h5"
     program = (
@@ -138,7 +139,7 @@ def test_a_killed_process_loses_seconds_only(tmp_path):
     require_same(path, whole)
 
 
-def test_another_set_does_not_go_on_with_an_unfinished_one(tmp_path, monkeypatch):
+def test_another_set_does_not_go_on_with_an_unfinished_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "set.h5"
     Interrupter(2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -149,12 +150,12 @@ def test_another_set_does_not_go_on_with_an_unfinished_one(tmp_path, monkeypatch
     assert len(RadioMlFile(path)) == 9
 
 
-def test_two_makers_of_one_file_keep_apart(tmp_path):
+def test_two_makers_of_one_file_keep_apart(tmp_path: Path) -> None:
     with exclusive(tmp_path / ".set.h5.part", "a test"), pytest.raises(ConfigError, match="already running"):
         make_dataset(tmp_path / "set.h5", SHORT, 1, CLASSES[:1], [0], workers=1)
 
 
-def test_a_full_disk_is_told_before_and_while_writing(tmp_path, monkeypatch):
+def test_a_full_disk_is_told_before_and_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "set.h5"
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
@@ -163,7 +164,7 @@ def test_a_full_disk_is_told_before_and_while_writing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
     monkeypatch.undo()
 
-    def full(*_):
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
@@ -173,7 +174,7 @@ def test_a_full_disk_is_told_before_and_while_writing(tmp_path, monkeypatch):
     make_dataset(path, SHORT, 3, CLASSES[:3], [0], workers=1)
 
 
-def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
+def test_memory_does_not_grow_with_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times the frames, no more memory, and less of it than the larger set has samples."""
     monkeypatch.setattr(dataset, "_BLOCK", 32)
     recipe = replace(RECIPES["awgn-v1"], frame_len=1024)
@@ -188,7 +189,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["radioml2016-v1", "radcom-dynamic-v1"])
-def test_every_recipe_keeps_its_own_classes(tmp_path, name):
+def test_every_recipe_keeps_its_own_classes(tmp_path: Path, name: str) -> None:
     recipe = RECIPES[name]
     path = tmp_path / "set.h5"
     make_dataset(path, recipe, 2, snrs_db=[-4, 18], workers=1)
@@ -209,7 +210,7 @@ def test_every_recipe_keeps_its_own_classes(tmp_path, name):
     np.testing.assert_array_equal(frames, wanted)
 
 
-def test_a_target_that_cannot_be_written(tmp_path):
+def test_a_target_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "set.h5").mkdir()
     with pytest.raises(HwAmcError, match="cannot write"):
         make_dataset(tmp_path / "set.h5", SHORT, 1, CLASSES[:1], [0], workers=1)
@@ -226,14 +227,16 @@ def test_a_target_that_cannot_be_written(tmp_path):
         ({"workers": 0}, ConfigError, "1 or more"),
     ],
 )
-def test_what_cannot_be_made_is_refused_before_anything_is_written(tmp_path, arguments, error, message):
+def test_what_cannot_be_made_is_refused_before_anything_is_written(
+    tmp_path: Path, arguments: Any, error: Any, message: str
+) -> None:
     path = tmp_path / "set.h5"
     with pytest.raises(error, match=message):
         make_dataset(path, SHORT, **{"frames_per_cell": 1, "workers": 1, **arguments})
     assert not list(tmp_path.iterdir())
 
 
-def test_blocks_come_back_in_order_and_errors_come_through():
+def test_blocks_come_back_in_order_and_errors_come_through() -> None:
     results = map_blocks(math.sqrt, [float(k * k) for k in range(9)] + [-1.0], 2)
     assert [next(results) for _ in range(9)] == list(range(9))
     with pytest.raises(ValueError, match="math domain"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_every_class_has_unit_mean_power_at_any_snr(recipe: Recipe) -> None:
 
 @lawful
 @pytest.mark.parametrize("snr_db", [-20, 0, 10, 30])
-def test_the_measured_snr_is_the_label(recipe, snr_db):
+def test_the_measured_snr_is_the_label(recipe: Any, snr_db: int) -> None:
     count = 6 * 1024 // recipe.frame_len
     labels, snrs, numbers = mixed(recipe, count, (snr_db,))
     signal, noise = generate_parts(recipe, labels, snrs, numbers)
@@ -63,7 +64,7 @@ def test_the_measured_snr_is_the_label(recipe, snr_db):
 
 
 @pytest.mark.parametrize("name", ["radcom-awgn-v1", "radcom-dynamic-v1"])
-def test_the_snr_of_pulses_is_that_while_they_are_on(name):
+def test_the_snr_of_pulses_is_that_while_they_are_on(name: str) -> None:
     """Frames of an unfaded pulse have the same magnitude, whatever its width."""
     recipe, count = RECIPES[name], 100
     for c in recipe.classes.find("PCW"):
@@ -73,7 +74,7 @@ def test_the_snr_of_pulses_is_that_while_they_are_on(name):
         assert 10 * np.log10(ratio) == pytest.approx(10, abs=0.6)
 
 
-def test_the_measured_es_n0_is_the_snr_times_the_samples_a_symbol():
+def test_the_measured_es_n0_is_the_snr_times_the_samples_a_symbol() -> None:
     """Through each frame's own matched filter, signal and noise apart: O'Shea's Es/N0, over 100,000 symbols."""
     recipe, count, snr_db = replace(STILL, rolloff=(0.25, 0.25)), 900, 2
     label = CLASSES.index("QPSK")
@@ -93,7 +94,7 @@ def test_the_measured_es_n0_is_the_snr_times_the_samples_a_symbol():
     assert 10 * np.log10(energy / density) == pytest.approx(snr_db + 10 * np.log10(8), abs=0.05)
 
 
-def test_the_amplitude_law_doubles_the_decibels():
+def test_the_amplitude_law_doubles_the_decibels() -> None:
     """RadioML 2016.10A's quirk: at a label of 10 dB the noise is 20 dB below the signal; off by default."""
     recipe = load_recipe("radioml2016-amplitude")
     assert load_recipe("radioml2016").noise_law == "power"
@@ -105,7 +106,7 @@ def test_the_amplitude_law_doubles_the_decibels():
         assert (np.abs(signal + noise) ** 2).mean() == pytest.approx(1, abs=0.03)
 
 
-def test_the_noise_is_white_and_circular():
+def test_the_noise_is_white_and_circular() -> None:
     labels, snrs, numbers = mixed(RECIPES["radioml2018-v1"], 8, (0,))
     _, noise = generate_parts(RECIPES["radioml2018-v1"], labels, snrs, numbers)
     unit = noise / np.sqrt((np.abs(noise) ** 2).mean())
@@ -115,7 +116,7 @@ def test_the_noise_is_white_and_circular():
     assert abs((unit**2).mean()) < 5 / np.sqrt(unit.size)
 
 
-def test_signal_and_noise_add_up_to_the_frame():
+def test_signal_and_noise_add_up_to_the_frame() -> None:
     labels, snrs, numbers = mixed(RECIPES["radioml2018-v1"], 2, (-6, 12))
     signal, noise = generate_parts(RECIPES["radioml2018-v1"], labels, snrs, numbers)
     frames = generate_frames(RECIPES["radioml2018-v1"], labels, snrs, numbers)
@@ -123,7 +124,7 @@ def test_signal_and_noise_add_up_to_the_frame():
 
 
 @recipes
-def test_a_frame_does_not_depend_on_its_company(recipe):
+def test_a_frame_does_not_depend_on_its_company(recipe: Any) -> None:
     labels, snrs, numbers = mixed(recipe, 3, (-4, 18))
     together = generate_frames(recipe, labels, snrs, numbers, split=1)
     mixed_up = np.random.default_rng(1).permutation(len(labels))
@@ -145,7 +146,7 @@ def more_than_a_batch() -> list[tuple[Recipe, str]]:
 
 
 @pytest.mark.parametrize(("recipe", "name"), more_than_a_batch(), ids=lambda v: v if isinstance(v, str) else v.name)
-def test_more_frames_than_a_batch_change_nothing(recipe, name):
+def test_more_frames_than_a_batch_change_nothing(recipe: Any, name: str) -> None:
     """Numpy takes other paths for larger arrays: they must not round differently."""
     label = recipe.classes.find(name)[0]
     many = generate_frames(recipe, [label] * 90, [10] * 90, range(90))
@@ -154,7 +155,7 @@ def test_more_frames_than_a_batch_change_nothing(recipe, name):
         np.testing.assert_array_equal(tail, many[-count:])
 
 
-def test_every_part_of_the_key_makes_another_frame():
+def test_every_part_of_the_key_makes_another_frame() -> None:
     base = RECIPES["radioml2018-v1"]
     keys = [(base, 4, 10, 0, 0), (base, 5, 10, 0, 0), (base, 4, 12, 0, 0), (base, 4, 10, 1, 0), (base, 4, 10, 0, 1),
             (replace(base, seed=1), 4, 10, 0, 0)]  # fmt: skip
@@ -163,21 +164,21 @@ def test_every_part_of_the_key_makes_another_frame():
     assert (correlation[~np.eye(len(keys), dtype=bool)] < 0.2).all()
 
 
-def test_splits_share_no_frame():
+def test_splits_share_no_frame() -> None:
     frames = [cell(RECIPES["radioml2018-v1"], "BPSK", 30, 20, split) for split in range(3)]
     flat = np.concatenate(frames).view(np.float64).round(6)
     assert len(np.unique(flat, axis=0)) == 60
 
 
 @pytest.mark.parametrize("length", [128, 512, 2048])
-def test_other_frame_lengths(length):
+def test_other_frame_lengths(length: int) -> None:
     labels, snrs, numbers = mixed(RECIPES["radioml2018-v1"], 1, (20,))
     frames = generate_frames(replace(RECIPES["radioml2018-v1"], frame_len=length), labels, snrs, numbers)
     assert frames.shape == (24, length, 2)
     assert np.isfinite(frames).all()
 
 
-def test_no_frames_are_no_frames():
+def test_no_frames_are_no_frames() -> None:
     assert generate_frames(STILL, [], [], []).shape == (0, 1024, 2)
 
 
@@ -186,6 +187,6 @@ def test_no_frames_are_no_frames():
     [(([24], [0], [0]), "labels must be 0 to 23"), (([0], [0.5], [0]), "whole dB"), (([0], [0], [-1]), "negative"),
      (([0, 1], [0], [0]), "one length")],
 )  # fmt: skip
-def test_keys_out_of_range_are_refused(keys, message):
+def test_keys_out_of_range_are_refused(keys: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         generate_frames(STILL, *keys)

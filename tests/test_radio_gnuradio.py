@@ -27,7 +27,7 @@ pytestmark = pytest.mark.gnuradio
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory) -> dict[str, np.ndarray]:
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     has = PYTHON.exists() and subprocess.run([PYTHON, "-c", "import gnuradio.channels"], capture_output=True)
     if not has or has.returncode:
         pytest.skip("GNU Radio is not installed; apt-get install gnuradio")
@@ -54,7 +54,7 @@ def autocorrelation(h: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("key", "k"), [("sight", 4.0), ("scatter", 0.0)])
-def test_fading_has_their_power_fourth_moment_and_doppler(theirs, key, k):
+def test_fading_has_their_power_fourth_moment_and_doppler(theirs: dict[str, np.ndarray], key: str, k: float) -> None:
     found = [theirs[key], ours(replace(ONE, rician_k=k), np.ones(2000), 200, 2000)]
     power = [(np.abs(h) ** 2).mean() for h in found]
     fourth = [(np.abs(h) ** 4).mean() for h in found]
@@ -64,7 +64,7 @@ def test_fading_has_their_power_fourth_moment_and_doppler(theirs, key, k):
     np.testing.assert_allclose(ours_over_lags, theirs_over_lags, atol=0.12)
 
 
-def test_the_impulse_response_has_their_profile(theirs):
+def test_the_impulse_response_has_their_profile(theirs: dict[str, np.ndarray]) -> None:
     """Impulses every 40 samples: tap powers averaged over seeds and time."""
     sent = np.zeros(2000)
     sent[20::40] = 1
@@ -76,7 +76,7 @@ def test_the_impulse_response_has_their_profile(theirs):
     assert found[1].sum() == pytest.approx(found[0].sum(), rel=0.05)
 
 
-def test_the_carrier_walks_as_theirs(theirs):
+def test_the_carrier_walks_as_theirs(theirs: dict[str, np.ndarray]) -> None:
     """Frequency over 100 samples, since their table of sines has steps of its own; and the bound."""
     for key, bound in (("carrier", 500.0), ("tight", 8.0)):
         dynamic = replace(CLEAR, cfo_std_hz=0.5, cfo_max_hz=bound)
@@ -90,7 +90,7 @@ def test_the_carrier_walks_as_theirs(theirs):
         assert max(np.abs(walk).max() for walk in walks) < bound + 1
 
 
-def test_the_clock_walks_as_theirs(theirs):
+def test_the_clock_walks_as_theirs(theirs: dict[str, np.ndarray]) -> None:
     """Lateness of a tone, an integrated random walk that the bound of 50 Hz holds back at the end."""
     tone = np.exp(2j * np.pi * 0.05 * np.arange(12000))
     made = ours(replace(CLEAR, sro_std_hz=0.5), tone, 300, 10000)
@@ -102,12 +102,12 @@ def test_the_clock_walks_as_theirs(theirs):
         assert late[1][:, at].std() == pytest.approx(late[0][:, at].std(), rel=0.25)
 
 
-def test_their_noise_amplitude_is_an_amplitude(theirs):
+def test_their_noise_amplitude_is_an_amplitude(theirs: dict[str, np.ndarray]) -> None:
     """The quirk: handed 10^(-SNR/10), they make noise of that amplitude, so of power 10^(-SNR/5)."""
     assert (np.abs(theirs["noise"]) ** 2).mean() == pytest.approx(0.25**2, rel=0.03)
 
 
-def test_cpfsk_is_theirs(theirs):
+def test_cpfsk_is_theirs(theirs: dict[str, np.ndarray]) -> None:
     """The same bits at index 1/2, sample by sample up to a constant phase."""
     bits = theirs["bits"].astype(int)
     made = waveforms.cpfsk(np.concatenate([[0], bits])[None], np.array([0.0]), 8, 0.5)[0]
@@ -115,7 +115,7 @@ def test_cpfsk_is_theirs(theirs):
     np.testing.assert_allclose(turned, turned[0], atol=2e-3)
 
 
-def test_gfsk_is_theirs(theirs):
+def test_gfsk_is_theirs(theirs: dict[str, np.ndarray]) -> None:
     """0.1 radian a sample at 8 samples a symbol is an index of 0.8 / pi; their filter is half a sample off."""
     recipe = RECIPES["radioml2016-v1"]
     bits = theirs["bits"].astype(int)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ def received(name: str, frames: int, symbols: int, n0: float, seed: int = 0) -> 
     return points[rng.integers(len(points), size=(frames, symbols))] * turn + np.sqrt(n0 / 2) * noise
 
 
-def test_the_classes_are_the_linear_ones_that_one_sample_a_symbol_tells():
+def test_the_classes_are_the_linear_ones_that_one_sample_a_symbol_tells() -> None:
     assert set(CLASSES) - set(LINEAR) == {"AM-SSB-WC", "AM-SSB-SC", "AM-DSB-WC", "AM-DSB-SC", "FM", "GMSK", "OQPSK"}
 
 
@@ -46,7 +48,7 @@ def test_the_classes_are_the_linear_ones_that_one_sample_a_symbol_tells():
     ("name", "turns"),
     [("OOK", 1), ("8ASK", 2), ("QPSK", 4), ("32PSK", 32), ("128APSK", 2), ("64APSK", 4), ("32QAM", 4)],
 )
-def test_symmetry_is_the_largest_that_maps_the_points_onto_themselves(name, turns):
+def test_symmetry_is_the_largest_that_maps_the_points_onto_themselves(name: str, turns: int) -> None:
     points = constellation(name)
     assert symmetry(points) == turns
     for more in (2, 3, 4, 5):
@@ -56,7 +58,7 @@ def test_symmetry_is_the_largest_that_maps_the_points_onto_themselves(name, turn
 
 @pytest.mark.parametrize("name", ["OOK", "16APSK", "64QAM"])
 @pytest.mark.parametrize("es_n0_db", [-20, 5, 25])
-def test_one_symbol_of_unknown_phase_is_a_bessel_function(name, es_n0_db):
+def test_one_symbol_of_unknown_phase_is_a_bessel_function(name: str, es_n0_db: int) -> None:
     """The mean over the phase of exp(-|r - a e^j|^2 / N0) is exp(-(|r|^2 + |a|^2) / N0) I0(2 |r| |a| / N0)."""
     n0 = 10 ** (-es_n0_db / 10)
     points = constellation(name)
@@ -67,7 +69,7 @@ def test_one_symbol_of_unknown_phase_is_a_bessel_function(name, es_n0_db):
     np.testing.assert_allclose(log_likelihood(r, points, n0), wanted, rtol=2e-5, atol=0.02)
 
 
-def test_the_density_is_the_plain_sum():
+def test_the_density_is_the_plain_sum() -> None:
     n0 = 0.3
     r = received("32APSK", 1, 50, n0)[0]
     points = constellation("32APSK")
@@ -76,7 +78,7 @@ def test_the_density_is_the_plain_sum():
 
 
 @pytest.mark.parametrize("es_n0_db", [-60.0, 60.0])
-def test_nothing_over_or_underflows(es_n0_db):
+def test_nothing_over_or_underflows(es_n0_db: float) -> None:
     n0 = 10 ** (-es_n0_db / 10)
     for name in ("BPSK", "16QAM"):
         scores = [log_likelihood(received(name, 2, 4, n0), constellation(other), n0) for other in ("BPSK", "16QAM")]
@@ -84,7 +86,7 @@ def test_nothing_over_or_underflows(es_n0_db):
 
 
 @pytest.mark.parametrize("phase", ["unknown", "known"])
-def test_tables_on_the_polar_grid_give_the_likelihoods(phase):
+def test_tables_on_the_polar_grid_give_the_likelihoods(phase: str) -> None:
     """To a small part of what noise moves them by: the samples are rounded."""
     n0, symbols = 10**-1.2, 64
     turn = 1.0 if phase == "known" else np.exp(0.7j)
@@ -99,7 +101,7 @@ def test_tables_on_the_polar_grid_give_the_likelihoods(phase):
             assert np.abs(found - exact).max() < 0.2 * spread
 
 
-def test_two_modulations_of_known_phase_reach_the_error_of_the_integral():
+def test_two_modulations_of_known_phase_reach_the_error_of_the_integral() -> None:
     """BPSK against OOK in one symbol: accuracy is half the integral of the larger density."""
     es_n0_db = 3.0
     n0 = 10 ** (-es_n0_db / 10)
@@ -114,7 +116,7 @@ def test_two_modulations_of_known_phase_reach_the_error_of_the_integral():
     assert abs(accuracy - wanted) < 4 * error
 
 
-def test_the_limit_rises_from_chance_to_one_and_knowledge_helps():
+def test_the_limit_rises_from_chance_to_one_and_knowledge_helps() -> None:
     classes = ("BPSK", "QPSK", "8PSK", "16QAM")
     found = {
         (db, phase): simulate(db, 64, 100, 1, classes, phase) for db in (-30, 2, 17) for phase in ("unknown", "known")
@@ -130,7 +132,7 @@ def test_the_limit_rises_from_chance_to_one_and_knowledge_helps():
     assert simulate(2, 64, 100, 2, classes, "known") != found[2, "known"]
 
 
-def test_matched_filtered_waveforms_of_the_generator_reach_the_same_limit():
+def test_matched_filtered_waveforms_of_the_generator_reach_the_same_limit() -> None:
     """Signal over noise in the whole band, times samples a symbol, is Es/N0: the generator's own waveforms."""
     classes, snr_db, symbols, sps, span = ("BPSK", "QPSK", "8PSK", "16QAM"), -4, 64, 8, 16
     frames = 100
@@ -157,10 +159,10 @@ def test_matched_filtered_waveforms_of_the_generator_reach_the_same_limit():
     assert abs(accuracy - wanted) < 4 * np.hypot(error, simulated_error)
 
 
-def test_a_limit_stays_at_one_once_it_is_there_and_says_its_error(monkeypatch):
+def test_a_limit_stays_at_one_once_it_is_there_and_says_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def simulated(es_n0_db, symbols, frames, seed, phase):
+    def simulated(es_n0_db: Any, symbols: Any, frames: np.ndarray, seed: int, phase: Any) -> Any:
         asked.append((round(es_n0_db, 3), symbols, frames, seed, phase))
         return (1.0, 0.0) if es_n0_db > 20 else (0.123456789, 0.0123456789)
 
@@ -173,7 +175,7 @@ def test_a_limit_stays_at_one_once_it_is_there_and_says_its_error(monkeypatch):
     )  # fmt: skip
 
 
-def test_other_classes_count_as_always_right():
+def test_other_classes_count_as_always_right() -> None:
     found = Limit(LINEAR, 128, "unknown", 0, (Point(0, 9.03, 100, 0.5, 0.1), Point(10, 19.03, 100, 1.0, 0.0)))
     assert found.bound(CLASSES) == {0: pytest.approx((17 * 0.5 + 7) / 24), 10: 1.0}
     assert found.bound(LINEAR) == {0: 0.5, 10: 1.0}
@@ -181,7 +183,7 @@ def test_other_classes_count_as_always_right():
         found.bound(CLASSES[1:])
 
 
-def test_only_recipes_without_channel_have_a_limit(tmp_path, monkeypatch):
+def test_only_recipes_without_channel_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [name for name, recipe in RECIPES.items() if is_awgn(recipe)] == ["awgn-v1"]
     with pytest.raises(ConfigError, match="has a channel"):
         compute_limit(RECIPES["radioml2018-v1"], [0], 1)
@@ -189,7 +191,7 @@ def test_only_recipes_without_channel_have_a_limit(tmp_path, monkeypatch):
     assert kept_limit("a set of my own") is None
 
 
-def test_kept_limits_come_back_as_they_were(tmp_path, monkeypatch):
+def test_kept_limits_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "limits.json"
     monkeypatch.setattr(limit, "_KEPT", path)
     assert kept_limit("awgn-v1") is None
@@ -202,7 +204,7 @@ def test_kept_limits_come_back_as_they_were(tmp_path, monkeypatch):
     assert json.loads(path.read_text())["128 symbols of 8 samples, phase unknown"]["command"]
 
 
-def test_the_limit_that_comes_with_the_package_is_what_its_seed_gives():
+def test_the_limit_that_comes_with_the_package_is_what_its_seed_gives() -> None:
     """One point of it, simulated again; elsewhere the last bit of a score may differ, and with it a frame or two."""
     kept = kept_limit("awgn-v1")
     assert kept is not None
@@ -216,6 +218,6 @@ def test_the_limit_that_comes_with_the_package_is_what_its_seed_gives():
 
 
 @pytest.mark.parametrize("arguments", [(0, 0, 1), (0, 1, 0)])
-def test_simulations_of_nothing(arguments):
+def test_simulations_of_nothing(arguments: Any) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         simulate(*arguments, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 WRITE = """
 import resource, sys
@@ -23,7 +24,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_set_of_five_times_the_size_takes_no_more_memory(tmp_path):
+def test_a_set_of_five_times_the_size_takes_no_more_memory(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", WRITE, tmp_path], capture_output=True, text=True, check=True)
     small, large = ([float(word) for word in line.split()] for line in done.stdout.splitlines())
     assert large[1] - small[1] > 30

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def written(path: Path, data: bytes) -> Path:
 
 
 @pytest.mark.parametrize("protocol", [0, 2])
-def test_a_python_2_pickle_is_read_in_order_of_name_and_snr(tmp_path, protocol):
+def test_a_python_2_pickle_is_read_in_order_of_name_and_snr(tmp_path: Path, protocol: int) -> None:
     cells = make_cells()
     with open_frames(written(tmp_path / "RML2016.10a_dict.pkl", python2_pickle(cells, protocol))) as file:
         assert isinstance(file, PickledFrames)
@@ -83,7 +84,7 @@ def test_a_python_2_pickle_is_read_in_order_of_name_and_snr(tmp_path, protocol):
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("dtype", ["f4", ">f8", "f2"])
-def test_pickles_of_python_3_are_read_too(protocol, dtype):
+def test_pickles_of_python_3_are_read_too(protocol: Any, dtype: str) -> None:
     cells = {key: np.asfortranarray(array.astype(dtype)) for key, array in make_cells(1).items()}
     found = load_arrays(pickle.dumps(cells, protocol), "file")
     assert found.keys() == cells.keys()
@@ -95,10 +96,10 @@ def test_pickles_of_python_3_are_read_too(protocol, dtype):
 class Runs:
     """Calls a function when it is loaded."""
 
-    def __init__(self, function, *arguments):
+    def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = function, arguments
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return self.call
 
 
@@ -224,7 +225,7 @@ def test_what_is_no_dict_of_arrays_is_refused_in_words_that_help() -> None:
 
 
 @pytest.mark.parametrize("name", _hostile(Path()))
-def test_hostile_and_damaged_pickles_are_refused_and_nothing_runs(tmp_path, name):
+def test_hostile_and_damaged_pickles_are_refused_and_nothing_runs(tmp_path: Path, name: str) -> None:
     canary = tmp_path / "canary"
     path = written(tmp_path / "evil.pkl", _hostile(canary)[name])
     with pytest.raises(DataError) as caught:
@@ -233,7 +234,7 @@ def test_hostile_and_damaged_pickles_are_refused_and_nothing_runs(tmp_path, name
     assert not canary.exists()
 
 
-def test_the_hostile_pickles_do_run_elsewhere(tmp_path):
+def test_the_hostile_pickles_do_run_elsewhere(tmp_path: Path) -> None:
     """Otherwise the test above would prove nothing."""
     for name in ("system", "eval", "old opcodes", "object opcode"):
         canary = tmp_path / name.replace(" ", "")
@@ -241,7 +242,7 @@ def test_the_hostile_pickles_do_run_elsewhere(tmp_path):
         assert canary.exists(), name
 
 
-def test_a_hostile_pickle_leaves_the_reader_as_it_was():
+def test_a_hostile_pickle_leaves_the_reader_as_it_was() -> None:
     before = load_arrays(pickle.dumps(make_cells()), "file")
     for name, data in _hostile(Path("unused")).items():
         with pytest.raises(DataError):
@@ -258,18 +259,18 @@ def test_a_hostile_pickle_leaves_the_reader_as_it_was():
         ({("A", 500): np.zeros((2, 2, 8), "f4")}, "SNR of 500 dB"),
     ],
 )
-def test_frames_of_another_form(tmp_path, cells, message):
+def test_frames_of_another_form(tmp_path: Path, cells: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         PickledFrames(written(tmp_path / "x.pkl", pickle.dumps(cells)))
 
 
-def test_two_spellings_of_one_class_become_one_and_are_told(tmp_path):
+def test_two_spellings_of_one_class_become_one_and_are_told(tmp_path: Path) -> None:
     cells = {("QAM16", 0): np.zeros((2, 2, 8), "f4"), ("16qam", 0): np.ones((1, 2, 8), "f4")}
     with pytest.warns(UserWarning, match="'QAM16', '16qam' are taken as one class, 16QAM"):
         file = PickledFrames(written(tmp_path / "x.pkl", pickle.dumps(cells)))
     assert len(file.select([CLASSES.index("16QAM")], [0])) == 3
 
 
-def test_a_missing_pickle(tmp_path):
+def test_a_missing_pickle(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         PickledFrames(tmp_path / "none.pkl")

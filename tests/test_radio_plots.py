@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -27,13 +28,13 @@ def tone(frequency: float, T: int = 256) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("plots") / "set.h5"
     make_dataset(path, SHORT, 2, ["BPSK", "FM", "16QAM"], [0, 20], workers=1)
     return path
 
 
-def test_a_tone_stands_at_its_frequency():
+def test_a_tone_stands_at_its_frequency() -> None:
     for frequency in (-0.25, 0.125):
         bins, level = spectrum(tone(frequency))
         assert (bins[level.argmax()], level.max()) == (frequency, 0)
@@ -44,13 +45,13 @@ def test_a_tone_stands_at_its_frequency():
         assert (np.fft.fftshift(np.fft.fftfreq(64))[rows] == frequency).all()
 
 
-def test_silence_and_short_frames_can_be_drawn():
+def test_silence_and_short_frames_can_be_drawn() -> None:
     assert np.isfinite(spectrum(np.zeros(8, complex))[1]).all()
     assert np.isfinite(spectrogram(np.zeros(8, complex))).all()
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg"])
-def test_a_picture_is_whole_and_the_same_each_time(made, tmp_path, ending):
+def test_a_picture_is_whole_and_the_same_each_time(made: Path, tmp_path: Path, ending: str) -> None:
     with open_frames(made) as file:
         for name in ("a", "b"):
             plot_frames(file, choose_rows(file, 2), tmp_path / f"{name}{ending}")
@@ -59,7 +60,7 @@ def test_a_picture_is_whole_and_the_same_each_time(made, tmp_path, ending):
     assert one.startswith(b"\x89PNG" if ending == ".png" else b"<?xml")
 
 
-def test_frames_are_chosen_by_number_class_and_snr(made):
+def test_frames_are_chosen_by_number_class_and_snr(made: Path) -> None:
     with open_frames(made) as file:
         assert list(choose_rows(file, 9, [7, 3])) == [7, 3]
         rows = choose_rows(file, 9, (), "qam16", 20)
@@ -72,7 +73,7 @@ def test_frames_are_chosen_by_number_class_and_snr(made):
             choose_rows(file, 1, (), "FM", 7)
 
 
-def test_pictures_that_cannot_be(made, tmp_path):
+def test_pictures_that_cannot_be(made: Path, tmp_path: Path) -> None:
     with open_frames(made) as file:
         with pytest.raises(ConfigError, match=r"pictures end in .png, .svg, .pdf, not 'x.bmp'"):
             plot_frames(file, np.array([0]), tmp_path / "x.bmp")
@@ -83,7 +84,7 @@ def test_pictures_that_cannot_be(made, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_recording_and_a_limit_are_drawn(tmp_path):
+def test_a_recording_and_a_limit_are_drawn(tmp_path: Path) -> None:
     np.save(tmp_path / "air.npy", tone(0.1, 4096).astype(np.complex64))
     with open_frames(tmp_path / "air.npy", CaptureOptions(1024, "FM")) as file:
         plot_frames(file, np.arange(2), tmp_path / "air.png")
@@ -92,7 +93,7 @@ def test_a_recording_and_a_limit_are_drawn(tmp_path):
     assert (tmp_path / "limit.svg").stat().st_size > 10_000
 
 
-def test_the_reports_plot_has_the_bound_where_the_set_is_one_of_noise_only(monkeypatch):
+def test_the_reports_plot_has_the_bound_where_the_set_is_one_of_noise_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chapters, "kept_limit", lambda name: LIMIT if name == "awgn-v1" else None)
     drawn = []
     monkeypatch.setattr(plots, "accuracy", lambda *arguments: drawn.append(arguments[4]) or "<svg/>")
@@ -106,14 +107,16 @@ def test_the_reports_plot_has_the_bound_where_the_set_is_one_of_noise_only(monke
     assert ["Wei and Mendel" in caption for caption in captions] == [True, False]
 
 
-def test_the_bound_is_a_line_of_its_own():
+def test_the_bound_is_a_line_of_its_own() -> None:
     by_snr = {-10: 0.1, 0: 0.4, 10: 0.8}
     plain, bounded = plots.accuracy(by_snr, 24), plots.accuracy(by_snr, 24, bound=LIMIT.bound(CLASSES))
     assert plots.TEAL not in plain
     assert plots.TEAL in bounded
 
 
-def test_the_commands_make_look_draw_and_convert(tmp_path, capsys, monkeypatch):
+def test_the_commands_make_look_draw_and_convert(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     options = ("--frames", "2", "--classes", "BPSK, 16QAM", "--snrs=-10,20", "--workers", "1")
     assert run("data", "make", "set.h5", "--preset", "awgn", *options) == 0
@@ -130,7 +133,9 @@ def test_the_commands_make_look_draw_and_convert(tmp_path, capsys, monkeypatch):
             np.testing.assert_array_equal(one[name][:], two[name][:])
 
 
-def test_a_recording_without_labels_can_be_looked_at_but_not_converted(tmp_path, capsys, monkeypatch):
+def test_a_recording_without_labels_can_be_looked_at_but_not_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     np.clip(3 * np.random.default_rng(0).standard_normal((4096, 2)), -4, 4).astype(np.float32).tofile("air.iq")
     assert run("data", "info", "air.iq", "--samples", "float32", "--frame-len", "256") == 0
@@ -153,14 +158,23 @@ def test_a_recording_without_labels_can_be_looked_at_but_not_converted(tmp_path,
         (("limit", "--preset", "radioml2018-v1"), 2, "has a channel"),
     ],
 )
-def test_errors_are_one_line_and_a_code(tmp_path, capsys, monkeypatch, arguments, code, message):
+def test_errors_are_one_line_and_a_code(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: Any,
+    code: int,
+    message: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("data", *arguments) == code
     assert message in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.iterdir())
 
 
-def test_limits_are_simulated_kept_and_printed(tmp_path, capsys, monkeypatch):
+def test_limits_are_simulated_kept_and_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(limit, "_KEPT", tmp_path / "limits.json")
     monkeypatch.setattr(limit.keep_limit, "__defaults__", (tmp_path / "limits.json",))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,12 +87,12 @@ def probe() -> str:
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_a_frozen_recipe_keeps_its_digest(name):
+def test_a_frozen_recipe_keeps_its_digest(name: str) -> None:
     assert RECIPES[name].digest() == DIGESTS[name][0]
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_a_frozen_recipe_keeps_its_frames(name):
+def test_a_frozen_recipe_keeps_its_frames(name: str) -> None:
     made = frozen_frames(name)
     np.testing.assert_allclose(thinned(made), np.load(FROZEN)[name], atol=5e-6)
     if probe() != PROBE:
@@ -99,7 +100,7 @@ def test_a_frozen_recipe_keeps_its_frames(name):
     assert hashlib.sha256(made.tobytes()).hexdigest() == DIGESTS[name][1]
 
 
-def test_a_later_parameter_changes_the_digest_only_when_it_is_used():
+def test_a_later_parameter_changes_the_digest_only_when_it_is_used() -> None:
     base = RECIPES["radioml2018-v1"]
     assert "dynamic" not in base.to_dict()
     changed = replace(base, cpfsk_index=0.7)
@@ -108,7 +109,7 @@ def test_a_later_parameter_changes_the_digest_only_when_it_is_used():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_json_and_tells_all_its_parameters(name):
+def test_a_recipe_is_json_and_tells_all_its_parameters(name: str) -> None:
     recipe = RECIPES[name]
     told = json.loads(json.dumps(recipe.to_dict()))
     assert told == recipe.to_dict()
@@ -119,7 +120,7 @@ def test_a_recipe_is_json_and_tells_all_its_parameters(name):
     assert type(recipe)(**values, dynamic=moving) == recipe
 
 
-def test_presets_name_recipes():
+def test_presets_name_recipes() -> None:
     assert set(PRESETS) >= {"awgn", "radioml2018", "radioml2016", "radcom-awgn", "radcom-dynamic"}
     for preset, name in PRESETS.items():
         assert load_recipe(preset) is load_recipe(name) is RECIPES[name]
@@ -129,7 +130,7 @@ def test_presets_name_recipes():
     assert replace(RECIPES["awgn-v1"], name="renamed").digest() == RECIPES["awgn-v1"].digest()
 
 
-def test_presets_have_the_published_parameters():
+def test_presets_have_the_published_parameters() -> None:
     radioml, radcom = load_recipe("radioml2016"), load_recipe("radcom-dynamic")
     assert (radioml.frame_len, radioml.sps, radioml.rolloff) == (128, 8, (0.35, 0.35))
     assert radioml.dynamic == Dynamic(200e3, 0.01, 50, 0.01, 500, 8, 1, 4, (0, 0.9, 1.7), (1, 0.8, 0.3), 8)
@@ -138,7 +139,7 @@ def test_presets_have_the_published_parameters():
     assert load_recipe("radcom-awgn").dynamic is None
 
 
-def test_an_unknown_recipe_lists_the_known_ones():
+def test_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"'nope'.*radioml2018-v1, awgn-v1.*radcom-dynamic"):
         load_recipe("nope")
 
@@ -150,6 +151,6 @@ def test_an_unknown_recipe_lists_the_known_ones():
      ({"fm_deviation": (0.1, 0.4)}, "below 0.2"), ({"gmsk_bt": 0.0}, "gmsk_bt"), ({"gfsk_index": 3.0}, "FSK indices"),
      ({"class_set": "radioml2020"}, "class_set out of radioml2018, radioml2016"), ({"noise_law": "dB"}, "noise_law")],
 )  # fmt: skip
-def test_a_recipe_out_of_range_is_refused(change, message):
+def test_a_recipe_out_of_range_is_refused(change: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(RECIPES["radioml2018-v1"], **change)

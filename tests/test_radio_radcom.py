@@ -7,6 +7,7 @@ import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -35,7 +36,7 @@ def write(path: Path, quoted: bool = False, snrs: tuple[int, ...] = (-20, 0, 18)
 
 
 @pytest.mark.parametrize("quoted", [False, True])
-def test_frames_and_both_labels_follow_the_names(tmp_path, quoted):
+def test_frames_and_both_labels_follow_the_names(tmp_path: Path, quoted: bool) -> None:
     path = tmp_path / "RadComDynamic.hdf5"
     made = write(path, quoted)
     with open_frames(path) as file:
@@ -54,7 +55,7 @@ def test_frames_and_both_labels_follow_the_names(tmp_path, quoted):
         assert {snr for _, snr, _ in file.cells()} == {-20, 0, 18}
 
 
-def test_opening_reads_one_frame_only(tmp_path, monkeypatch):
+def test_opening_reads_one_frame_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.h5"
     write(path)
     read = []
@@ -70,7 +71,7 @@ def _sums(file: RadComFile, rows: np.ndarray) -> np.ndarray:
     return file.read(rows)[0].sum(axis=(1, 2))
 
 
-def test_an_open_file_goes_to_other_processes(tmp_path):
+def test_an_open_file_goes_to_other_processes(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     write(path)
     with RadComFile(path) as file:
@@ -81,13 +82,13 @@ def test_an_open_file_goes_to_other_processes(tmp_path):
         np.testing.assert_array_equal(_sums(pickle.loads(pickle.dumps(file)), np.arange(60)), wanted)
 
 
-def test_gains_above_30_db_stand_for_the_snr(tmp_path):
+def test_gains_above_30_db_stand_for_the_snr(tmp_path: Path) -> None:
     write(tmp_path / "RadComOta2.45GHz.hdf5", True, (0, 32))
     with RadComFile(tmp_path / "RadComOta2.45GHz.hdf5") as file:
         assert set(file.snrs_db) == {0, 32}
 
 
-def test_a_file_of_one_label_has_no_signals(tmp_path):
+def test_a_file_of_one_label_has_no_signals(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.update({"X": np.zeros((2, 8, 2), "f4"), "Y": np.eye(24, dtype=int)[:2], "Z": np.zeros((2, 1), int)})
     with open_frames(tmp_path / "x.h5") as file, pytest.raises(DataError, match="modulation of a frame only"):
@@ -107,7 +108,7 @@ def test_a_file_of_one_label_has_no_signals(tmp_path):
         ({str(("bpsk", "Satcom", 10**30, 99)): np.zeros(256, "f4")}, "is no RadCom frame"),
     ],
 )
-def test_what_does_not_belong_is_named(tmp_path, extra, message):
+def test_what_does_not_belong_is_named(tmp_path: Path, extra: Any, message: str) -> None:
     path = tmp_path / "x.h5"
     write(path)
     with h5py.File(path, "a") as file:
@@ -116,7 +117,7 @@ def test_what_does_not_belong_is_named(tmp_path, extra, message):
         file.read(np.arange(len(file)))
 
 
-def test_mixed_spellings_of_one_class_are_told(tmp_path):
+def test_mixed_spellings_of_one_class_are_told(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     write(path)
     with h5py.File(path, "a") as file:
@@ -127,7 +128,7 @@ def test_mixed_spellings_of_one_class_are_told(tmp_path):
         assert len(file.select([label], [0])) == 6
 
 
-def test_classes_that_no_published_set_has_are_kept(tmp_path):
+def test_classes_that_no_published_set_has_are_kept(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         for key in (("chirp", "sonar"), ("bpsk", "Satcom")):
             file[str((*key, 0, 0))] = np.zeros(256, "f4")
@@ -135,7 +136,7 @@ def test_classes_that_no_published_set_has_are_kept(tmp_path):
         assert (file.classes, file.signals) == (("BPSK", "chirp"), ("SATCOM", "sonar"))
 
 
-def test_foreign_and_cut_files_are_one_line(tmp_path):
+def test_foreign_and_cut_files_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
         file["weights"] = np.zeros(4)

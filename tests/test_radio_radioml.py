@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -35,12 +36,12 @@ def write(path: Path, **changes: np.ndarray | None) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path: Path) -> tuple[Path, Any]:
     path = tmp_path / "radio.hdf5"
     return path, write(path)
 
 
-def test_rows_come_in_the_order_asked_for(made):
+def test_rows_come_in_the_order_asked_for(made: tuple[Path, Any]) -> None:
     path, arrays = made
     rng = np.random.default_rng(2)
     for rows in (rng.permutation(N), rng.integers(N, size=40), np.array([5, 5, 400, 0]), np.arange(0, N, 9), []):
@@ -53,14 +54,14 @@ def test_rows_come_in_the_order_asked_for(made):
         np.testing.assert_array_equal(snrs, arrays["Z"][rows, 0])
 
 
-def test_long_runs_are_read_in_parts(made, monkeypatch):
+def test_long_runs_are_read_in_parts(made: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, "_RUN_ROWS", 7)
     monkeypatch.setattr(radioml, "_INDEX_ROWS", 11)
     path, arrays = made
     sizes = []
     whole = RadioMlFile._read_block
 
-    def spy(self, name, first, stop):
+    def spy(self: Any, name: str, first: Any, stop: Any) -> Any:
         sizes.append((name, stop - first))
         return whole(self, name, first, stop)
 
@@ -71,14 +72,14 @@ def test_long_runs_are_read_in_parts(made, monkeypatch):
     assert max(size for name, size in sizes if name in "YZ") <= 11
 
 
-def test_opening_reads_no_samples(made, monkeypatch):
+def test_opening_reads_no_samples(made: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = made
     monkeypatch.setattr(RadioMlFile, "_read_block", lambda *_: pytest.fail("read at opening"))
     with RadioMlFile(path) as file:
         assert (len(file), file.frame_len) == (N, T)
 
 
-def test_cells_and_selections_follow_y_and_z(made):
+def test_cells_and_selections_follow_y_and_z(made: tuple[Path, Any]) -> None:
     path, arrays = made
     labels, snrs = arrays["Y"].argmax(1), arrays["Z"][:, 0]
     with RadioMlFile(path) as file:
@@ -93,7 +94,7 @@ def test_cells_and_selections_follow_y_and_z(made):
     np.testing.assert_array_equal(np.sort(np.concatenate([rows for _, _, rows in cells])), np.arange(N))
 
 
-def test_batches_cover_the_rows_once(made):
+def test_batches_cover_the_rows_once(made: tuple[Path, Any]) -> None:
     path, arrays = made
     rows = np.random.default_rng(4).permutation(N)[:101]
     with RadioMlFile(path) as file:
@@ -102,7 +103,7 @@ def test_batches_cover_the_rows_once(made):
     np.testing.assert_array_equal(np.concatenate([batch[0] for batch in batches]), arrays["X"][rows])
 
 
-def test_a_split_is_stratified_disjoint_and_reproducible(made):
+def test_a_split_is_stratified_disjoint_and_reproducible(made: tuple[Path, Any]) -> None:
     path, arrays = made
     with RadioMlFile(path) as file:
         parts = file.split(7, (0.5, 0.25, 0.25))
@@ -120,7 +121,7 @@ def test_a_split_is_stratified_disjoint_and_reproducible(made):
 
 
 @pytest.mark.parametrize("fractions", [(), (0.0, 0.5), (0.8, 0.3), (-0.1,)])
-def test_shares_that_make_no_sense(made, fractions):
+def test_shares_that_make_no_sense(made: tuple[Path, Any], fractions: Any) -> None:
     with RadioMlFile(made[0]) as file, pytest.raises(DataError, match="shares"):
         file.split(0, fractions)
 
@@ -129,7 +130,7 @@ def _first_samples(file: RadioMlFile, rows: np.ndarray) -> np.ndarray:
     return file.read(rows)[0][:, 0, 0]
 
 
-def test_an_open_file_goes_to_other_processes(made):
+def test_an_open_file_goes_to_other_processes(made: tuple[Path, Any]) -> None:
     path, arrays = made
     with RadioMlFile(path) as file:
         file.read([0])
@@ -140,7 +141,7 @@ def test_an_open_file_goes_to_other_processes(made):
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(file)).read([3])[0], arrays["X"][3:4])
 
 
-def test_half_precision_and_float_labels_are_read(tmp_path):
+def test_half_precision_and_float_labels_are_read(tmp_path: Path) -> None:
     path = tmp_path / "radio.hdf5"
     rng = np.random.default_rng(0)
     X = rng.standard_normal((N, T, 2)).astype(np.float16)
@@ -152,7 +153,7 @@ def test_half_precision_and_float_labels_are_read(tmp_path):
     assert (snrs == -20).all()
 
 
-def test_a_wrong_list_of_classes_beside_the_file_is_told(made):
+def test_a_wrong_list_of_classes_beside_the_file_is_told(made: tuple[Path, Any]) -> None:
     path, _ = made
     names = path.parent / "classes.txt"
     names.write_text("\n".join(CLASSES))
@@ -174,7 +175,7 @@ def test_a_wrong_list_of_classes_beside_the_file_is_told(made):
         ({"Z": np.zeros(N, int)}, r"Z \(480, 1\)"),
     ],
 )
-def test_a_wrong_schema_is_refused_at_opening(tmp_path, changes, message):
+def test_a_wrong_schema_is_refused_at_opening(tmp_path: Path, changes: Any, message: str) -> None:
     path = tmp_path / "radio.hdf5"
     write(path, **changes)
     with pytest.raises(DataError, match=message) as caught:
@@ -186,7 +187,7 @@ def test_a_wrong_schema_is_refused_at_opening(tmp_path, changes, message):
     ("row", "message"),
     [(np.zeros(24), "frame 321 is not one-hot"), (np.ones(24), "frame 321 is not one-hot"), (2 * np.eye(24)[3], "321")],
 )
-def test_labels_that_are_not_one_hot(tmp_path, row, message):
+def test_labels_that_are_not_one_hot(tmp_path: Path, row: Any, message: str) -> None:
     Y = np.eye(24)[np.zeros(N, int)]
     Y[321] = row
     write(tmp_path / "radio.hdf5", Y=Y)
@@ -195,7 +196,7 @@ def test_labels_that_are_not_one_hot(tmp_path, row, message):
 
 
 @pytest.mark.parametrize("snr", [32, -22, 0.5, np.nan])
-def test_an_snr_that_radioml_does_not_have(tmp_path, snr):
+def test_an_snr_that_radioml_does_not_have(tmp_path: Path, snr: Any) -> None:
     Z = np.zeros((N, 1))
     Z[17] = snr
     write(tmp_path / "radio.hdf5", Z=Z)
@@ -203,7 +204,7 @@ def test_an_snr_that_radioml_does_not_have(tmp_path, snr):
         file.read([0])
 
 
-def test_samples_that_are_no_numbers_are_named_when_read(tmp_path):
+def test_samples_that_are_no_numbers_are_named_when_read(tmp_path: Path) -> None:
     X = np.zeros((N, T, 2), np.float32)
     X[300, 4, 1] = np.nan
     X[301, 0] = np.inf
@@ -220,12 +221,12 @@ def test_samples_that_are_no_numbers_are_named_when_read(tmp_path):
 
 
 @pytest.mark.parametrize("rows", [[-1], [N], [0, N + 7]])
-def test_rows_that_the_file_lacks(made, rows):
+def test_rows_that_the_file_lacks(made: tuple[Path, Any], rows: Any) -> None:
     with RadioMlFile(made[0]) as file, pytest.raises(DataError, match="rows 0 to 479"):
         file.read(rows)
 
 
-def test_missing_truncated_and_foreign_files(made, tmp_path):
+def test_missing_truncated_and_foreign_files(made: tuple[Path, Any], tmp_path: Path) -> None:
     path, _ = made
     with pytest.raises(DataError, match="does not exist"):
         RadioMlFile(tmp_path / "none.hdf5")
@@ -240,7 +241,7 @@ def test_missing_truncated_and_foreign_files(made, tmp_path):
         RadioMlFile(cut)
 
 
-def test_a_damaged_chunk_is_told_by_its_rows(tmp_path):
+def test_a_damaged_chunk_is_told_by_its_rows(tmp_path: Path) -> None:
     path = tmp_path / "radio.hdf5"
     write(path, X=None)
     with h5py.File(path, "a") as file:
@@ -329,7 +330,9 @@ def text_for_z(path: Path) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_what_is_not_in_the_file_is_not_read(made, change: Callable[[Path], None], message: str) -> None:
+def test_what_is_not_in_the_file_is_not_read(
+    made: tuple[Path, Any], change: Callable[[Path], None], message: str
+) -> None:
     """Seen before: another file's bytes become samples; MemoryError."""
     path, _ = made
     change(path)
@@ -338,7 +341,7 @@ def test_what_is_not_in_the_file_is_not_read(made, change: Callable[[Path], None
     assert "\n" not in str(caught.value)
 
 
-def test_attributes_are_texts_and_numbers(made) -> None:
+def test_attributes_are_texts_and_numbers(made: tuple[Path, Any]) -> None:
     path, _ = made
     with h5py.File(path, "a") as file:
         file.attrs.update({"digest": "abc", "split": np.int64(2), "rates": np.arange(3), "none": h5py.Empty("f4")})

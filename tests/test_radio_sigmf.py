@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ T = 32
 OPTIONS = CaptureOptions(frame_len=T)
 
 
-def record(path: Path, samples: np.ndarray, annotations=(), captures=(0,), **fields) -> Path:
+def record(path: Path, samples: np.ndarray, annotations: Any = (), captures: Any = (0,), **fields: Any) -> Path:
     """Write a recording by hand, so that the reader's library is not also the writer."""
     kinds = {"complex64": "cf32_le", "int16": "ci16_le", "uint8": "cu8", "float32": "rf32_le"}
     samples.tofile(path.with_suffix(".sigmf-data"))
@@ -58,7 +59,7 @@ def pairs(samples: np.ndarray) -> np.ndarray:
     return samples.view(np.float32).reshape(-1, 2)
 
 
-def test_frames_are_cut_within_annotations_and_captures(tmp_path):
+def test_frames_are_cut_within_annotations_and_captures(tmp_path: Path) -> None:
     samples = noise(1000)
     marks = [(10, 3 * T + 5, label("QPSK", 9.6)), (400, 4 * T, label("16QAM")), (900, 0, label("qpsk", -3))]
     meta = record(tmp_path / "air", samples, marks, captures=(0, 400 + T + 7), **{"core:sample_rate": 1e6})
@@ -75,7 +76,7 @@ def test_frames_are_cut_within_annotations_and_captures(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".sigmf-meta", ".sigmf-data", ".sigmf", ".sigmf.gz"])
-def test_any_file_of_a_recording_will_do(tmp_path, ending):
+def test_any_file_of_a_recording_will_do(tmp_path: Path, ending: str) -> None:
     samples = noise(4 * T)
     meta = record(tmp_path / "air", samples, [(0, 4 * T, label("FM"))])
     path = tmp_path / f"air{ending}"
@@ -87,7 +88,7 @@ def test_any_file_of_a_recording_will_do(tmp_path, ending):
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8])
-def test_integers_are_scaled_to_unit_range(tmp_path, dtype):
+def test_integers_are_scaled_to_unit_range(tmp_path: Path, dtype: Any) -> None:
     info = np.iinfo(dtype)
     raw = np.random.default_rng(0).integers(info.min, info.max, (2 * T, 2), dtype, endpoint=True)
     raw[0] = info.min, info.max
@@ -98,14 +99,14 @@ def test_integers_are_scaled_to_unit_range(tmp_path, dtype):
         np.testing.assert_array_equal(file.read([0, 1])[0], wanted.astype(np.float32).reshape(2, T, 2))
 
 
-def test_absolute_sample_numbers_of_a_split_recording(tmp_path):
+def test_absolute_sample_numbers_of_a_split_recording(tmp_path: Path) -> None:
     samples = noise(3 * T)
     meta = record(tmp_path / "air", samples, [(1000 + T, T, label("FM"))], (1000,), **{"core:offset": 1000})
     with open_frames(meta, OPTIONS) as file:
         np.testing.assert_array_equal(file.read([0])[0][0], pairs(samples)[T : 2 * T])
 
 
-def test_an_unlabelled_recording_needs_a_label(tmp_path):
+def test_an_unlabelled_recording_needs_a_label(tmp_path: Path) -> None:
     meta = record(tmp_path / "air", noise(3 * T), [(0, T, {"core:comment": "a burst"})])
     with pytest.raises(DataError, match=r"no annotation has a core:label.*--label QPSK"):
         open_frames(meta, OPTIONS)
@@ -117,7 +118,7 @@ def _sums(file: SigMfFile, rows: np.ndarray) -> np.ndarray:
     return file.read(rows)[0].sum(axis=(1, 2))
 
 
-def test_an_open_recording_goes_to_other_processes(tmp_path):
+def test_an_open_recording_goes_to_other_processes(tmp_path: Path) -> None:
     meta = record(tmp_path / "air", noise(40 * T), [(3, 39 * T, label("FM"))])
     with open_frames(meta, OPTIONS) as file:
         wanted = _sums(file, np.arange(39))
@@ -127,14 +128,14 @@ def test_an_open_recording_goes_to_other_processes(tmp_path):
         np.testing.assert_array_equal(_sums(pickle.loads(pickle.dumps(file)), np.arange(39)), wanted)
 
 
-def test_overlaps_of_one_label_are_taken_once(tmp_path):
+def test_overlaps_of_one_label_are_taken_once(tmp_path: Path) -> None:
     samples = noise(6 * T)
     marks = [(0, 4 * T, label("FM")), (2 * T, 4 * T, label("FM")), (T, T, label("FM"))]
     with open_frames(record(tmp_path / "air", samples, marks), OPTIONS) as file:
         np.testing.assert_array_equal(file.read(np.arange(6))[0].reshape(-1, 2), pairs(samples))
 
 
-def test_short_stretches_are_left_out_and_told(tmp_path):
+def test_short_stretches_are_left_out_and_told(tmp_path: Path) -> None:
     meta = record(tmp_path / "air", noise(4 * T), [(0, T - 1, label("FM")), (T, T, label("BPSK"))])
     with pytest.warns(UserWarning, match="1 stretches shorter than 32 samples"):
         file = open_frames(meta, OPTIONS)
@@ -154,20 +155,20 @@ def test_short_stretches_are_left_out_and_told(tmp_path):
         ([(0, T, label("FM"))], {"core:datatype": None}, "no SigMF recording"),
     ],
 )
-def test_recordings_that_make_no_frames(tmp_path, annotations, fields, message):
+def test_recordings_that_make_no_frames(tmp_path: Path, annotations: Any, fields: Any, message: str) -> None:
     meta = record(tmp_path / "air", noise(4 * T), annotations, **fields)
     with pytest.raises(DataError, match=message) as caught:
         open_frames(meta, OPTIONS)
     assert "\n" not in str(caught.value)
 
 
-def test_labels_are_not_overridden(tmp_path):
+def test_labels_are_not_overridden(tmp_path: Path) -> None:
     meta = record(tmp_path / "air", noise(T), [(0, T, label("FM"))])
     with pytest.raises(DataError, match="leave --label out"):
         open_frames(meta, CaptureOptions(T, "BPSK"))
 
 
-def test_damaged_and_missing_parts(tmp_path):
+def test_damaged_and_missing_parts(tmp_path: Path) -> None:
     meta = record(tmp_path / "air", noise(T), [(0, T, label("FM"))])
     (tmp_path / "air.sigmf-data").unlink()
     with pytest.raises(DataError, match="are not beside it"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -43,7 +44,7 @@ def problems(frames: np.ndarray, path: InputPath | None = None) -> list[str]:
     return quality.problems()
 
 
-def test_a_description_says_what_is_in_the_file(tmp_path):
+def test_a_description_says_what_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "set.h5"
     make_dataset(path, SHORT, 5, ["QPSK", "GMSK"], [0, 30], workers=1)
     with RadioMlFile(path) as file:
@@ -60,7 +61,7 @@ def test_a_description_says_what_is_in_the_file(tmp_path):
     assert np.abs(from_wire(to_wire(frames))).max() <= 2
 
 
-def test_saturation_is_counted_against_the_networks_own_input():
+def test_saturation_is_counted_against_the_networks_own_input() -> None:
     frames = noise() * 2
     for shift, fmt in ((0, FixedFormat(8, 6)), (2, FixedFormat(8, 6)), (-1, FixedFormat(6, 5)), (0, FixedFormat(8, 4))):
         path = InputPath(input_shift=shift, fmt=fmt)
@@ -76,7 +77,7 @@ def test_saturation_is_counted_against_the_networks_own_input():
 
 
 @pytest.mark.parametrize(("saturating", "told"), [(20, False), (21, True)])
-def test_one_value_in_a_hundred_may_saturate(saturating: int, told: bool):
+def test_one_value_in_a_hundred_may_saturate(saturating: int, told: bool) -> None:
     """Of 2,000 values 20 or 21 lie beyond 1, where the network's input ends."""
     frames = np.tile(np.float32([[0.5, -0.5], [-0.5, 0.5]]), (10, 50, 1))
     frames.reshape(-1)[: 4 * saturating : 4] = np.linspace(1.5, 1.6, saturating)
@@ -85,7 +86,7 @@ def test_one_value_in_a_hundred_may_saturate(saturating: int, told: bool):
     assert any("saturate" in line for line in problems(frames, path)) == told
 
 
-def test_an_offset_is_told_and_random_carriers_are_not():
+def test_an_offset_is_told_and_random_carriers_are_not() -> None:
     frames = noise() + np.float32([0.3, 0])
     i, q = frames.astype(float).mean(axis=(0, 1))
     share = (i * i + q * q) / np.square(frames, dtype=float).sum(axis=2).mean()
@@ -98,21 +99,21 @@ def test_an_offset_is_told_and_random_carriers_are_not():
     assert problems(noise() / 2 + carriers) == []
 
 
-def test_clipping_is_told():
+def test_clipping_is_told() -> None:
     clipped = np.clip(noise(), -1, 1)
     (line,) = problems(clipped)
     share = np.mean(np.abs(clipped) == 1)
     assert line.startswith(f"{share:.1%} of the I and Q values are the highest or lowest value itself")
 
 
-def test_silent_frames_are_told():
+def test_silent_frames_are_told() -> None:
     frames = noise()
     frames[[3, 40]] = 0
     assert problems(frames) == ["2 of 64 frames hold nothing but zeros; drop them"]
     assert problems(np.zeros((5, 8, 2), np.float32)) == ["5 of 5 frames hold nothing but zeros; drop them"]
 
 
-def test_every_format_is_described(tmp_path):
+def test_every_format_is_described(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", noise())
     (tmp_path / "x.pkl").write_bytes(pickle.dumps({("QAM16", 0): noise().transpose(0, 2, 1)}))
     with h5py.File(tmp_path / "x.h5", "w") as file:
@@ -125,7 +126,7 @@ def test_every_format_is_described(tmp_path):
     assert (found["format"], found["classes"], found["signals"]) == ("RadCom", {"BPSK": 1}, {"SATCOM": 1})
 
 
-def test_conversion_keeps_frames_and_labels(tmp_path):
+def test_conversion_keeps_frames_and_labels(tmp_path: Path) -> None:
     cells = {("WBFM", 18): noise(3), ("QAM16", -20): noise(600) * 2, ("WBFM", -20): noise(2) * 3}
     pickled = {key: np.ascontiguousarray(frames.transpose(0, 2, 1)) for key, frames in cells.items()}
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(pickled))
@@ -140,7 +141,7 @@ def test_conversion_keeps_frames_and_labels(tmp_path):
     np.testing.assert_array_equal(snrs, [-20] * 602 + [18] * 3)
 
 
-def test_a_recording_of_radioml_classes_becomes_a_file_of_radioml_schema(tmp_path):
+def test_a_recording_of_radioml_classes_becomes_a_file_of_radioml_schema(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", noise())
     with open_frames(tmp_path / "x.npy", LABEL) as source:
         convert(source, tmp_path / "set.h5")
@@ -152,7 +153,7 @@ def test_a_recording_of_radioml_classes_becomes_a_file_of_radioml_schema(tmp_pat
         np.testing.assert_array_equal(file["X"][:], noise())
 
 
-def test_both_labels_of_a_radcom_file_are_converted(tmp_path):
+def test_both_labels_of_a_radcom_file_are_converted(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         for number, (mod, sig) in enumerate((("pulsed", "Ground mapping"), ("bpsk", "Satcom"), ("ask", "short-range"))):
             file[str((mod, sig, 32, 0))] = np.full(64, number, "f4")
@@ -167,12 +168,12 @@ def test_both_labels_of_a_radcom_file_are_converted(tmp_path):
         assert set(snrs) == {32}
 
 
-def test_an_interrupted_conversion_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_conversion_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "x.npy", noise(1200))
     source = open_frames(tmp_path / "x.npy", LABEL)
     whole, reads = type(source)._read_span, []
 
-    def interrupted(self, first, stop):
+    def interrupted(self: Any, first: Any, stop: Any) -> Any:
         reads.append(first)
         if len(reads) == 2:
             raise KeyboardInterrupt
@@ -189,7 +190,7 @@ def test_an_interrupted_conversion_goes_on(tmp_path, monkeypatch):
     np.testing.assert_array_equal(RadioMlFile(tmp_path / "set.h5").read(np.arange(1200))[0], noise(1200))
 
 
-def test_conversions_that_cannot_be(tmp_path):
+def test_conversions_that_cannot_be(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", noise())
     with open_frames(tmp_path / "x.npy", CaptureOptions(label="QPSK")) as source:
         with pytest.raises(DataError, match="does not say its SNR; give --snr-db"):
@@ -209,7 +210,7 @@ def test_conversions_that_cannot_be(tmp_path):
         ({"signals": '["radar"]'}, "has no S"),
     ],
 )
-def test_attributes_that_do_not_fit_the_file(tmp_path, attributes, message):
+def test_attributes_that_do_not_fit_the_file(tmp_path: Path, attributes: Any, message: str) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.update({"X": np.zeros((3, 8, 2), "f4"), "Y": np.eye(24, dtype=int)[:3], "Z": np.zeros((3, 1), int)})
         file.attrs.update(attributes)
@@ -217,7 +218,7 @@ def test_attributes_that_do_not_fit_the_file(tmp_path, attributes, message):
         RadioMlFile(Path(tmp_path / "x.h5"))
 
 
-def test_settings_say_how_frames_reach_a_network():
+def test_settings_say_how_frames_reach_a_network() -> None:
     assert InputPath("none", 14, 0).highest == 2
     assert InputPath("none", 15, 0, FixedFormat(8, 6)).highest == 1
     assert InputPath("none", 14, 1, FixedFormat(8, 6)).highest == 1

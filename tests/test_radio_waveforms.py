@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def share_within(power: np.ndarray, edge: float) -> float:
 
 
 @pytest.mark.parametrize("name", DIGITAL)
-def test_a_matched_filter_recovers_the_constellation(name):
+def test_a_matched_filter_recovers_the_constellation(name: str) -> None:
     """Send known symbols through the modulator at a fractional delay, and take them back out."""
     rng = np.random.default_rng(5)
     points = constellation(name)
@@ -57,7 +58,7 @@ def test_a_matched_filter_recovers_the_constellation(name):
     np.testing.assert_allclose(got, points[symbols[0, span + 20 : span + count - 20]], atol=0.02)
 
 
-def test_the_pulse_is_continuous_where_its_formula_is_not_defined():
+def test_the_pulse_is_continuous_where_its_formula_is_not_defined() -> None:
     for beta in (0.1, 0.25, 0.4, 1.0):
         for t in (0.0, 1 / (4 * beta), -1 / (4 * beta)):
             at = rrc_pulse(np.array([t]), np.array(beta))
@@ -67,7 +68,7 @@ def test_the_pulse_is_continuous_where_its_formula_is_not_defined():
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.25, 0.4])
-def test_the_spectrum_of_a_pulse_is_a_raised_cosine(beta):
+def test_the_spectrum_of_a_pulse_is_a_raised_cosine(beta: float) -> None:
     """Energy density: 1 up to (1 - beta) / 2 symbol rates, 0 from (1 + beta) / 2, half a cosine between."""
     pulse = rrc_pulse(np.arange(-4096, 4096) / 8, np.array(beta))
     density = np.abs(np.fft.rfft(pulse) / 8) ** 2
@@ -77,7 +78,7 @@ def test_the_spectrum_of_a_pulse_is_a_raised_cosine(beta):
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.4])
-def test_the_occupied_bandwidth_is_that_of_the_roll_off(beta):
+def test_the_occupied_bandwidth_is_that_of_the_roll_off(beta: float) -> None:
     power = spectra(replace(STILL, rolloff=(beta, beta)), "16QAM")
     frequency = np.abs(np.fft.fftshift(np.fft.fftfreq(1024)))
     assert share_within(power, (1 + beta) / 16 + 0.003) > 0.999
@@ -88,7 +89,7 @@ def test_the_occupied_bandwidth_is_that_of_the_roll_off(beta):
     )
 
 
-def test_gmsk_turns_a_quarter_per_bit_at_constant_envelope():
+def test_gmsk_turns_a_quarter_per_bit_at_constant_envelope() -> None:
     bits = np.ones((1, 40), np.int64)
     bits[0, 20:] = 0
     sent = waveforms.gfsk(bits, ZERO, 8, 0.3)[0]
@@ -100,7 +101,7 @@ def test_gmsk_turns_a_quarter_per_bit_at_constant_envelope():
     assert deviation.min() < np.pi / 64
 
 
-def test_gfsk_swings_by_its_index():
+def test_gfsk_swings_by_its_index() -> None:
     bits = np.repeat([[1, 0, 1]], 14, axis=1).reshape(1, 3, 14).reshape(1, -1)
     for index in (0.25, 0.32):
         step = np.diff(np.unwrap(np.angle(waveforms.gfsk(bits, ZERO, 10, 0.5, np.array([index]))[0])))
@@ -109,7 +110,7 @@ def test_gfsk_swings_by_its_index():
 
 
 @pytest.mark.parametrize("delay", [0.0, 3.25, 7.9])
-def test_cpfsk_moves_in_straight_lines(delay):
+def test_cpfsk_moves_in_straight_lines(delay: float) -> None:
     rng = np.random.default_rng(4)
     bits = rng.integers(2, size=(1, 50))
     sent = waveforms.cpfsk(bits, np.array([delay]), 8, 0.5)[0]
@@ -122,7 +123,7 @@ def test_cpfsk_moves_in_straight_lines(delay):
     assert (np.abs(step) < np.pi / 16 + 1e-5).all()
 
 
-def test_msk_is_cpfsk_of_index_one_half():
+def test_msk_is_cpfsk_of_index_one_half() -> None:
     """Its spectrum is (cos(2 pi f T) / (1 - (4 f T)^2))^2: Proakis, section 4.4."""
     recipe = replace(RECIPES["radioml2016-v1"], dynamic=None, frame_len=1024)
     power = spectra(recipe, "CPFSK", 600).mean(0)
@@ -135,7 +136,7 @@ def test_msk_is_cpfsk_of_index_one_half():
     assert np.corrcoef(got, theory)[0, 1] > 0.997
 
 
-def test_one_sideband_is_suppressed_in_ssb_and_none_in_dsb():
+def test_one_sideband_is_suppressed_in_ssb_and_none_in_dsb() -> None:
     for name in ("AM-SSB-WC", "AM-SSB-SC", "AM-DSB-WC", "AM-DSB-SC"):
         power = spectra(STILL, name)
         lower, upper = power[:, :508].sum(1), power[:, 517:].sum(1)
@@ -147,14 +148,14 @@ def test_one_sideband_is_suppressed_in_ssb_and_none_in_dsb():
             np.testing.assert_allclose(lower, upper, rtol=0.01)
 
 
-def test_a_carrier_stands_out_exactly_where_there_is_one():
+def test_a_carrier_stands_out_exactly_where_there_is_one() -> None:
     for name in ("AM-SSB-WC", "AM-SSB-SC", "AM-DSB-WC", "AM-DSB-SC"):
         power = spectra(STILL, name)
         share = power[:, 511:514].sum(1) / power.sum(1)
         assert np.median(share) > 0.5 if name.endswith("WC") else np.median(share) < 0.1
 
 
-def test_the_hilbert_transformer_turns_by_a_quarter_where_it_can():
+def test_the_hilbert_transformer_turns_by_a_quarter_where_it_can() -> None:
     taps = waveforms.hilbert_taps(401)
     for frequency in (0.01, 0.1, 0.3):
         tone = np.cos(2 * np.pi * frequency * np.arange(1000)).astype(np.float32)[None]
@@ -165,13 +166,13 @@ def test_the_hilbert_transformer_turns_by_a_quarter_where_it_can():
         np.testing.assert_allclose(lower, np.exp(-2j * np.pi * frequency * at), atol=0.01)
 
 
-def test_fm_has_a_constant_envelope_and_carsons_bandwidth():
+def test_fm_has_a_constant_envelope_and_carsons_bandwidth() -> None:
     made = signals(STILL, "FM")
     np.testing.assert_allclose(np.abs(made), np.abs(made).mean(), rtol=2e-3)
     assert share_within(spectra(STILL, "FM"), STILL.fm_deviation[1] + STILL.message_band[1]) > 0.98
 
 
-def test_no_frame_is_periodic():
+def test_no_frame_is_periodic() -> None:
     """A frame cut from a circular signal would fit its own start to its end."""
     for name in ("QPSK", "AM-DSB-SC", "FM", "GMSK"):
         made = signals(STILL, name, 60)
@@ -180,7 +181,7 @@ def test_no_frame_is_periodic():
         assert seam > 2 * step
 
 
-def test_cck_words_are_complementary():
+def test_cck_words_are_complementary() -> None:
     """The chips of all words: 64 up to the common phase; the odd and even halves' autocorrelations cancel."""
     quarters = np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 3)
     words = spread.cck_chips(np.concatenate([np.zeros((64, 1, 1), int), quarters], axis=2))
@@ -193,13 +194,13 @@ def test_cck_words_are_complementary():
         np.testing.assert_allclose(np.delete(sum(halves), 3), 0, atol=1e-5)
 
 
-def test_cck_turns_the_first_phase_from_word_to_word():
+def test_cck_turns_the_first_phase_from_word_to_word() -> None:
     chips = spread.cck_chips(np.array([[[1, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0]]]))[0]
     last = chips[7::8]  # the last chip carries phase 1 alone; every odd word is turned by a half
     np.testing.assert_allclose(last, [1j, 1j**2 * -1, 1j**4], atol=1e-6)
 
 
-def test_cck_is_flat_over_the_receivers_band():
+def test_cck_is_flat_over_the_receivers_band() -> None:
     power = spectra(RADCOM, "DSSS-CCK", 400).mean(0)
     frequency = np.abs(np.fft.fftshift(np.fft.fftfreq(128)))
     flat = power[frequency < 0.28]
@@ -207,7 +208,7 @@ def test_cck_is_flat_over_the_receivers_band():
     assert power[np.abs(frequency - 0.4) < 0.01].mean() / flat.mean() == pytest.approx(0.5, abs=0.08)
 
 
-def test_802_15_4_symbols_are_nearly_orthogonal():
+def test_802_15_4_symbols_are_nearly_orthogonal() -> None:
     chips = 2 * spread.oqpsk_chips() - 1
     assert chips.shape == (16, 32)
     agreement = chips @ chips.T
@@ -218,7 +219,7 @@ def test_802_15_4_symbols_are_nearly_orthogonal():
     assert "".join(map(str, spread.oqpsk_chips()[8])) == "10001100100101100000011101111011"
 
 
-def test_half_sine_chips_are_recovered_in_mid_chip():
+def test_half_sine_chips_are_recovered_in_mid_chip() -> None:
     symbols = np.array([[3, 12, 7]])
     sent = spread.dsss_oqpsk(symbols, np.array([0.5]), 400, 5.0)[0]
     np.testing.assert_allclose(np.abs(sent), 1, atol=1e-6)
@@ -230,7 +231,7 @@ def test_half_sine_chips_are_recovered_in_mid_chip():
     np.testing.assert_allclose(exact[middles + 5].imag, chips[1 : 2 * len(middles) : 2], atol=1e-6)
 
 
-def test_a_chirp_has_its_centre_and_slope():
+def test_a_chirp_has_its_centre_and_slope() -> None:
     made = radar.chirp(np.array([0.1, -0.2]), np.array([1e-3, -2e-3]), np.array([0.3, 1.0]), 129)
     np.testing.assert_allclose(np.abs(made), 1, atol=1e-6)
     frequency = np.diff(np.unwrap(np.angle(made), axis=1), axis=1) / (2 * np.pi)
@@ -239,7 +240,7 @@ def test_a_chirp_has_its_centre_and_slope():
     np.testing.assert_allclose(np.angle(made[:, 64]), [0.3, 1.0], atol=1e-5)
 
 
-def test_pulses_have_their_width_and_interval():
+def test_pulses_have_their_width_and_interval() -> None:
     envelope = radar.pulses(np.array([20.0, 33.25]), np.array([10.0, 12.5]), np.array([40.0, 1e4]), 1.0, 128)
     assert envelope.min() == 0
     assert envelope.max() == 1
@@ -252,7 +253,7 @@ def test_pulses_have_their_width_and_interval():
     [("Airborne-detection", (0.15, 0.5), 4), ("Airborne-range", (8 / 128, 22 / 128), 1),
      ("Ground mapping", (1 / 128, 6 / 128), 1), ("Air-Ground-MTI", (24 / 128, 52 / 128), 1)],
 )  # fmt: skip
-def test_a_radar_sends_whole_pulses_of_its_kind(signal, on, most):
+def test_a_radar_sends_whole_pulses_of_its_kind(signal: str, on: Any, most: int) -> None:
     made = np.abs(signals(RADCOM, signal, 200))
     np.testing.assert_allclose(np.percentile(made, 99.9, axis=1)[made.max(axis=1) > 0.9], 1, atol=0.05)
     busy = (made > 0.5).mean(axis=1)
@@ -263,7 +264,7 @@ def test_a_radar_sends_whole_pulses_of_its_kind(signal, on, most):
     assert (starts >= (2 if most > 1 else 1)).all()
 
 
-def test_short_range_keying_is_fm0():
+def test_short_range_keying_is_fm0() -> None:
     """Every bit is two half bits; the level changes at every bit's start, and in the middle of a 0 only."""
     bits = np.array([[1, 0, 0, 1, 1, 0, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1, 1]])
     sent = radcom.fm0(bits, ZERO, np.array([0.5]))[0].real
@@ -275,13 +276,13 @@ def test_short_range_keying_is_fm0():
     assert sent.min() == pytest.approx(0.5, abs=0.01)
 
 
-def test_bluetooth_has_a_constant_envelope_and_a_megahertz():
+def test_bluetooth_has_a_constant_envelope_and_a_megahertz() -> None:
     made = signals(RADCOM, "GFSK")
     np.testing.assert_allclose(np.abs(made), 1, atol=1e-3)
     assert share_within(spectra(RADCOM, "GFSK"), 0.07) > 0.98
 
 
 @pytest.mark.parametrize("length", [32, 1024])
-def test_radcom_frames_fit_their_pulses_and_chirps(length):
+def test_radcom_frames_fit_their_pulses_and_chirps(length: int) -> None:
     with pytest.raises(ConfigError, match=f"64 to 200 samples, not {length}"):
         signals(replace(RADCOM, frame_len=length), "FMCW", 1)

@@ -7,6 +7,7 @@ import re
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +15,16 @@ from networks import gru_cnn_graph, mtl_graph
 from rich.console import Console
 
 from hw_amc import report
-from hw_amc.config import HlsSettings, load_board
+from hw_amc.config import BoardSettings, HlsSettings, load_board
 from hw_amc.errors import ConfigError, DataError
+from hw_amc.graph import Graph
 from hw_amc.hls import estimate
 
 CSIM = {"frames": 64, "mismatches": 0, "frames_per_s": 6.5, "command": "make hls", "kind": "measured"}
 SYNTH = {"tool": "yosys 0.70", "part": "xc7z020", "R": 10, "lut": 30000, "percent": {"lut": 56.4}}
 
 
-def test_merge_keeps_other_sections_and_returns_the_whole(tmp_path):
+def test_merge_keeps_other_sections_and_returns_the_whole(tmp_path: Path) -> None:
     report.merge(tmp_path, {"csim": {"ap_fixed": CSIM}})
     whole = report.merge(tmp_path, {"csim": {"native": {**CSIM, "frames": 1000}}, "golden": CSIM})
     assert whole == report.load(tmp_path)
@@ -31,13 +33,13 @@ def test_merge_keeps_other_sections_and_returns_the_whole(tmp_path):
     assert whole["csim"]["native"]["frames"] == 1000
 
 
-def test_a_run_replaces_the_former_run_whole(tmp_path):
+def test_a_run_replaces_the_former_run_whole(tmp_path: Path) -> None:
     report.merge(tmp_path, {"csim": {"native": {**CSIM, "seconds_compile": 9.0}}})
     whole = report.merge(tmp_path, {"csim": {"native": CSIM}})
     assert "seconds_compile" not in whole["csim"]["native"]
 
 
-def test_model_merges_by_figure_with_its_kinds(tmp_path):
+def test_model_merges_by_figure_with_its_kinds(tmp_path: Path) -> None:
     counts = {"parameters": 10, "nonzeros": 4, "command": "make hls", "kind": "measured"}
     report.merge(tmp_path, {"model": counts})
     accuracy = {"accuracy": {"10": 0.9}, "command": "make evaluate", "kind": {"accuracy": "published"}}
@@ -48,7 +50,7 @@ def test_model_merges_by_figure_with_its_kinds(tmp_path):
     assert model["kind"] == "measured"
 
 
-def test_numpy_numbers_and_number_keys_become_plain_json(tmp_path):
+def test_numpy_numbers_and_number_keys_become_plain_json(tmp_path: Path) -> None:
     item = {"accuracy": {np.int64(10): np.float32(0.5)}, "parameters": np.int64(3), "command": "x", "kind": "measured"}
     report.merge(tmp_path, {"model": item})
     model = json.loads((tmp_path / "report.json").read_text())["model"]
@@ -56,14 +58,14 @@ def test_numpy_numbers_and_number_keys_become_plain_json(tmp_path):
     assert model["parameters"] == 3
 
 
-def test_texts_become_printable_lines(tmp_path):
+def test_texts_become_printable_lines(tmp_path: Path) -> None:
     """A command names a file whose name is no UTF-8: what is written can be read again."""
     command = "hw-amc hls x --data " + os.fsdecode(b"a\xff\n.h5")
     assert report.merge(tmp_path, {"golden": {**CSIM, "command": command}}) == report.load(tmp_path)
     assert report.load(tmp_path)["golden"]["command"] == "hw-amc hls x --data a\\xff\\x0a.h5"
 
 
-def test_a_run_removes_what_not_run_said_of_it(tmp_path):
+def test_a_run_removes_what_not_run_said_of_it(tmp_path: Path) -> None:
     missing = {"reason": "vitis_hls is not on PATH", "command": "make hls"}
     report.merge(tmp_path, {"not_run": {"cosim": missing, "cosim.icarus": missing, "hls.csynth": missing}})
     whole = report.merge(tmp_path, {"cosim": {"verilator": CSIM}})
@@ -97,7 +99,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("section", "message"), BAD, ids=[message for _, message in BAD])
-def test_what_does_not_fit_is_refused_by_name_and_nothing_is_written(tmp_path, section, message):
+def test_what_does_not_fit_is_refused_by_name_and_nothing_is_written(
+    tmp_path: Path, section: Any, message: str
+) -> None:
     report.merge(tmp_path, {"golden": CSIM})
     before = (tmp_path / "report.json").read_bytes()
     with pytest.raises(ConfigError, match=message) as caught:
@@ -106,17 +110,17 @@ def test_what_does_not_fit_is_refused_by_name_and_nothing_is_written(tmp_path, s
     assert (tmp_path / "report.json").read_bytes() == before
 
 
-def _merge_one(folder, index):
+def _merge_one(folder: Path, index: int) -> None:
     report.merge(folder, {"bench": {f"device{index}": {"frames": index, "command": "x", "kind": "measured"}}})
 
 
-def test_concurrent_writers_lose_nothing(tmp_path):
+def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         list(pool.map(_merge_one, [tmp_path] * 24, range(24)))
     assert len(report.load(tmp_path)["bench"]) == 24
 
 
-def test_load_refuses_a_damaged_file_and_another_schema(tmp_path):
+def test_load_refuses_a_damaged_file_and_another_schema(tmp_path: Path) -> None:
     assert report.load(tmp_path) == {"schema": report.SCHEMA}
     (tmp_path / "report.json").write_text('{"schema": 99}')
     with pytest.raises(DataError, match="schema 99"):
@@ -143,7 +147,7 @@ def test_load_refuses_a_damaged_file_and_another_schema(tmp_path):
         ),
     ],
 )
-def test_load_checks_what_somebody_wrote(tmp_path, content, message):
+def test_load_checks_what_somebody_wrote(tmp_path: Path, content: Any, message: str) -> None:
     (tmp_path / "report.json").write_text(json.dumps({"schema": report.SCHEMA, **content}))
     with pytest.raises(DataError, match=f"report.json: report: .*{message}.*; remove it and run again"):
         report.load(tmp_path)
@@ -153,16 +157,16 @@ def test_load_checks_what_somebody_wrote(tmp_path, content, message):
 
 
 @pytest.fixture(scope="module")
-def graph():
+def graph() -> Graph:
     return gru_cnn_graph(np.random.default_rng(3), frame_len=16, cells=6, filters=(4, 3), sparsity=0.5)
 
 
 @pytest.fixture(scope="module")
-def board():
+def board() -> BoardSettings:
     return load_board("pynq-z2", Path(__file__).parents[1] / "boards")
 
 
-def test_model_section_counts_by_hand(graph):
+def test_model_section_counts_by_hand(graph: Graph) -> None:
     section = report.model_section(graph)
     # Kernels: GRU 2x18 and 6x18, convolutions 3x6x4 and 3x4x3. Beside them 36 + 4 + 3 biases, affines of 6 and 3.
     kernels = [graph["gru"].kernel, graph["gru"].recurrent, graph["conv1"].kernel, graph["conv2"].kernel]
@@ -180,7 +184,7 @@ def test_model_section_counts_by_hand(graph):
     assert section["graph_sha256"] == graph.digest()
 
 
-def test_model_section_takes_the_accuracy(graph, tmp_path):
+def test_model_section_takes_the_accuracy(graph: Graph, tmp_path: Path) -> None:
     found = {"eval_set": {"frames": 960}, "accuracy": {"0": 0.5}, "average": 0.5, "at_least_10_db": 0.9}
     section = report.model_section(graph, {**found, "kind": "measured"}, "make evaluate")
     model = report.merge(tmp_path, {"model": section})["model"]
@@ -190,7 +194,7 @@ def test_model_section_takes_the_accuracy(graph, tmp_path):
     assert model["kind"] == "measured"
 
 
-def test_layers_section_fits_and_adds_up(graph, board, tmp_path):
+def test_layers_section_fits_and_adds_up(graph: Graph, board: BoardSettings, tmp_path: Path) -> None:
     layers = report.layers_section(graph, HlsSettings(), board)
     assert report.merge(tmp_path, {"layers": layers})["layers"] == layers
     assert [layer["name"] for layer in layers] == [node.name for node in graph.nodes[1:]]
@@ -203,7 +207,7 @@ def test_layers_section_fits_and_adds_up(graph, board, tmp_path):
 
 
 @pytest.fixture
-def build(graph, board, tmp_path):
+def build(graph: Graph, board: BoardSettings, tmp_path: Path) -> Any:
     folder = tmp_path / "a_model" / "build"
     graph.save(folder.parent)
     estimated = estimate.hls(graph, HlsSettings(), board)
@@ -221,12 +225,12 @@ def build(graph, board, tmp_path):
     return folder
 
 
-def chapter_titles(folder):
+def chapter_titles(folder: Path) -> Any:
     page = (folder / "report.md").read_text()
     return [line[3:] for line in page.splitlines() if line.startswith("## ")]
 
 
-def test_pages_say_what_is_there_and_leave_out_the_rest(build):
+def test_pages_say_what_is_there_and_leave_out_the_rest(build: Any) -> None:
     markdown, html = report.write_pages(build, "a model")
     assert chapter_titles(build) == [
         "What was proven",
@@ -247,7 +251,7 @@ def test_pages_say_what_is_there_and_leave_out_the_rest(build):
     assert not re.search(r'(src|href)="(?!data:)', page)
 
 
-def test_pages_show_accuracy_with_the_published_points_apart(build, graph):
+def test_pages_show_accuracy_with_the_published_points_apart(build: Any, graph: Graph) -> None:
     classes = len(graph.classes[0])
     accuracy = {"accuracy": {"-10": 0.3, "0": 0.5, "10": 0.91}, "at_least_10_db": 0.91, "average": 0.57}
     confusion = {"10": (10 * np.eye(classes) + 1).tolist()}
@@ -261,19 +265,19 @@ def test_pages_show_accuracy_with_the_published_points_apart(build, graph):
     assert "(real data), published" in text
 
 
-def test_a_mismatch_is_the_headline(build):
+def test_a_mismatch_is_the_headline(build: Any) -> None:
     report.merge(build, {"csim": {"native": {**CSIM, "mismatches": 3}}})
     text = report.write_pages(build, "a model")[0].read_text()
     assert "**Not equal: Keras = C-simulation (native integers) fails in 3 places.**" in text
 
 
-def test_an_empty_report_gives_an_empty_page(tmp_path):
+def test_an_empty_report_gives_an_empty_page(tmp_path: Path) -> None:
     markdown, _ = report.write_pages(tmp_path / "build", "nothing yet")
     assert "Nothing has been compared yet." in markdown.read_text()
     assert chapter_titles(tmp_path / "build") == []
 
 
-def test_summary_in_the_terminal(build):
+def test_summary_in_the_terminal(build: Any) -> None:
     console = Console(width=200, record=True, file=io.StringIO())
     report.print_summary(console, report.load(build))
     text = console.export_text()
@@ -296,7 +300,7 @@ def test_figures_of_another_network_are_dropped(tmp_path: Path) -> None:
 HOSTILE = "<script>alert('1')</script> [bold]x[/bold] [/] | `a` $x_$ \x1b[31m\n"
 
 
-def test_words_of_others_are_shown_as_they_are_and_do_nothing(build):
+def test_words_of_others_are_shown_as_they_are_and_do_nothing(build: Any) -> None:
     """In the command, the reason, the tool, the data set, the title, the name of a class and that of a layer."""
     layer = {"name": HOSTILE, "op": "gru", "command": "c"}
     report.merge(
@@ -325,7 +329,7 @@ def test_words_of_others_are_shown_as_they_are_and_do_nothing(build):
     assert "[bold]x[/bold] [/] | `a` $x_$ \\x1b[31m\\x0a" in console.export_text()
 
 
-def test_a_network_without_multipliers_is_drawn(build, graph, board):
+def test_a_network_without_multipliers_is_drawn(build: Any, graph: Graph, board: BoardSettings) -> None:
     """No DSP at reuse factor 1 and none of some resource at all: a zero has no place on a logarithmic axis."""
     rows = estimate.sweep(graph, HlsSettings(), board, [1, 2, 6])
     for row in rows:
@@ -338,7 +342,7 @@ def test_a_network_without_multipliers_is_drawn(build, graph, board):
     report.write_pages(build, "x")
 
 
-def test_every_head_is_reported(tmp_path):
+def test_every_head_is_reported(tmp_path: Path) -> None:
     graph = mtl_graph(np.random.default_rng(1))
     heads = [
         {"accuracy": {"0": low, "10": high}, "average": average, "at_least_10_db": high, "confusion": {"10": matrix}}
@@ -364,7 +368,7 @@ def test_every_head_is_reported(tmp_path):
         assert (folder / "report_pictures" / f"{picture}.svg").is_file()
 
 
-def test_an_image_counts_every_place_of_its_kernel(tmp_path):
+def test_an_image_counts_every_place_of_its_kernel(tmp_path: Path) -> None:
     """27 weights at 6 x 6 places: 972 multiplications, and a matrix of dense weights once."""
     graph = mtl_graph(np.random.default_rng(1))
     section = report.model_section(graph)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from networks import add, avg_pool, global_pool, linear, max_pool, quantize, random_frames, residual_graph
@@ -20,7 +23,7 @@ from hw_amc.rtl.lowering.options import Options
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("adders")
 
 
@@ -37,7 +40,7 @@ def cache(tmp_path_factory):
         ((2, 2, 3), RtlSettings(cycles_per_step=5, contexts=1), {"reset_at": 211}),
     ],
 )
-def test_branches_equal_golden(taps, settings, traffic, cache, tmp_path):
+def test_branches_equal_golden(taps: Any, settings: Any, traffic: Any, cache: Path, tmp_path: Path) -> None:
     graph = residual_graph(np.random.default_rng(sum(taps)), taps=taps)
     core, run = check(graph, settings, tmp_path, cache=cache, **traffic)
     if traffic:
@@ -49,7 +52,7 @@ def test_branches_equal_golden(taps, settings, traffic, cache, tmp_path):
 
 
 @pytest.mark.cosim
-def test_slots_slow_down_behind_a_pool_that_all_branches_pass(cache, tmp_path):
+def test_slots_slow_down_behind_a_pool_that_all_branches_pass(cache: Path, tmp_path: Path) -> None:
     """The first pool may be followed by slower layers; the pools inside the branches may not."""
     rng, act = np.random.default_rng(4), FixedFormat(5, 4)
     graph = _chain_with(
@@ -73,7 +76,7 @@ def test_slots_slow_down_behind_a_pool_that_all_branches_pass(cache, tmp_path):
 
 
 @pytest.mark.cosim
-def test_lint_is_clean(cache, tmp_path):
+def test_lint_is_clean(cache: Path, tmp_path: Path) -> None:
     graph = residual_graph(np.random.default_rng(3))
     for cycles in (1, 4):
         core = build_core(graph, RtlSettings(cycles_per_step=cycles), cache=cache)
@@ -81,7 +84,7 @@ def test_lint_is_clean(cache, tmp_path):
         lint(tmp_path / str(cycles), core.name, sorted(core.sources.files))
 
 
-def test_blocks_model_the_layers(cache):
+def test_blocks_model_the_layers(cache: Path) -> None:
     """Each block's integer model equals golden's tensor, whichever branch of a sum is the later one."""
     graph = residual_graph(np.random.default_rng(8), taps=(3, 3, 1))
     chain = lower(graph, Options("t", cache=cache))
@@ -89,7 +92,7 @@ def test_blocks_model_the_layers(cache):
     tensors = golden.run(graph, frame[None], keep=[node.name for node in graph.nodes])
     known = {layer.block.name: layer.block for layer in chain.links}
 
-    def tensor(branch):
+    def tensor(branch: Any) -> Any:
         return tensors[branch.blocks[-1].name if branch.blocks else chain.entry.name][0]
 
     for layer in chain.links:
@@ -104,7 +107,7 @@ def test_blocks_model_the_layers(cache):
     assert known["sum3"].late.blocks[-1].name == "late_q"
 
 
-def _chain_with(*nodes_of, largest=False):
+def _chain_with(*nodes_of: Any, largest: bool = False) -> Any:
     """A graph of input, quantiser and what `nodes_of` append, closed by a mean or a maximum."""
     net = [ir.Input("input", (), (16, 2), FixedFormat(16, 14))]
     net.append(quantize("input_quant", net[0], FixedFormat(7, 5)))
@@ -114,7 +117,7 @@ def _chain_with(*nodes_of, largest=False):
     return ir.Graph("net", tuple(net), ("gap",), (tuple("abcdef")[: net[-1].shape[0]],))
 
 
-def test_branches_that_overtake_each_other_are_refused(cache):
+def test_branches_that_overtake_each_other_are_refused(cache: Path) -> None:
     """One waits for six samples in mid-frame, but two slots at the end; the other for three and three."""
     rng, act = np.random.default_rng(1), FixedFormat(5, 4)
     graph = _chain_with(
@@ -130,7 +133,7 @@ def test_branches_that_overtake_each_other_are_refused(cache):
         build_core(graph, RtlSettings(), cache=cache)
 
 
-def test_what_nothing_reads_is_refused(cache):
+def test_what_nothing_reads_is_refused(cache: Path) -> None:
     graph = _chain_with(lambda net: avg_pool("lost", net[1]), lambda net: max_pool("half", net[1]))
     with pytest.raises(UnsupportedLayer, match="nothing reads node 'lost'"):
         build_core(graph, RtlSettings(), cache=cache)
@@ -140,7 +143,7 @@ def test_what_nothing_reads_is_refused(cache):
 @pytest.mark.parametrize("largest", [False, True])
 @pytest.mark.parametrize("kind", [max_pool, avg_pool])
 @pytest.mark.parametrize("pools", [(1, 1), (4, 1), (16, 1), (2, 8)])
-def test_windows_and_frames_of_one_sample(pools, kind, largest, cache, tmp_path):
+def test_windows_and_frames_of_one_sample(pools: Any, kind: Any, largest: bool, cache: Path, tmp_path: Path) -> None:
     """Pools over one sample, and a global pool over what a pool left of a frame: one sample."""
     rng, act = np.random.default_rng(6), FixedFormat(6, 4)
     graph = _chain_with(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from networks import conv2d, hakimi_graph, linear, max_pool2d, mtl_graph, random_frames, reshape
@@ -19,7 +22,7 @@ from hw_amc.rtl.lowering.options import Options
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("adders")
 
 
@@ -36,7 +39,7 @@ def cache(tmp_path_factory):
         ),
     ],
 )
-def test_images_of_height_one(frame_len, taps, settings, cache, tmp_path):
+def test_images_of_height_one(frame_len: int, taps: Any, settings: Any, cache: Path, tmp_path: Path) -> None:
     graph = hakimi_graph(np.random.default_rng(frame_len), frame_len, taps=taps)
     core, run = check(graph, settings, tmp_path, frames=5, cache=cache)
     results = run.word_cycles[:: core.words_per_result]
@@ -44,7 +47,7 @@ def test_images_of_height_one(frame_len, taps, settings, cache, tmp_path):
     check(graph, settings, tmp_path, frames=4, cache=cache, busy=0.6, ready=0.3)
 
 
-def test_kernels_that_reach_over_the_frame_are_refused(cache):
+def test_kernels_that_reach_over_the_frame_are_refused(cache: Path) -> None:
     with pytest.raises(UnsupportedLayer, match="'conv2' waits for 4 samples; the frame has 4 there"):
         build_core(hakimi_graph(np.random.default_rng(0), 16, taps=(2, 2, 8)), RtlSettings(), cache=cache)
 
@@ -58,7 +61,7 @@ IMAGES = [
 
 
 @pytest.mark.parametrize("case", IMAGES)
-def test_blocks_model_images(case, cache):
+def test_blocks_model_images(case: Any, cache: Path) -> None:
     """Every pixel of every block's model is golden's, and so are the logits of the program."""
     graph = mtl_graph(np.random.default_rng(1), *case)
     chain = lower(graph, Options("t", cache=cache))
@@ -88,7 +91,7 @@ def test_blocks_model_images(case, cache):
         (IMAGES[2], RtlSettings(mode="channels", cycles_per_step=3), {}),
     ],
 )
-def test_images_equal_golden(case, settings, traffic, cache, tmp_path):
+def test_images_equal_golden(case: Any, settings: Any, traffic: Any, cache: Path, tmp_path: Path) -> None:
     graph = mtl_graph(np.random.default_rng(2), *case)
     core, run = check(graph, settings, tmp_path, frames=5, cache=cache, **traffic)
     if traffic:
@@ -98,21 +101,21 @@ def test_images_equal_golden(case, settings, traffic, cache, tmp_path):
 
 
 @pytest.mark.cosim
-def test_lint_is_clean(cache, tmp_path):
+def test_lint_is_clean(cache: Path, tmp_path: Path) -> None:
     for index, case in enumerate(IMAGES):
         core = build_core(mtl_graph(np.random.default_rng(1), *case), RtlSettings(mode="channels"), cache=cache)
         core.sources.write(tmp_path / str(index))
         lint(tmp_path / str(index), core.name, sorted(core.sources.files))
 
 
-def test_more_cycles_take_fewer_multipliers(cache):
+def test_more_cycles_take_fewer_multipliers(cache: Path) -> None:
     graph = mtl_graph(np.random.default_rng(1))
     lanes = [build_core(graph, RtlSettings(cycles_per_step=R), cache=cache).costs["results"].dsp for R in (1, 2, 8)]
     assert lanes == sorted(lanes, reverse=True)
     assert lanes[0] > lanes[-1]
 
 
-def test_what_has_no_hardware_on_images_is_refused_by_name(cache):
+def test_what_has_no_hardware_on_images_is_refused_by_name(cache: Path) -> None:
     graph = mtl_graph(np.random.default_rng(1))
     image = graph["image"]
     padded = conv2d(np.random.default_rng(1), "padded", image, 2, (3, 3), same=True)
@@ -126,6 +129,6 @@ def test_what_has_no_hardware_on_images_is_refused_by_name(cache):
             build_core(other, RtlSettings(), cache=cache)
 
 
-def test_rows_must_be_whole_samples(cache):
+def test_rows_must_be_whole_samples(cache: Path) -> None:
     with pytest.raises(UnsupportedLayer, match="rows of 'image'"):
         build_core(mtl_graph(np.random.default_rng(1), (8, 7, 1), (1, 1)), RtlSettings(), cache=cache)

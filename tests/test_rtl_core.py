@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,23 +13,23 @@ from hw_amc import graph as ir
 from hw_amc.config import LayerRtl, RtlSettings
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import ConfigError, UnsupportedLayer
-from hw_amc.graph import golden
+from hw_amc.graph import Graph, golden
 from hw_amc.rtl import build_core
 from hw_amc.rtl.lowering.network import lower
 from hw_amc.rtl.lowering.options import Options
 
 
 @pytest.fixture(scope="module")
-def graph():
+def graph() -> Any:
     return gru_cnn_graph(np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("adders")
 
 
-def _run(graph, settings, cache, folder, frames, **traffic):
+def _run(graph: Graph, settings: Any, cache: Path, folder: Path, frames: np.ndarray, **traffic: Any) -> Any:
     core = build_core(graph, settings, cache=cache)
     raw = random_frames(np.random.default_rng(5), graph, frames)
     logits = golden.run(graph, raw)
@@ -42,7 +44,7 @@ def _run(graph, settings, cache, folder, frames, **traffic):
     return core, run
 
 
-def test_blocks_model_the_layers(graph, cache):
+def test_blocks_model_the_layers(graph: Graph, cache: Path) -> None:
     """Each block's integer model equals golden's tensor."""
     chain = lower(graph, Options("t", cache=cache))
     frames = random_frames(np.random.default_rng(3), graph, 2)
@@ -59,7 +61,9 @@ def test_blocks_model_the_layers(graph, cache):
 @pytest.mark.parametrize("contexts", [0, 1, 4])
 @pytest.mark.parametrize("mode", ["frames", "channels"])
 @pytest.mark.parametrize(("busy", "ready"), [(1.0, 1.0), (0.3, 1.0), (1.0, 0.2), (0.5, 0.5)])
-def test_logits_equal_golden(graph, cache, tmp_path, contexts, mode, busy, ready):
+def test_logits_equal_golden(
+    graph: Graph, cache: Path, tmp_path: Path, contexts: int, mode: str, busy: float, ready: float
+) -> None:
     settings = RtlSettings(contexts=contexts, mode=mode)
     count = {0: 30, 1: 4, 4: 12}[contexts]
     _run(graph, settings, cache, tmp_path, count, busy=busy, ready=ready)
@@ -68,7 +72,7 @@ def test_logits_equal_golden(graph, cache, tmp_path, contexts, mode, busy, ready
 @pytest.mark.cosim
 @pytest.mark.parametrize("contexts", [0, 1, 5])
 @pytest.mark.parametrize("mode", ["frames", "channels"])
-def test_cycles_are_predicted(graph, cache, tmp_path, contexts, mode):
+def test_cycles_are_predicted(graph: Graph, cache: Path, tmp_path: Path, contexts: int, mode: str) -> None:
     settings = RtlSettings(contexts=contexts, mode=mode)
     core = build_core(graph, settings, cache=cache)
     K = core.contexts
@@ -80,7 +84,9 @@ def test_cycles_are_predicted(graph, cache, tmp_path, contexts, mode):
 
 @pytest.mark.cosim
 @pytest.mark.parametrize(("cycles", "contexts", "mode"), [(2, 0, "frames"), (5, 1, "frames"), (16, 0, "channels")])
-def test_several_cycles_a_step(graph, cache, tmp_path, cycles, contexts, mode):
+def test_several_cycles_a_step(
+    graph: Graph, cache: Path, tmp_path: Path, cycles: int, contexts: int, mode: str
+) -> None:
     settings = RtlSettings(cycles_per_step=cycles, contexts=contexts, mode=mode)
     K = build_core(graph, settings, cache=cache).contexts
     core, run = _run(graph, settings, cache, tmp_path, 2 * K + 1 if mode == "frames" else 2 * K)
@@ -90,7 +96,7 @@ def test_several_cycles_a_step(graph, cache, tmp_path, cycles, contexts, mode):
         assert results[2 * K] - results[K] == K * core.cycles_per_frame
 
 
-def _settings(layers=None, **rtl):
+def _settings(layers: Any = None, **rtl: Any) -> Any:
     return RtlSettings(layers={name: LayerRtl(cycles_per_step=R) for name, R in (layers or {}).items()}, **rtl)
 
 
@@ -107,7 +113,9 @@ def _settings(layers=None, **rtl):
         (_settings({"conv1": 10, "conv2": 18}, contexts=1), 10, 15, True),
     ],
 )
-def test_layers_with_cycles_of_their_own(graph, cache, tmp_path, settings, R, slot_cycles, slow):
+def test_layers_with_cycles_of_their_own(
+    graph: Graph, cache: Path, tmp_path: Path, settings: Any, R: int, slot_cycles: int, slow: bool
+) -> None:
     rounds = build_core(graph, settings, cache=cache)
     K = rounds.n_channels if settings.mode == "channels" else rounds.contexts
     core, run = _run(graph, settings, cache, tmp_path, 2 * K + 2 if settings.mode == "frames" else 3 * K)
@@ -120,7 +128,9 @@ def test_layers_with_cycles_of_their_own(graph, cache, tmp_path, settings, R, sl
 
 @pytest.mark.cosim
 @pytest.mark.parametrize(("contexts", "n_channels", "cycles"), [(0, 5, 1), (9, 2, 1), (3, 1, 4)])
-def test_fewer_channels_than_contexts(graph, cache, tmp_path, contexts, n_channels, cycles):
+def test_fewer_channels_than_contexts(
+    graph: Graph, cache: Path, tmp_path: Path, contexts: int, n_channels: int, cycles: int
+) -> None:
     settings = RtlSettings(cycles_per_step=cycles, contexts=contexts, mode="channels", n_channels=n_channels)
     core, run = _run(graph, settings, cache, tmp_path, 3 * n_channels)
     assert (core.contexts, core.n_channels) == (contexts or n_channels, n_channels)
@@ -131,14 +141,14 @@ def test_fewer_channels_than_contexts(graph, cache, tmp_path, contexts, n_channe
 
 
 @pytest.mark.cosim
-def test_reset_in_mid_frame(graph, cache, tmp_path):
+def test_reset_in_mid_frame(graph: Graph, cache: Path, tmp_path: Path) -> None:
     """The core starts afresh: the bench sends all frames again after the second reset."""
     _run(graph, RtlSettings(contexts=3), cache, tmp_path, 4, reset_at=211)
     _run(graph, _settings({"conv2": 10}, cycles_per_step=5), cache, tmp_path, 7, reset_at=311)
 
 
 @pytest.mark.cosim
-def test_lint_is_clean(graph, cache, tmp_path):
+def test_lint_is_clean(graph: Graph, cache: Path, tmp_path: Path) -> None:
     several = (
         RtlSettings(),
         RtlSettings(mode="channels"),
@@ -156,11 +166,11 @@ def test_lint_is_clean(graph, cache, tmp_path):
 
 @pytest.mark.cosim
 @pytest.mark.slow
-def test_verilator_equals_golden(graph, cache, tmp_path):
+def test_verilator_equals_golden(graph: Graph, cache: Path, tmp_path: Path) -> None:
     _run(graph, RtlSettings(), cache, tmp_path, 40, simulator="verilator", busy=0.8, ready=0.7)
 
 
-def test_impossible_settings_list_the_legal_ones(graph, cache):
+def test_impossible_settings_list_the_legal_ones(graph: Graph, cache: Path) -> None:
     with pytest.raises(ConfigError, match=r"contexts = 200 .* legal: 1\.\."):
         build_core(graph, RtlSettings(contexts=200), cache=cache)
     with pytest.raises(ConfigError, match=r"cycles_per_step = 99 .* legal: 1\.\."):
@@ -179,7 +189,7 @@ def test_impossible_settings_list_the_legal_ones(graph, cache):
         build_core(graph, _settings({"gru_affine": 7}), cache=cache)
 
 
-def test_unknown_layers_are_named(graph, cache):
+def test_unknown_layers_are_named(graph: Graph, cache: Path) -> None:
     with pytest.raises(ConfigError, match=r"rtl.layers.conv3: no layer .*; did you mean conv"):
         build_core(graph, _settings({"conv3": 2}), cache=cache)
     # The heads take a product a cycle, whatever R; a pool has nothing to share.
@@ -188,19 +198,19 @@ def test_unknown_layers_are_named(graph, cache):
             build_core(graph, _settings({name: 2}), cache=cache)
 
 
-def test_unsupported_nodes_are_named(graph, cache):
+def test_unsupported_nodes_are_named(graph: Graph, cache: Path) -> None:
     pool = graph["pool"]
     branch = ir.Quantize("branch", (pool.inputs[0],), graph["conv1_relu"].shape, graph["conv1_relu"].fmt)
     with pytest.raises(UnsupportedLayer, match="branch"):
         build_core(replace(graph, nodes=(*graph.nodes[:8], branch, *graph.nodes[8:])), RtlSettings(), cache=cache)
 
 
-def test_names_must_be_identifiers(graph, cache):
+def test_names_must_be_identifiers(graph: Graph, cache: Path) -> None:
     with pytest.raises(UnsupportedLayer, match="'my-net' is no Verilog identifier"):
         build_core(replace(graph, name="my-net"), RtlSettings(), cache=cache)
 
 
-def test_an_operation_that_no_file_lowers_is_named(graph, cache):
+def test_an_operation_that_no_file_lowers_is_named(graph: Graph, cache: Path) -> None:
     class Mystery(ir.Quantize):
         op = "mystery"
 

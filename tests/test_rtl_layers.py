@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from networks import Widths, gru_cnn_graph, random_frames, random_weights
@@ -9,19 +12,21 @@ from rtl_bench import check_rhythm, core_samples, simulate
 
 from hw_amc import graph as ir
 from hw_amc.config import RtlSettings
-from hw_amc.graph import golden
+from hw_amc.graph import Graph, golden
 from hw_amc.graph.fixed import FixedFormat, format_for
 from hw_amc.rtl import build_core
 
 WEIGHT = FixedFormat(5, 4)
 
 
-def _exact(node, source):
+def _exact(node: Any, source: Any) -> Any:
     low, high = node.acc_range(source.fmt)
     return type(node)(**{**vars(node), "fmt": format_for(min(low, -1), high, node.acc_frac(source.fmt))})
 
 
-def _linear(rng, kind, name, source, shape, units, sparsity=0.3):
+def _linear(
+    rng: np.random.Generator, kind: Any, name: str, source: Any, shape: Any, units: Any, sparsity: float = 0.3
+) -> Any:
     wide = FixedFormat(48, 0)
     bias_fmt = FixedFormat(8, source.fmt.frac)
     kernel, bias = random_weights(rng, shape, WEIGHT, sparsity), random_weights(rng, (units,), bias_fmt)
@@ -29,7 +34,7 @@ def _linear(rng, kind, name, source, shape, units, sparsity=0.3):
     return _exact(kind(name, (source.name,), out, wide, kernel, bias, WEIGHT, bias_fmt), source)
 
 
-def _cnn(rng, taps, signed, zero):
+def _cnn(rng: np.random.Generator, taps: Any, signed: Any, zero: Any) -> Any:
     """No recurrent layer, kernels of any width, both pools, a dense layer over time, two heads."""
     T, act = 16, FixedFormat(5, 4, signed=signed)
     nodes = [ir.Input("input", (), (T, 2), FixedFormat(16, 14))]
@@ -53,7 +58,7 @@ def _cnn(rng, taps, signed, zero):
     return ir.Graph("cnn", tuple(nodes), ("first", "second"), (names(5), names(3)))
 
 
-def _check(graph, settings, folder, frames, **traffic):
+def _check(graph: Graph, settings: Any, folder: Path, frames: np.ndarray, **traffic: Any) -> Any:
     core = build_core(graph, settings, cache=folder / "cache")
     raw = random_frames(np.random.default_rng(5), graph, frames)
     logits = golden.run(graph, raw)
@@ -65,7 +70,7 @@ def _check(graph, settings, folder, frames, **traffic):
 
 @pytest.mark.cosim
 @pytest.mark.parametrize(("taps", "cycles", "signed"), [(1, 1, True), (4, 1, False), (5, 3, True), (7, 1, True)])
-def test_networks_without_recurrence(taps, cycles, signed, tmp_path):
+def test_networks_without_recurrence(taps: int, cycles: int, signed: bool, tmp_path: Path) -> None:
     graph = _cnn(np.random.default_rng(taps), taps, signed, zero=False)
     settings = RtlSettings(cycles_per_step=cycles)
     core, run = _check(graph, settings, tmp_path, 5)
@@ -77,7 +82,7 @@ def test_networks_without_recurrence(taps, cycles, signed, tmp_path):
 
 
 @pytest.mark.cosim
-def test_all_zero_weights(tmp_path):
+def test_all_zero_weights(tmp_path: Path) -> None:
     for cycles in (1, 4):
         _check(_cnn(np.random.default_rng(2), 3, True, zero=True), RtlSettings(cycles_per_step=cycles), tmp_path, 3)
 
@@ -93,6 +98,6 @@ def test_all_zero_weights(tmp_path):
         (Widths(8, 6, 8, 8, 8), 5, 0.8, 7),
     ],
 )
-def test_widths_and_sparsity(widths, cells, sparsity, cycles, tmp_path):
+def test_widths_and_sparsity(widths: Any, cells: int, sparsity: float, cycles: int, tmp_path: Path) -> None:
     graph = gru_cnn_graph(np.random.default_rng(cells), 8, cells, (3, 2), sparsity, widths)
     _check(graph, RtlSettings(cycles_per_step=cycles), tmp_path, 6, busy=0.7)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from networks import Widths, lstm_graph, random_frames
@@ -22,12 +25,12 @@ FORMATS = [(Widths(), 7), (Widths(8, 6, 8, 7, 8), 5), (Widths(6, 5, 10, 4, 5, 9)
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("adders")
 
 
 @pytest.mark.parametrize("formats", range(len(FORMATS)))
-def test_block_models_the_layer(formats, cache):
+def test_block_models_the_layer(formats: Any, cache: Path) -> None:
     widths, frac = FORMATS[formats]
     graph = lstm_graph(np.random.default_rng(formats), 32, 5, widths, frac)
     chain = lower(graph, Options("t", cache=cache))
@@ -51,7 +54,7 @@ def test_block_models_the_layer(formats, cache):
         (3, RtlSettings(contexts=2), {"reset_at": 111}),
     ],
 )
-def test_logits_equal_golden(formats, settings, traffic, cache, tmp_path):
+def test_logits_equal_golden(formats: int, settings: Any, traffic: Any, cache: Path, tmp_path: Path) -> None:
     widths, frac = FORMATS[formats]
     graph = lstm_graph(np.random.default_rng(formats), 16, 4, widths, frac)
     core, run = check(graph, settings, tmp_path, cache=cache, **traffic)
@@ -64,7 +67,7 @@ def test_logits_equal_golden(formats, settings, traffic, cache, tmp_path):
 
 
 @pytest.mark.cosim
-def test_lint_is_clean(cache, tmp_path):
+def test_lint_is_clean(cache: Path, tmp_path: Path) -> None:
     for index, (widths, frac) in enumerate(FORMATS):
         graph = lstm_graph(np.random.default_rng(index), 16, 4, widths, frac)
         core = build_core(graph, RtlSettings(cycles_per_step=1 + 2 * (index % 2)), cache=cache)
@@ -72,13 +75,13 @@ def test_lint_is_clean(cache, tmp_path):
         lint(tmp_path / str(index), core.name, sorted(core.sources.files))
 
 
-def test_shared_cells_take_fewer_multipliers(cache):
+def test_shared_cells_take_fewer_multipliers(cache: Path) -> None:
     graph = lstm_graph(np.random.default_rng(0), 16, 4)
     dsp = [build_core(graph, RtlSettings(cycles_per_step=R), cache=cache).costs["lstm"].dsp for R in (1, 2, 4)]
     assert dsp == [12, 6, 3]
     assert isinstance(graph["lstm"], ir.Lstm)
 
 
-def test_the_hls_road_refuses_it_by_name():
+def test_the_hls_road_refuses_it_by_name() -> None:
     with pytest.raises(UnsupportedLayer, match=r"no kernel for 'lstm' \(node 'lstm'\); build the network as RTL"):
         CoreStreams.of(lstm_graph(np.random.default_rng(0)))

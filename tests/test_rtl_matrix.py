@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -41,7 +44,7 @@ endmodule
 """
 
 
-def _check(matrix, x, formats, folder, period, late=0, form=None):
+def _check(matrix: Any, x: Any, formats: Any, folder: Path, period: Any, late: int = 0, form: Any = None) -> None:
     """Feed a vector every `period` cycles; read `late` cycles after the outputs stand. `form` is defined, if any."""
     rows = []
     for vector in x:
@@ -75,7 +78,7 @@ def _check(matrix, x, formats, folder, period, late=0, form=None):
     assert [line.lstrip("0") or "0" for line in lines] == want
 
 
-def _case(seed, shape=(5, 7), sparsity=0.4):
+def _case(seed: int, shape: Any = (5, 7), sparsity: float = 0.4) -> Any:
     rng = np.random.default_rng(seed)
     weights = np.where(rng.random(shape) < sparsity, 0, rng.integers(-128, 128, shape))
     weights[:, 1], weights[2] = 0, 0
@@ -90,14 +93,14 @@ def _case(seed, shape=(5, 7), sparsity=0.4):
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("cut", [1, 2, 5])
-def test_parallel(cut, tmp_path):
+def test_parallel(cut: int, tmp_path: Path) -> None:
     graph, x, formats, widths = _case(cut)
     _check(Matrix("dut", graph, widths, cut), x, formats, tmp_path, 1)
 
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("digit", [1, 2, 3, 4, 5, 7])
-def test_serial(digit, tmp_path):
+def test_serial(digit: int, tmp_path: Path) -> None:
     graph, x, formats, widths = _case(digit)
     cycles = -(-word_bits(graph) // digit)
     matrix = SerialMatrix("dut", graph, widths, cycles)
@@ -108,7 +111,7 @@ def test_serial(digit, tmp_path):
 @pytest.mark.cosim
 @pytest.mark.parametrize("digit", [1, 2, 5])
 @pytest.mark.parametrize("form", ["AMC_XILINX", "AMC_SIMULATION"])
-def test_serial_in_other_forms(digit, form, tmp_path):
+def test_serial_in_other_forms(digit: int, form: str, tmp_path: Path) -> None:
     """The LUTs that synthesis for Xilinx gets, and the statements that Icarus gets, compute the same."""
     graph, x, formats, widths = _case(digit)
     cycles = -(-word_bits(graph) // digit)
@@ -118,7 +121,7 @@ def test_serial_in_other_forms(digit, form, tmp_path):
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("late", [0, 6])
-def test_serial_with_cycles_to_spare(late, tmp_path):
+def test_serial_with_cycles_to_spare(late: int, tmp_path: Path) -> None:
     """Outputs stand for the whole step, however long it is."""
     graph, x, formats, widths = _case(9)
     matrix = SerialMatrix("dut", graph, widths, word_bits(graph) // 2)
@@ -127,7 +130,7 @@ def test_serial_with_cycles_to_spare(late, tmp_path):
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("cycles", [1, 4])
-def test_zero_matrix(cycles, tmp_path):
+def test_zero_matrix(cycles: int, tmp_path: Path) -> None:
     formats = [FixedFormat(8, 0)] * 3
     graph = build_graph(np.zeros((3, 4), np.int64), formats)
     x = np.ones((5, 3), np.int64)
@@ -138,7 +141,7 @@ def test_zero_matrix(cycles, tmp_path):
 @pytest.mark.cosim
 @pytest.mark.parametrize("fmt", [FixedFormat(1, 0, signed=False), FixedFormat(2, 0)])
 @pytest.mark.parametrize("weight", [1, 3, -1, -2, -3, 7, -6, 12])
-def test_results_narrower_than_a_shift(fmt, weight, tmp_path):
+def test_results_narrower_than_a_shift(fmt: Any, weight: int, tmp_path: Path) -> None:
     """3 x of one bit is (x << 2) - x in two bits."""
     graph = build_graph(np.array([[weight]]), [fmt])
     widths = (signed_width(graph, range(1)),)
@@ -150,7 +153,7 @@ def test_results_narrower_than_a_shift(fmt, weight, tmp_path):
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("cycles", [1, 2, 3])
-def test_an_operand_whose_bits_all_lie_above_the_result(cycles, tmp_path):
+def test_an_operand_whose_bits_all_lie_above_the_result(cycles: int, tmp_path: Path) -> None:
     """A sum may cancel what made its operands wide: (x - 8 y) + (y << 3) and (8 y - x) - (y << 3), in 3 bits."""
     formats = [FixedFormat(3, 0), FixedFormat(2, 0)]
     adders = (

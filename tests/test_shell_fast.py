@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from shell_farm import Farm, members
@@ -27,23 +30,23 @@ PATTERNS = {
 
 
 @pytest.fixture(scope="module")
-def farm():
+def farm() -> Iterator[Farm]:
     made = Farm(members())
     yield made
     made.sim.close()
 
 
 @pytest.fixture
-def rng(request):
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(sum(map(ord, request.node.name)))
 
 
-def check(item, frames, results, input_shift=None):
+def check(item: Any, frames: np.ndarray, results: Any, input_shift: Any = None) -> None:
     shift = item.manifest.input_shift if input_shift is None else input_shift
     require_results(item.graph, golden_logits(item.graph, frames, shift), results, "verilator")
 
 
-def feed(item, sim, words, lasts, n_results):
+def feed(item: Any, sim: Any, words: Any, lasts: Any, n_results: Any) -> Any:
     """Push words with TLAST where `lasts` says and return the results."""
     start = 0
     for end in [*(np.flatnonzero(lasts) + 1), len(words)]:
@@ -57,7 +60,7 @@ def feed(item, sim, words, lasts, n_results):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_identity_is_the_manifests(farm, name):
+def test_identity_is_the_manifests(farm: Farm, name: str) -> None:
     item, sim = farm[name]
     m = item.manifest
     low, high = registers.digest_words(m.graph_digest)
@@ -81,7 +84,7 @@ def test_identity_is_the_manifests(farm, name):
 @pytest.mark.parametrize("stall", PATTERNS)
 @pytest.mark.parametrize("idle", PATTERNS)
 @pytest.mark.parametrize("name", NAMES)
-def test_frames_equal_golden(farm, rng, name, idle, stall):
+def test_frames_equal_golden(farm: Farm, rng: np.random.Generator, name: str, idle: Any, stall: Any) -> None:
     item, sim = farm[name]
     count = 12 if item.manifest.classes < 50 else 3
     frames = item.frames(rng, count)
@@ -92,7 +95,7 @@ def test_frames_equal_golden(farm, rng, name, idle, stall):
 
 
 @pytest.mark.parametrize("name", ["one4", "one8", "one16", "one_fine"])
-def test_every_wire_word_at_every_shift(farm, rng, name):
+def test_every_wire_word_at_every_shift(farm: Farm, rng: np.random.Generator, name: str) -> None:
     item, sim = farm[name]
     T = item.graph.frame_len
     every = np.arange(-32768, 32768).astype(np.int16)
@@ -112,7 +115,7 @@ def test_every_wire_word_at_every_shift(farm, rng, name):
         assert sim.read("SATURATED") == outside, shift
 
 
-def test_lowest_index_wins_a_tie(farm):
+def test_lowest_index_wins_a_tie(farm: Farm) -> None:
     item, sim = farm["tied"]
     frames = np.zeros((3, item.graph.frame_len, 2), np.int16)
     expected = golden_logits(item.graph, frames)
@@ -126,7 +129,7 @@ def test_lowest_index_wins_a_tie(farm):
 
 
 @pytest.mark.parametrize("stall", ["always", "rarely", "bursts"])
-def test_a_core_that_runs_behind(farm, rng, stall):
+def test_a_core_that_runs_behind(farm: Farm, rng: np.random.Generator, stall: str) -> None:
     """More frames are inside than the shell has tags: the framer waits with the next one, and every tag is right."""
     item, sim = farm["behind"]
     frames, broken = item.frames(rng, 60), np.arange(60) % 5 == 2
@@ -147,7 +150,7 @@ def test_a_core_that_runs_behind(farm, rng, stall):
     assert list(results.sequence) == list(range(len(frames)))
 
 
-def test_reset_takes_16_cycles(farm, rng):
+def test_reset_takes_16_cycles(farm: Farm, rng: np.random.Generator) -> None:
     item, sim = farm["plain"]
     released = sim.cycle
     sim.mark()
@@ -157,7 +160,9 @@ def test_reset_takes_16_cycles(farm, rng):
 
 
 @pytest.mark.parametrize("delay", range(3))
-def test_a_framing_error_in_the_cycle_of_a_reset_is_not_counted(farm, rng, delay):
+def test_a_framing_error_in_the_cycle_of_a_reset_is_not_counted(
+    farm: Farm, rng: np.random.Generator, delay: Any
+) -> None:
     """A word accepted two cycles before the reset is still cut into a frame, a later one is dropped with it."""
     _, sim = farm["plain"]
     sim.advance(30)
@@ -169,7 +174,7 @@ def test_a_framing_error_in_the_cycle_of_a_reset_is_not_counted(farm, rng, delay
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_stream_without_tlast(farm, rng, name):
+def test_a_stream_without_tlast(farm: Farm, rng: np.random.Generator, name: str) -> None:
     item, sim = farm[name]
     frames = item.frames(rng, 6)
     check(item, frames, sim.run(frames, last=False))
@@ -177,7 +182,7 @@ def test_a_stream_without_tlast(farm, rng, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_tlast_with_every_group_is_legal(farm, rng, name):
+def test_tlast_with_every_group_is_legal(farm: Farm, rng: np.random.Generator, name: str) -> None:
     item, sim = farm[name]
     n = item.manifest.n_channels
     frames = item.frames(rng, 4 * n)
@@ -189,7 +194,7 @@ def test_tlast_with_every_group_is_legal(farm, rng, name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("idle", ["always", "random"])
-def test_misplaced_tlast(farm, rng, name, idle):
+def test_misplaced_tlast(farm: Farm, rng: np.random.Generator, name: str, idle: str) -> None:
     """A short frame is filled with zeros and flagged; the frames before and behind it are right."""
     item, sim = farm[name]
     n, T = item.manifest.n_channels, item.graph.frame_len
@@ -216,7 +221,7 @@ def test_misplaced_tlast(farm, rng, name, idle):
         assert sim.read("FRAMES_IN") == sim.read("FRAMES_OUT") == 3 * n
 
 
-def test_long_frames(farm, rng):
+def test_long_frames(farm: Farm, rng: np.random.Generator) -> None:
     """T + 3 samples with TLAST: a whole frame, and a broken one of three samples."""
     item, sim = farm["plain"]
     T = item.graph.frame_len
@@ -230,7 +235,7 @@ def test_long_frames(farm, rng):
     assert list(results.flags) == [0, FLAG_FRAMING, 0, 0]
 
 
-def test_many_broken_frames_in_a_row(farm, rng):
+def test_many_broken_frames_in_a_row(farm: Farm, rng: np.random.Generator) -> None:
     item, sim = farm["plain"]
     T = item.graph.frame_len
     sim.set_patterns(PATTERNS["random"], PATTERNS["rarely"])
@@ -248,7 +253,7 @@ def test_many_broken_frames_in_a_row(farm, rng):
 
 @pytest.mark.parametrize("per_packet", [1, 2, 5, 7, 100])
 @pytest.mark.parametrize("name", ["plain", "short", "one8"])
-def test_frames_per_packet(farm, rng, name, per_packet):
+def test_frames_per_packet(farm: Farm, rng: np.random.Generator, name: str, per_packet: int) -> None:
     item, sim = farm[name]
     sim.write("FRAMES_PER_PACKET", per_packet)
     capture = sim.stream(item.frames(rng, 10), stall=PATTERNS["random"])
@@ -256,7 +261,7 @@ def test_frames_per_packet(farm, rng, name, per_packet):
     assert list(ends) == [(i + 1) * item.manifest.result_words for i in range(10) if (i + 1) % per_packet == 0]
 
 
-def test_a_new_packet_begins_when_the_register_is_written(farm, rng):
+def test_a_new_packet_begins_when_the_register_is_written(farm: Farm, rng: np.random.Generator) -> None:
     item, sim = farm["plain"]
     sim.write("FRAMES_PER_PACKET", 4)
     assert not sim.stream(item.frames(rng, 3)).lasts.any()
@@ -269,7 +274,7 @@ def test_a_new_packet_begins_when_the_register_is_written(farm, rng):
 
 @pytest.mark.parametrize("kind", ["pin", "register"])
 @pytest.mark.parametrize("name", ["plain", "channels", "short"])
-def test_reset_in_mid_frame(farm, rng, name, kind):
+def test_reset_in_mid_frame(farm: Farm, rng: np.random.Generator, name: str, kind: str) -> None:
     """At any moment, whatever is inside; the next frames are right and settings outlive CONTROL.reset."""
     item, sim = farm[name]
     n = item.manifest.n_channels
@@ -294,7 +299,7 @@ def test_reset_in_mid_frame(farm, rng, name, kind):
         assert not sim.received
 
 
-def test_disabled_takes_nothing_and_answers_what_is_inside(farm, rng):
+def test_disabled_takes_nothing_and_answers_what_is_inside(farm: Farm, rng: np.random.Generator) -> None:
     item, sim = farm["plain"]
     frames = item.frames(rng, 3)
     sim.push(pack_frames(frames[:1]), last=True)
@@ -312,7 +317,7 @@ def test_disabled_takes_nothing_and_answers_what_is_inside(farm, rng):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_full_back_pressure_loses_nothing(farm, rng, name):
+def test_full_back_pressure_loses_nothing(farm: Farm, rng: np.random.Generator, name: str) -> None:
     item, sim = farm[name]
     n = item.manifest.n_channels
     frames = item.frames(rng, 30 * n)
@@ -331,7 +336,7 @@ def test_full_back_pressure_loses_nothing(farm, rng, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_cycles_are_as_predicted(farm, rng, name):
+def test_cycles_are_as_predicted(farm: Farm, rng: np.random.Generator, name: str) -> None:
     item, sim = farm[name]
     m = item.manifest
     n = m.n_channels
@@ -346,7 +351,7 @@ def test_cycles_are_as_predicted(farm, rng, name):
     assert set(np.diff(steady)) == {n * m.cycles_per_frame}
 
 
-def test_counters(farm, rng):
+def test_counters(farm: Farm, rng: np.random.Generator) -> None:
     item, sim = farm["plain"]
     sim.run(item.frames(rng, 5))
     assert (sim.read("FRAMES_IN"), sim.read("FRAMES_OUT"), sim.read("CYCLES_STALLED")) == (5, 5, 0)
@@ -362,7 +367,7 @@ def test_counters(farm, rng):
     assert sim.read("CONTROL") == 1
 
 
-def test_status(farm, rng):
+def test_status(farm: Farm, rng: np.random.Generator) -> None:
     item, sim = farm["plain"]
     assert sim.read("STATUS", "resetting") == 1
     sim.advance(20)
@@ -378,7 +383,7 @@ def test_status(farm, rng):
     }  # fmt: skip
 
 
-def test_registers_keep_byte_strobes_and_ignore_the_rest(farm):
+def test_registers_keep_byte_strobes_and_ignore_the_rest(farm: Farm) -> None:
     _, sim = farm["plain"]
     offset = REGISTERS["FRAMES_PER_PACKET"].offset
     sim.write_word(offset, 0x11223344)
@@ -399,7 +404,7 @@ def test_registers_keep_byte_strobes_and_ignore_the_rest(farm):
     assert sim.read("FRAMES_PER_PACKET") == 1
 
 
-def test_stored_registers_hold_every_value(farm, rng):
+def test_stored_registers_hold_every_value(farm: Farm, rng: np.random.Generator) -> None:
     _, sim = farm["plain"]
     for value in (1, 2, 0x80000000, 0xFFFFFFFF):
         sim.write("FRAMES_PER_PACKET", value)
@@ -409,7 +414,7 @@ def test_stored_registers_hold_every_value(farm, rng):
         assert sim.read("INPUT_SHIFT", "input_shift") == value
 
 
-def test_registers_answer_while_frames_stream(farm, rng):
+def test_registers_answer_while_frames_stream(farm: Farm, rng: np.random.Generator) -> None:
     item, sim = farm["plain"]
     frames = item.frames(rng, 40)
     sim.push(pack_frames(frames), last=True)
@@ -422,7 +427,7 @@ def test_registers_answer_while_frames_stream(farm, rng):
     check(item, frames, unpack_results(sim.pop().words, item.manifest.classes))
 
 
-def test_steps_stop_at_events(farm, rng):
+def test_steps_stop_at_events(farm: Farm, rng: np.random.Generator) -> None:
     item, sim = farm["plain"]
     words = item.manifest.result_words
     sim.advance(20)  # reset is at work for 16 cycles
@@ -444,13 +449,13 @@ def test_steps_stop_at_events(farm, rng):
     assert len(sim.pop(to_last=True).words) == 3
 
 
-def test_a_stalled_accelerator_is_reported(farm, rng):
+def test_a_stalled_accelerator_is_reported(farm: Farm, rng: np.random.Generator) -> None:
     item, sim = farm["plain"]
     sim.write("CONTROL", 0)
     with pytest.raises(ToolFailed, match=r"stopped: .*16 words not accepted.*s_axis_tready=0.*input_waits=1"):
         sim.run(item.frames(rng, 1))
 
 
-def test_a_pattern_of_idle_cycles_only_is_refused(farm):
+def test_a_pattern_of_idle_cycles_only_is_refused(farm: Farm) -> None:
     with pytest.raises(DataError, match="stall the stream"):
         farm["plain"][1].set_patterns(source=(0, 0))

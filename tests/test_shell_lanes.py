@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from behavioural_core import mean_core, mean_graph
@@ -19,7 +22,7 @@ from hw_amc.rtl.shell.accelerator import build_accelerator
 from hw_amc.verify.results import golden_logits
 
 
-def _laned(lanes, cache=None):
+def _laned(lanes: Any, cache: Any = None) -> Any:
     settings = ProjectSettings(rtl=RtlSettings(lanes=lanes, cycles_per_step=6))
     if cache is None:
         graph = mean_graph(np.random.default_rng(1), frame_len=8, heads=(3,))
@@ -28,7 +31,7 @@ def _laned(lanes, cache=None):
     return graph, build_accelerator(graph, build_core(graph, settings.rtl, cache=cache), settings, BOARD)
 
 
-def test_one_lane_is_the_plain_accelerator():
+def test_one_lane_is_the_plain_accelerator() -> None:
     graph, one = _laned(1)
     assert one.lane is one
     _, two = _laned(2)
@@ -43,20 +46,20 @@ def test_one_lane_is_the_plain_accelerator():
     )
 
 
-def test_an_hls_core_has_one_lane():
+def test_an_hls_core_has_one_lane() -> None:
     graph = mean_graph(np.random.default_rng(1))
     settings = ProjectSettings(rtl=RtlSettings(lanes=2))
     assert build_accelerator(graph, mean_core(graph), settings, BOARD, "hls").manifest.lanes == 1
 
 
-def test_an_overlay_takes_one_lane():
+def test_an_overlay_takes_one_lane() -> None:
     with pytest.raises(ConfigError, match="2 lanes"):
         build_design(_laned(2)[1].manifest, BOARD)
 
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("lanes", [2, 3])
-def test_lint_is_clean(tmp_path, lanes):
+def test_lint_is_clean(tmp_path: Path, lanes: int) -> None:
     accelerator = _laned(lanes)[1]
     accelerator.sources.write(tmp_path)
     lint(tmp_path, accelerator.manifest.name, sorted(f for f in accelerator.sources.files if f.endswith(".v")))
@@ -64,7 +67,7 @@ def test_lint_is_clean(tmp_path, lanes):
 
 @pytest.mark.cosim
 @pytest.mark.parametrize("lanes", [2, 3])
-def test_lanes_work_side_by_side(tmp_path, lanes):
+def test_lanes_work_side_by_side(tmp_path: Path, lanes: int) -> None:
     """Two lanes of a real core, three (one select value without a lane) of a behavioural one."""
     graph, accelerator = _laned(lanes, tmp_path / "cache" if lanes == 2 else None)
     frames = random_frames(np.random.default_rng(4), graph, 4 * lanes)

@@ -6,6 +6,7 @@ import pickle
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -44,7 +45,7 @@ def write(path: Path, cells: dict[tuple[str, int], np.ndarray]) -> Path:
     return path
 
 
-def test_labels_follow_the_networks_classes_by_name(tmp_path):
+def test_labels_follow_the_networks_classes_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "x.pkl", frames_of({"16QAM": 5, "bpsk": 7, "WBFM": 2}))
     with pytest.warns(UserWarning, match="the network does not know WBFM; left out"):
         found = held_out(GRAPH, SETTINGS, 12, path)
@@ -57,7 +58,7 @@ def test_labels_follow_the_networks_classes_by_name(tmp_path):
     assert {row.tobytes() for row in found.wire} < {row.tobytes() for row in to_wire(frames)}
 
 
-def test_frames_come_from_any_file(tmp_path):
+def test_frames_come_from_any_file(tmp_path: Path) -> None:
     write(tmp_path / "x.pkl", frames_of({"QAM16": 3, "BPSK": 3}))
     with open_frames(tmp_path / "x.pkl") as file:
         convert(file, tmp_path / "x.h5")
@@ -66,7 +67,7 @@ def test_frames_come_from_any_file(tmp_path):
     np.testing.assert_array_equal(one.labels, two.labels)
 
 
-def test_a_recording_is_cut_to_the_networks_frames(tmp_path):
+def test_a_recording_is_cut_to_the_networks_frames(tmp_path: Path) -> None:
     np.save(tmp_path / "air.npy", np.full(10 * T, 0.25 + 0.5j, np.complex64))
     with pytest.raises(DataError, match="no labels"):
         held_out(GRAPH, SETTINGS, 5, tmp_path / "air.npy")
@@ -87,7 +88,7 @@ def test_a_recording_is_cut_to_the_networks_frames(tmp_path):
         ({"BPSK": 4}, 0, "1 or more"),
     ],
 )
-def test_files_that_do_not_serve(tmp_path, classes, count, message):
+def test_files_that_do_not_serve(tmp_path: Path, classes: Any, count: int, message: str) -> None:
     path = write(tmp_path / "x.pkl", frames_of(classes))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -95,13 +96,13 @@ def test_files_that_do_not_serve(tmp_path, classes, count, message):
             held_out(GRAPH, SETTINGS, count, path)
 
 
-def test_frames_of_another_length(tmp_path):
+def test_frames_of_another_length(tmp_path: Path) -> None:
     path = write(tmp_path / "x.pkl", {("BPSK", 0): np.zeros((4, 2, T + 1), np.float32)})
     with pytest.raises(DataError, match=r"frames of shape \(17, 2\) do not fit the network's \(16, 2\)"):
         held_out(GRAPH, SETTINGS, 2, path)
 
 
-def test_what_will_hurt_is_warned_about_with_its_number(tmp_path):
+def test_what_will_hurt_is_warned_about_with_its_number(tmp_path: Path) -> None:
     path = write(tmp_path / "loud.pkl", frames_of({"BPSK": 100}, scale=4))
     with pytest.warns(UserWarning, match=r"loud.pkl: 6\d\.\d% of the I and Q values saturate: .* ends at 2"):
         held_out(GRAPH, SETTINGS, 100, path)
@@ -110,7 +111,7 @@ def test_what_will_hurt_is_warned_about_with_its_number(tmp_path):
         held_out(GRAPH, SETTINGS, 4, write(tmp_path / "silent.pkl", cells))
 
 
-def test_the_way_in_is_that_of_the_settings_and_the_quantiser():
+def test_the_way_in_is_that_of_the_settings_and_the_quantiser() -> None:
     settings = InputSettings(wire_frac=12, input_shift=-1, normalise="rms")
     assert input_path(GRAPH, settings) == InputPath("rms", 12, -1, FixedFormat(8, 6))
 
@@ -126,7 +127,7 @@ def network_of(*classes: tuple[str, ...], frame_len: int = T) -> Graph:
     return Graph("net", nodes, tuple(head.name for head in heads), classes)
 
 
-def test_generated_frames_are_those_of_the_networks_classes():
+def test_generated_frames_are_those_of_the_networks_classes() -> None:
     """RadioML 2018.01A in its own order: frame i is of class i, and the frames are the ones that they always were."""
     found = held_out(network_of(CLASSES, frame_len=128), SETTINGS, 30)
     assert found.labels.shape == (30, 1)
@@ -149,7 +150,7 @@ def test_generated_frames_are_those_of_the_networks_classes():
         ((CLASS_SETS["radcom-awgn"].heads[1].classes,), "radcom-awgn-v1", 12),
     ],
 )
-def test_the_recipe_is_the_one_that_has_the_classes(classes, recipe, cells):
+def test_the_recipe_is_the_one_that_has_the_classes(classes: Any, recipe: str, cells: int) -> None:
     found = fitting_recipe(classes)
     assert found is not None
     assert found[0].name == recipe
@@ -165,7 +166,7 @@ def test_the_recipe_is_the_one_that_has_the_classes(classes, recipe, cells):
 
 
 @pytest.mark.parametrize("frame_len", [4, 16])
-def test_a_network_of_classes_that_nobody_generates_gets_signals_without_labels(frame_len):
+def test_a_network_of_classes_that_nobody_generates_gets_signals_without_labels(frame_len: int) -> None:
     found = held_out(network_of(("hopping", "BPSK"), frame_len=frame_len), SETTINGS, 50)
     assert found.wire.shape == (50, frame_len, 2)
     assert (found.labels == NONE).all()
@@ -173,7 +174,7 @@ def test_a_network_of_classes_that_nobody_generates_gets_signals_without_labels(
     assert np.unique(found.wire.reshape(50, -1), axis=0).shape[0] == 50
 
 
-def test_frames_that_the_fitting_recipe_cannot_make_get_no_labels():
+def test_frames_that_the_fitting_recipe_cannot_make_get_no_labels() -> None:
     classes = tuple(head.classes for head in CLASS_SETS["radcom-awgn"].heads)
     found = held_out(network_of(*classes, frame_len=256), SETTINGS, 3)
     assert (found.labels == NONE).all()
@@ -181,7 +182,7 @@ def test_frames_that_the_fitting_recipe_cannot_make_get_no_labels():
     assert found.source.endswith("; no labels: RadCom frames have 64 to 200 samples, not 256")
 
 
-def test_both_labels_of_a_file_reach_their_heads(tmp_path):
+def test_both_labels_of_a_file_reach_their_heads(tmp_path: Path) -> None:
     heads = tuple(head.classes[::-1] for head in CLASS_SETS["radcom-awgn"].heads)
     with h5py.File(tmp_path / "RadComAWGN.hdf5", "w") as file:
         for number, (modulation, signal) in enumerate((("pulsed", "Air-Ground-MTI"), ("bpsk", "SATCOM")) * 2):
@@ -194,7 +195,7 @@ def test_both_labels_of_a_file_reach_their_heads(tmp_path):
         assert names == (("BPSK", "SATCOM") if wire[0, 0] == 4096 else ("PCW", "Air-Ground-MTI"))
 
 
-def test_a_head_of_which_a_file_knows_no_class_has_no_label(tmp_path):
+def test_a_head_of_which_a_file_knows_no_class_has_no_label(tmp_path: Path) -> None:
     path = write(tmp_path / "x.pkl", frames_of({"BPSK": 4, "WBFM": 2}))
     with pytest.warns(UserWarning, match="does not know WBFM; left out"):
         found = held_out(network_of(("QPSK", "BPSK"), ("radar", "radio")), SETTINGS, 4, path)

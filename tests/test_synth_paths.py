@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,18 +14,18 @@ from hw_amc.synth.paths import find_longest_path, load_longest_path
 OUTPUTS = {"O", "CO", "Q", "O5", "O6", "P", "DOA", "DOADO"}
 
 
-def cell(kind, parameters=None, **wires):
+def cell(kind: Any, parameters: Any = None, **wires: Any) -> Any:
     """A cell as Yosys writes it; a single bit may stand without its list."""
     connections = {pin: bits if isinstance(bits, list) else [bits] for pin, bits in wires.items()}
     directions = {pin: "output" if pin in OUTPUTS else "input" for pin in connections}
     return {"type": kind, "parameters": parameters or {}, "connections": connections, "port_directions": directions}
 
 
-def flop(d, q):
+def flop(d: Any, q: Any) -> Any:
     return cell("FDRE", C=1, CE="1", R="0", D=d, Q=q)
 
 
-def test_a_late_input_gets_the_fast_pin():
+def test_a_late_input_gets_the_fast_pin() -> None:
     early, late = flop("x", 10), flop("x", 11)
     cells = {
         "early": early, "late": late,
@@ -43,7 +45,7 @@ def test_a_late_input_gets_the_fast_pin():
     assert path.describe() == "FDRE 0.30 > LUT1 0.43 > LUT1 0.56 > FDRE 0.56"
 
 
-def test_a_carry_chain():
+def test_a_carry_chain() -> None:
     first = cell(
         "CARRY4", CI="0", CYINIT="0", DI=[10, "0", "0", "0"], S=["0"] * 4, CO=[21, 22, 23, 24], O=[31, 32, 33, 34]
     )
@@ -52,7 +54,7 @@ def test_a_carry_chain():
     assert find_longest_path(cells).ns == pytest.approx(0.303 + 0.526 + 0.334)
 
 
-def test_memories_multipliers_and_setup():
+def test_memories_multipliers_and_setup() -> None:
     ram = cell("RAM32M", ADDRA=[10, 10, 10, 10, 10], ADDRD=["0"] * 5, DOA=[20, 21], DIA=["0", "0"], WE="1", WCLK=1)
     assert find_longest_path({"a": flop("x", 10), "ram": ram, "end": flop(20, 30)}).ns == pytest.approx(1.188)
     slow = cell("LUT6", I0=20, I1=20, I2=20, I3=20, I4=20, I5=20, O=22)
@@ -65,13 +67,13 @@ def test_memories_multipliers_and_setup():
     assert find_longest_path(cells).ns == pytest.approx(0.303 + 1.285)
 
 
-def test_both_outputs_of_a_lut():
+def test_both_outputs_of_a_lut() -> None:
     lut = cell("LUT6_2", I0=10, I1=10, I2=10, I3=10, I4=10, I5="1", O5=20, O6=21)
     for output in (20, 21):
         assert find_longest_path({"a": flop("x", 10), "lut": lut, "end": flop(output, 30)}).ns == pytest.approx(0.945)
 
 
-def test_what_cannot_be_timed():
+def test_what_cannot_be_timed() -> None:
     with pytest.raises(ToolFailed, match="no delays are known for the cell ICESTORM_LC"):
         find_longest_path({"a": cell("ICESTORM_LC", I0=1, O=2)})
     loop = {"a": cell("LUT1", I0=1, O=2), "b": cell("LUT1", I0=2, O=1)}
@@ -80,7 +82,7 @@ def test_what_cannot_be_timed():
     assert find_longest_path({}).ns == 0
 
 
-def test_a_netlist_file(tmp_path):
+def test_a_netlist_file(tmp_path: Path) -> None:
     path = tmp_path / "netlist.json"
     path.write_text(json.dumps({"modules": {"top": {"cells": {"a": flop("x", 10), "b": flop(10, 11)}}}}))
     assert load_longest_path(path, "top").ns == pytest.approx(0.303)
