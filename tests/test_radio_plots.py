@@ -17,7 +17,8 @@ from hw_amc.radio import CLASSES, RECIPES, CaptureOptions, RadioMlFile, make_dat
 from hw_amc.radio.generator import limit
 from hw_amc.radio.generator.limit import LINEAR, Limit, Point
 from hw_amc.radio.plots import choose_rows, plot_frames, plot_limit, spectrogram, spectrum
-from hw_amc.report import chapters, plots
+from hw_amc.report import accuracy, plots
+from hw_amc.report.accuracy import Head, accuracy_chapter
 
 SHORT = replace(RECIPES["awgn-v1"], frame_len=128)
 LIMIT = Limit(LINEAR, 128, "unknown", 0, (Point(-10, -1, 100, 0.2, 0.1), Point(10, 19, 100, 0.9, 0.0)))
@@ -94,24 +95,23 @@ def test_a_recording_and_a_limit_are_drawn(tmp_path: Path) -> None:
 
 
 def test_the_reports_plot_has_the_bound_where_the_set_is_one_of_noise_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chapters, "kept_limit", lambda name: LIMIT if name == "awgn-v1" else None)
-    drawn = []
-    monkeypatch.setattr(plots, "accuracy", lambda *arguments: drawn.append(arguments[4]) or "<svg/>")
-    found = {"accuracy": {"-10": 0.1, "10": 0.8}, "classes": CLASSES}
+    monkeypatch.setattr(accuracy, "kept_limit", lambda name: LIMIT if name == "awgn-v1" else None)
+    drawn: list[dict[int, float] | None] = []
+    monkeypatch.setattr(plots, "accuracy", lambda curves: drawn.append(curves.bound) or "<svg/>")
+    found = {"accuracy": {"-10": 0.1, "10": 0.8}}
     captions = []
     for recipe in ("awgn-v1", "radioml2018-v1"):
-        chapter = chapters._accuracy({}, {**found, "eval_set": {"recipe": recipe}})
+        chapter = accuracy_chapter({}, {**found, "eval_set": {"recipe": recipe}}, [Head("", tuple(CLASSES))])
         captions.append(next(part.caption for part in chapter.parts if hasattr(part, "caption")))
-    chapters._accuracy({}, {**found, "eval_set": {"recipe": "awgn-v1"}, "classes": CLASSES[3:]})
+    accuracy_chapter({}, {**found, "eval_set": {"recipe": "awgn-v1"}}, [Head("", tuple(CLASSES[3:]))])
     assert drawn == [LIMIT.bound(CLASSES), None, None]
     assert ["Wei and Mendel" in caption for caption in captions] == [True, False]
 
 
 def test_the_bound_is_a_line_of_its_own() -> None:
-    by_snr = {-10: 0.1, 0: 0.4, 10: 0.8}
-    plain, bounded = plots.accuracy(by_snr, 24), plots.accuracy(by_snr, 24, bound=LIMIT.bound(CLASSES))
-    assert plots.TEAL not in plain
-    assert plots.TEAL in bounded
+    plain = plots.Curves({-10: 0.1, 0: 0.4, 10: 0.8}, {}, {}, None, 24)
+    assert plots.TEAL not in plots.accuracy(plain)
+    assert plots.TEAL in plots.accuracy(replace(plain, bound=LIMIT.bound(CLASSES)))
 
 
 def test_the_commands_make_look_draw_and_convert(
