@@ -112,8 +112,8 @@ def bench(name: str, count: int) -> dict[str, Any]:
             "golden": {"frames": count, "frames_per_s": count / golden_s},
         }
     stock = results["stock"]
-    for road in ("ap_fixed", "native", "golden"):
-        item = results[road]
+    for backend in ("ap_fixed", "native", "golden"):
+        item = results[backend]
         item["times_stock"] = item["frames_per_s"] / stock["frames_per_s"]
         if "seconds_compile" in item:
             item["compile_times_stock"] = item["seconds_compile"] / stock["seconds_compile"]
@@ -129,10 +129,10 @@ def main() -> None:
     results = bench(options.model, options.frames)
     text = json.dumps(results, indent=1)
     print(f"{'':10} {'compile s':>10} {'frames/s':>10} {'x stock':>9}")
-    for road in ("stock", "ap_fixed", "native", "golden"):
-        item = results[road]
+    for backend in ("stock", "ap_fixed", "native", "golden"):
+        item = results[backend]
         compile_s = f"{item['seconds_compile']:.1f}" if "seconds_compile" in item else ""
-        print(f"{road:10} {compile_s:>10} {item['frames_per_s']:>10.2f} {item.get('times_stock', 1.0):>9.1f}")
+        print(f"{backend:10} {compile_s:>10} {item['frames_per_s']:>10.2f} {item.get('times_stock', 1.0):>9.1f}")
     print(text)
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")

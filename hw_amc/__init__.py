@@ -1,3 +1,3 @@
 """hw_amc: FPGA accelerators for automatic modulation classification, equal to Keras in every bit."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

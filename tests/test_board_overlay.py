@@ -238,7 +238,7 @@ def test_command_without_vivado_still_writes_the_project(
 
 
 def test_overlay_of_exported_hls_verilog(tmp_path: Path) -> None:
-    """The HLS road's core goes through the same overlay: its own Verilog behind the adapter, in the same shell."""
+    """The HLS core goes through the same overlay: its own Verilog behind the adapter, in the same shell."""
     from test_shell import HLS, write_hls
 
     (tmp_path / "export").mkdir()

@@ -1,4 +1,4 @@
-"""Random small networks and settings through the RTL road, shell included, against golden: many in one build."""
+"""Random small networks and settings through the RTL, shell included, against golden: many in one build."""
 
 from __future__ import annotations
 

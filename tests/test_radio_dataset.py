@@ -85,12 +85,12 @@ def require_same(one: Path, two: Path) -> None:
 
 
 class Interrupter:
-    """Stands for `Block.frames` and is interrupted once, at one of its calls."""
+    """Stands for `FrameBlock.frames` and is interrupted once, at one of its calls."""
 
     def __init__(self, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[tuple[int, int]] = []
         self.at = at
-        whole = dataset.Block.frames
+        whole = dataset.FrameBlock.frames
 
         def frames(block: Any) -> Any:
             self.made.append((block.label, block.snr_db))
@@ -98,7 +98,7 @@ class Interrupter:
                 raise KeyboardInterrupt
             return whole(block)
 
-        monkeypatch.setattr(dataset.Block, "frames", frames)
+        monkeypatch.setattr(dataset.FrameBlock, "frames", frames)
 
 
 def test_an_interrupted_file_leaves_the_old_one_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,12 +121,12 @@ def test_a_killed_process_loses_seconds_only(tmp_path: Path) -> None:
     program = (
         "import os, sys; from dataclasses import replace; from pathlib import Path\n"
         "from hw_amc.radio import RECIPES, make_dataset; from hw_amc.radio.generator import dataset, storage\n"
-        "storage._SAVE_EVERY_S = 0.0; calls = []; whole = dataset.Block.frames\n"
+        "storage._SAVE_EVERY_S = 0.0; calls = []; whole = dataset.FrameBlock.frames\n"
         "def frames(block):\n"
         "    calls.append(block)\n"
         "    if len(calls) == 4: os.kill(os.getpid(), 9)\n"
         "    return whole(block)\n"
-        "dataset.Block.frames = frames\n"
+        "dataset.FrameBlock.frames = frames\n"
         "recipe = replace(RECIPES['radioml2018-v1'], frame_len=64)\n"
         "make_dataset(Path(sys.argv[1]), recipe, 3, ['OOK', 'FM'], [0, 10, 20], workers=1)\n"
     )

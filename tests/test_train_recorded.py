@@ -1,4 +1,4 @@
-"""Training on a file of labelled frames: which frames go where, and the whole road to the card."""
+"""Training on a file of labelled frames: which frames go where, and all steps to the card."""
 
 from __future__ import annotations
 

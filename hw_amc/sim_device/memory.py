@@ -18,7 +18,7 @@ PAGE = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class Allocation:
     """One allocation: its physical address, the host's copy and the memory's."""
 
     address: int
@@ -27,7 +27,7 @@ class Block:
 
     @property
     def end(self) -> int:
-        """First address behind the block."""
+        """First address behind it."""
         return self.address + len(self.memory)
 
 
@@ -42,7 +42,7 @@ class Memory:
 
     def __init__(self, base: int, size: int) -> None:
         self.base, self.size = base, size
-        self._blocks: list[Block] = []
+        self._blocks: list[Allocation] = []
 
     @property
     def blocks(self) -> int:
@@ -54,7 +54,7 @@ class Memory:
         """Bytes allocated, in whole pages."""
         return sum(_pages(len(block.memory)) for block in self._blocks)
 
-    def allocate(self, size: int, coherent: bool = False) -> Block:
+    def allocate(self, size: int, coherent: bool = False) -> Allocation:
         """Reserve `size` bytes on a page boundary, filled with zeros; coherent memory has one copy only.
 
         Raises
@@ -64,7 +64,7 @@ class Memory:
         """
         index, start = self._first_fit(_pages(size))
         memory = np.zeros(size, np.uint8)
-        block = Block(start, memory if coherent else np.zeros(size, np.uint8), memory)
+        block = Allocation(start, memory if coherent else np.zeros(size, np.uint8), memory)
         self._blocks.insert(index, block)
         return block
 
@@ -107,7 +107,7 @@ class Memory:
         source, target = (block.host, block.memory) if to_memory else (block.memory, block.host)
         target[part] = source[part]
 
-    def _find(self, address: int) -> Block | None:
+    def _find(self, address: int) -> Allocation | None:
         index = bisect_right([block.address for block in self._blocks], address) - 1
         if index < 0 or address >= self._blocks[index].end:
             return None

@@ -76,12 +76,12 @@ class Node:
             if f.name != "layer" and f.default is not MISSING and getattr(self, f.name) != f.default
         }
 
-    def refuse_options(self, who: str, known: Collection[str] = ()) -> None:
+    def refuse_options(self, backend: str, known: Collection[str] = ()) -> None:
         """Raise UnsupportedLayer, with the back end's name, if an option is set that it does not know."""
         unknown = [f"{name} = {value}" for name, value in self.options.items() if name not in known]
         if unknown:
             raise UnsupportedLayer(
-                f"{who}: {self.op!r} (node {self.name!r}) with {', '.join(unknown)} is not supported"
+                f"{backend}: {self.op!r} (node {self.name!r}) with {', '.join(unknown)} is not supported"
             )
 
     def arrays(self) -> dict[str, Weights]:

@@ -27,7 +27,7 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Block:
+class FrameBlock:
     """Consecutive frames of one cell (its class, or combination of classes) and SNR: a unit of work."""
 
     recipe: Recipe
@@ -47,7 +47,7 @@ class Block:
 
 def plan_blocks(
     recipe: Recipe, frames_per_cell: int, labels: Sequence[int], snrs_db: Sequence[int], split: int
-) -> list[Block]:
+) -> list[FrameBlock]:
     """Blocks of a set in RadioML's order: cell of the recipe's class set, SNR, frame.
 
     Raises
@@ -63,7 +63,7 @@ def plan_blocks(
     if not low <= min(snrs_db) <= max(snrs_db) <= high:
         raise ConfigError(f"SNRs must be {low} to {high} dB, not {min(snrs_db)} to {max(snrs_db)}")
     return [
-        Block(recipe, label, snr_db, first, min(_BLOCK, frames_per_cell - first), split)
+        FrameBlock(recipe, label, snr_db, first, min(_BLOCK, frames_per_cell - first), split)
         for label in labels
         for snr_db in snrs_db
         for first in range(0, frames_per_cell, _BLOCK)
@@ -118,12 +118,12 @@ def generate_wire_set(
     return wire, labels, snrs
 
 
-def _wire_block(task: tuple[Block, Normalisation]) -> NDArray[np.int16]:
+def _wire_block(task: tuple[FrameBlock, Normalisation]) -> NDArray[np.int16]:
     block, normalise = task
     return to_wire(block.frames(), normalise=normalise)
 
 
-def _describe_rows(blocks: Sequence[Block]) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+def _describe_rows(blocks: Sequence[FrameBlock]) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
     """Cell and SNR of every frame of some blocks."""
     counts = [block.count for block in blocks]
     labels = np.repeat([block.label for block in blocks], counts).astype(np.uint8)
@@ -179,7 +179,7 @@ def make_dataset(
     ends = np.cumsum([block.count for block in blocks])
 
     def make(row: int) -> Iterator[NDArray[np.float32]]:
-        return map_blocks(Block.frames, blocks[int(np.searchsorted(ends, row, "right")) :], workers)
+        return map_blocks(FrameBlock.frames, blocks[int(np.searchsorted(ends, row, "right")) :], workers)
 
     with _bar("generating frames", len(contents.labels), progress) as advance:
         write_set(Path(path), contents, make, advance)
@@ -187,14 +187,14 @@ def make_dataset(
 
 def _plan_set(
     recipe: Recipe, frames_per_cell: int, classes: Sequence[str] | None, snrs_db: Sequence[int] | None, split: int
-) -> list[Block]:
+) -> list[FrameBlock]:
     """Blocks of the classes and SNRs asked for; None takes all of the recipe's class set."""
     known = recipe.classes
     cells = range(len(known)) if classes is None else [cell for name in classes for cell in known.find(name)]
     return plan_blocks(recipe, frames_per_cell, cells, known.snrs_db if snrs_db is None else snrs_db, split)
 
 
-def _describe_set(recipe: Recipe, blocks: Sequence[Block], split: int) -> Contents:
+def _describe_set(recipe: Recipe, blocks: Sequence[FrameBlock], split: int) -> Contents:
     """Everything of a generated file but its samples."""
     labels, snrs = _describe_rows(blocks)
     known = recipe.classes
