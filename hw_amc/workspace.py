@@ -161,8 +161,10 @@ class Workspace:
         Raises
         ------
         DataError
-            The files disagree; the message says which command mends it.
+            There is no graph yet, or the files disagree; the message says which command mends it.
         """
+        if self.weights.is_file() and not (self.folder / "graph.json").exists():
+            raise DataError(f"{self.folder} has weights but no graph; `hw-amc graph {self.model} --update` makes it")
         graph = Graph.load(self.folder)
         if graph.weights_digest != file_digest(self.weights):
             raise DataError(

@@ -31,6 +31,12 @@ def test_other_weights_are_noticed(workspace: Workspace) -> None:
         workspace.load_graph()
 
 
+def test_weights_without_a_graph_say_how_to_make_it(workspace: Workspace) -> None:
+    (workspace.folder / "graph.json").unlink()
+    with pytest.raises(DataError, match="has weights but no graph; `hw-amc graph small --update` makes it"):
+        workspace.load_graph()
+
+
 def test_another_wire_format_is_noticed(workspace: Workspace) -> None:
     (workspace.folder / "project.toml").write_text("[input]\nwire_frac = 12\n")
     with pytest.raises(DataError, match="wire_frac 12, the graph 14"):

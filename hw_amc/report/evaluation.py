@@ -37,6 +37,14 @@ class _Float(BaseModel):
     at_least_10_db: _Share | None
 
 
+class _Gain(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    frames: Annotated[int, Field(ge=1)]
+    #: Gain in dB -> share.
+    accuracy: _BySnr
+
+
 class _Accuracy(_Figures):
     eval_set: dict[str, Any] = {}
     kind: str = "measured"
@@ -47,6 +55,7 @@ class _Accuracy(_Figures):
     classes: list[str] | None = None
     heads: list[_Figures] | None = None
     float: _Float | None = None
+    gain_db: _Gain | None = None
 
 
 def load_accuracy(folder: Path) -> tuple[dict[str, Any] | None, str | None]:
