@@ -112,28 +112,19 @@ def test_other_classes_than_the_logits_are_one_line_that_names_project_toml(
 
 
 @pytest.mark.cosim
-def test_eleven_classes_become_an_hls_project(root: Path, graphs: dict[str, Graph]) -> None:
-    assert run("hls", "eleven", "--frames", "4") == 0
-    found = report_of(root, "eleven")
-    assert found["model"]["heads"] == [{"name": "head", "classes": 11}]
+@pytest.mark.parametrize("model", MODELS)
+def test_any_classes_and_heads_become_an_hls_project(root: Path, graphs: dict[str, Graph], model: str) -> None:
+    graph, classes = graphs[model], MODELS[model][2]
+    assert run("hls", model, "--frames", "4") == 0
+    found = report_of(root, model)
+    assert [head["classes"] for head in found["model"]["heads"]] == list(map(len, classes))
+    assert [head["name"] for head in found["model"]["heads"]] == list(graph.outputs)
     assert (found["golden"]["mismatches"], found["csim"]["ap_fixed"]["mismatches"]) == (0, 0)
-    assert found["golden"]["reference"].endswith("radioml2016-v1, split 2, seed 2018")
+    labels = "radioml2016-v1, split 2, seed 2018" if model == "eleven" else "no labels: no recipe has"
+    assert labels in found["golden"]["reference"]
     # Every integer of every layer.
-    wanted = 4 * sum(int(np.prod(node.shape)) for node in graphs["eleven"].nodes[1:])
+    wanted = 4 * sum(int(np.prod(node.shape)) for node in graph.nodes[1:])
     assert found["csim"]["ap_fixed"]["integers"] == found["golden"]["integers"] == wanted
-
-
-@pytest.mark.cosim
-def test_two_heads_are_proven_by_golden_and_refused_by_hls(
-    root: Path, graphs: dict[str, Graph], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("hls", "heads", "--frames", "4", "--stop", "golden") == 0
-    found = report_of(root, "heads")
-    assert [head["classes"] for head in found["model"]["heads"]] == [3, 2]
-    assert "no labels: no recipe has the network's classes" in found["golden"]["reference"]
-    capsys.readouterr()
-    assert run("hls", "heads", "--frames", "4", "--start", "project") == 3
-    assert "with one output" in capsys.readouterr().err
 
 
 @pytest.mark.cosim
