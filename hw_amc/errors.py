@@ -51,6 +51,8 @@ class DataError(HwAmcError):
 
 #: Exit code of a command that Ctrl-C stopped, as shells have it: 128 and the signal's number.
 INTERRUPTED = 130
+#: What it says then.
+STOPPED = "stopped; nothing is half written, run the same command to go on"
 
 
 class Stopped(HwAmcError):

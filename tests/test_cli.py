@@ -6,12 +6,15 @@ import io
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from command_line import run
 from rich.console import Console
 
+from hw_amc import __version__
 from hw_amc.cli import output
 from hw_amc.cli.main import app
 from hw_amc.driver.errors import DeviceError
@@ -113,3 +116,50 @@ def test_ctrl_c_in_a_users_program_is_the_programs(tmp_path: Path, capsys: pytes
     (tmp_path / "program.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
     assert run("sim-device", str(tmp_path / "program.py")) == 130
     assert capsys.readouterr().err == ""
+
+
+#: Says when it begins to import the command line, and takes its time.
+SLOW_IMPORT = """
+import sys, time
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "hw_amc.cli.main":
+            print("importing", flush=True)
+            time.sleep(30)
+sys.meta_path.insert(0, Slow())
+from hw_amc.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_during_the_imports_is_one_line() -> None:
+    args = [sys.executable, "-c", SLOW_IMPORT]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (130, "stopped; nothing is half written, run the same command to go on\n")
+
+
+#: Waits where the interpreter waits at its end.
+SLOW_END = """
+import threading, time
+from hw_amc import __main__
+from hw_amc.cli.output import printer
+threading.Thread(target=lambda: (time.sleep(1), print("waiting", flush=True), time.sleep(30))).start()
+import sys
+sys.argv = ["hw-amc", "--version"]
+__main__.main()
+"""
+
+
+def test_ctrl_c_at_the_end_is_one_line() -> None:
+    args = [sys.executable, "-c", SLOW_END]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert lines == [f"{__version__}\n", "waiting\n"]
+    assert (process.returncode, said) == (130, "stopped; nothing is half written, run the same command to go on\n")

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -275,8 +274,10 @@ def test_arithmetic_on_a_device_buffer_is_no_device_buffer(amc: AmcOverlay) -> N
 def test_lock_leaves_no_file_behind(overlay: Path) -> None:
     device = sim_device.enable()
     with AmcOverlay(overlay, device=device):
-        (path,) = Path(tempfile.gettempdir()).glob(f"hw_amc-{device.tag}.lock")
-        assert path.read_text() == str(os.getpid())
+        with pytest.raises(DeviceBusy, match=r"in use by this process: .* \((.*)\)") as busy:
+            AmcOverlay(overlay, device=device)
+        path = Path(str(busy.value).rpartition("(")[2].rstrip(")"))
+        assert path.is_file()
     assert not path.exists()
 
 

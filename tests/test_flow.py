@@ -17,7 +17,10 @@ import pytest
 from command_line import run
 
 from hw_amc import compress
+from hw_amc.errors import ToolMissing
 from hw_amc.files import exclusive
+from hw_amc.flows.hls import HlsFlow
+from hw_amc.flows.rtl import RtlFlow
 from hw_amc.models import GruCnnSpec
 
 ROOT = Path(__file__).parents[1]
@@ -236,3 +239,40 @@ def test_accuracy_of_other_weights_is_not_shown(root: Path, capsys: pytest.Captu
         assert report(root)["model"]["accuracy"] == accuracy["accuracy"]
     finally:
         (folder / "accuracy.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("command", "having", "missing"),
+    [
+        (("hls", "--frames", FRAMES), ("make",), "g++ is not on PATH; install a C++ compiler: apt-get install g++"),
+        (("csim", "--frames", "70"), ("make",), "g++ is not on PATH; install a C++ compiler: apt-get install g++"),
+        (("cosim",), ("make",), "g++ is not on PATH; install a C++ compiler: apt-get install g++"),
+        (("cosim", "--fast"), ("g++",), "make is not on PATH; apt-get install make"),
+        (("cosim",), ("g++", "make"), "iverilog is not on PATH; apt-get install iverilog"),
+        (("bench",), ("make",), "g++ is not on PATH; install a C++ compiler: apt-get install g++"),
+        (("bench", "--selftest"), ("g++",), "make is not on PATH; apt-get install make"),
+    ],
+)
+def test_a_missing_program_is_named_before_the_work(
+    command: tuple[str, ...],
+    having: tuple[str, ...],
+    missing: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in having:
+        found = shutil.which(name)
+        assert found is not None
+        (tmp_path / name).symlink_to(found)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def work(flow: object) -> None:
+        raise AssertionError("the slow work began")
+
+    for kind, name in ((RtlFlow, "accelerator"), (HlsFlow, "keras")):
+        monkeypatch.setattr(kind, name, property(work))
+    assert run(command[0], "small", *command[1:]) == ToolMissing.exit_code == 4
+    said = capsys.readouterr()
+    assert said.err == f"error: {missing}\n"
+    assert "✓" not in said.out

@@ -16,7 +16,7 @@ from hw_amc import __version__
 from hw_amc.cli import board, cache, data, doctor, hls, models, rtl, train
 from hw_amc.cli.options import show_help
 from hw_amc.cli.output import printer
-from hw_amc.errors import EXIT_CODES, HwAmcError, Stopped
+from hw_amc.errors import EXIT_CODES, STOPPED, HwAmcError, Stopped
 from hw_amc.tools import handle_termination
 
 # Typer brings Click along, by one name or another.
@@ -31,7 +31,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Stopped("stopped; nothing is half written, run the same command to go on") from None
+            raise Stopped(STOPPED) from None
 
 
 app = typer.Typer(

@@ -41,10 +41,11 @@ def cosim(
     waves: Annotated[bool, typer.Option("--waves", help="Keep FST waveforms of the cocotb runs.")] = False,
 ) -> None:
     """Simulate the Verilog in Verilator and Icarus against golden: every logit, and the cycles predicted."""
-    from hw_amc.flows.rtl import RtlFlow, RtlOptions, cosimulate
+    from hw_amc.flows.rtl import RtlFlow, RtlOptions, cosimulate, require_simulators
 
     options = RtlOptions(board, cycles, hls_export=hls, data=data)
     flow = RtlFlow.open(model, options, command_of(context), printer)
+    require_simulators(fast)
     cosimulate(flow, flow.take(frames or flow.least_frames), waves=waves, fast_only=fast)
 
 

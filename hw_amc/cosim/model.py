@@ -18,7 +18,7 @@ from hw_amc.cosim.backend import SimulatedRtl
 from hw_amc.cosim.bench import Case
 from hw_amc.cosim.library import build_library
 from hw_amc.cosim.results import MeasuredRhythm, require_rhythm
-from hw_amc.cosim.simulators import Simulator, environment
+from hw_amc.cosim.simulators import Simulator, environment, versions
 from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
 from hw_amc.rtl.shell.accelerator import Accelerator
@@ -89,8 +89,10 @@ def run_model(
     ToolMissing, ToolFailed
         A simulator is missing, fails, or stalls.
     """
+    # What is missing is noticed before another simulator works for minutes.
+    versions("verilator")
     for simulator in plan.cocotb_frames:
-        environment(simulator)  # a missing one is noticed before another works for minutes
+        environment(simulator)
     manifest = accelerator.manifest
     frames = _whole_groups(frames, manifest.n_channels)
     expected = golden_logits(graph, frames, manifest.input_shift, plan.workers)

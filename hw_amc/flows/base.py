@@ -113,7 +113,7 @@ def run_steps(
     HwAmcError
         Whatever a step found wrong.
     """
-    chosen = _choose(list(steps), start, stop)
+    chosen = choose(steps, start, stop)
     with flow.exclusive():
         for name in chosen:
             started = time.perf_counter()
@@ -122,7 +122,9 @@ def run_steps(
             flow.output.done(said, name, time.perf_counter() - started)
 
 
-def _choose(names: list[str], start: str | None, stop: str | None) -> list[str]:
+def choose(steps: Iterable[str], start: str | None, stop: str | None) -> list[str]:
+    """Return the names of the steps from `start` to `stop`; ConfigError where there is none."""
+    names = list(steps)
     for name in (start, stop):
         if name is not None and name not in names:
             raise ConfigError(f"no step {name!r}; the steps are {', '.join(names)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive
-from hw_amc.flows.rtl import SIMULATED, RtlFlow
+from hw_amc.flows.rtl import SIMULATED, RtlFlow, require_simulators
 from hw_amc.interface.manifest import Manifest
 from hw_amc.verify.heldout import Stimulus
 from hw_amc.workspace import SHIPPED
@@ -121,6 +121,7 @@ def _write_simulated(flow: RtlFlow) -> Path:
     """Write the simulated overlay and compile its Verilog; return the bitstream."""
     from hw_amc.bench.simulated import compile_overlay, write_sim_overlay
 
+    require_simulators(fast_only=True)
     folder = flow.workspace.build / "sim_overlay" / flow.board.name
     overlay = write_sim_overlay(folder, flow.accelerator, flow.graph, flow.board)
     flow.output.done(f"Verilog of {flow.accelerator.manifest.name}, R = {flow.core.cycles_per_step}")

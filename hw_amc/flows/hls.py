@@ -16,7 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hw_amc import report
+from hw_amc import report, tools
 from hw_amc.config import HlsSettings
 from hw_amc.errors import DataError
 from hw_amc.flows import base
@@ -207,7 +207,15 @@ STEPS: dict[str, Callable[[HlsFlow], str]] = {
 
 
 def run(flow: HlsFlow, start: str | None = None, stop: str | None = None) -> None:
-    """Run the steps from `start` to `stop`; see `hw_amc.flows.base.run_steps`."""
+    """Run the steps from `start` to `stop`; see `hw_amc.flows.base.run_steps`.
+
+    Raises
+    ------
+    ToolMissing
+        No compiler for the C simulation, before the minutes in which Keras runs; else as `run_steps`.
+    """
+    if "csim" in base.choose(STEPS, start, stop):
+        tools.require("g++")
     base.run_steps(flow, STEPS, start, stop)
 
 
@@ -218,7 +226,10 @@ def regress(flow: HlsFlow) -> None:
     ------
     Mismatch
         The first integer that differs.
+    ToolMissing
+        No compiler, before Keras runs.
     """
+    tools.require("g++")
     with flow.exclusive():
         said = simulate(flow, "native")
     flow.output.done(said)

@@ -142,6 +142,21 @@ def _estimate_section(flow: RtlFlow, rates: list[RateEstimate]) -> dict[str, Any
     return {**board, **built, "sweep": tables, "command": flow.command, "kind": "estimated"}
 
 
+def require_simulators(fast_only: bool = False) -> None:
+    """Require what `cosimulate` runs, before the minutes that building an accelerator may take.
+
+    Raises
+    ------
+    ToolMissing
+        Verilator, make or g++; unless `fast_only`, Icarus.
+    """
+    from hw_amc.cosim.simulators import environment, versions
+
+    versions("verilator")
+    if not fast_only:
+        environment("icarus")
+
+
 def cosimulate(flow: RtlFlow, stimulus: Stimulus, *, waves: bool = False, fast_only: bool = False) -> None:
     """Simulate frames in Verilator and Icarus, require golden's logits, and merge the figures.
 
