@@ -39,7 +39,7 @@ SECONDS = ".seconds"
 #: -fwrapv: partial sums may wrap; the final sum fits, as it does in hardware. Warnings come from the tools' headers.
 COMMON = ("-shared", "-fPIC", "-fwrapv", "-w")
 FLAVOURS = {
-    "ap_fixed": ("-O1", "-std=c++14", "-Ifirmware/ap_types"),
+    "ap_fixed": ("-O2", "-std=c++14", "-Ifirmware/ap_types"),
     "native": ("-O3", "-march=native", "-std=c++17", "-Inative"),
 }
 #: Frames in one call into the shared object: a multiple of the native build's lanes.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from operator import floordiv, neg
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,8 @@ class _Tables:
         self.positions = -(-count // lanes)
         # The rounds are the largest factor's; a pool with a smaller one has its own bound.
         rounds = max(factors)
-        self.need = [[tuple(pool[member]) for member in range(need.shape[1])] for pool in need.tolist()]
+        # The last entry is that of an empty slot, -1.
+        self.need = [[(*terms, 0) for terms in pool] for pool in need.tolist()]
         self.factors = factors
         # Neighbours in size share a lane: what a lane has must serve the largest of its cells.
         order = np.argsort(-need.sum(axis=(0, 1)), kind="stable").tolist()
@@ -171,8 +173,7 @@ class _Tables:
         total = 0
         for pool, factor in zip(self.need, self.factors, strict=True):
             for member in pool:
-                terms = [member[cell] if cell >= 0 else 0 for cell in slots]
-                total += multipliers_of(terms, self.lengths, factor)
+                total += multipliers_of([member[cell] for cell in slots], self.lengths, factor)
         return total
 
     def multipliers(self) -> int:
@@ -194,16 +195,18 @@ class _Tables:
                 self._exchange(one, other, here, there, costs)
 
     def _exchange(self, one: int, other: int, here: int, there: int, costs: list[int]) -> None:
+        if one == other:
+            return
         a, b = self.slots[one], self.slots[other]
         a[here], b[there] = b[there], a[here]
         new = self.lane(a), self.lane(b)
-        if sum(new) <= costs[one] + costs[other] and one != other:
+        if sum(new) <= costs[one] + costs[other]:
             costs[one], costs[other] = new
         else:
             a[here], b[there] = b[there], a[here]
 
     def _move_round(self, here: int, there: int, costs: list[int]) -> list[int]:
-        if self.lengths[here] == 1:
+        if self.lengths[here] == 1 or here == there:
             return costs
         self.lengths[here] -= 1
         self.lengths[there] += 1
@@ -217,7 +220,7 @@ class _Tables:
 
 def multipliers_of(terms: Sequence[int], lengths: Sequence[int], factor: int) -> int:
     """Fewest multipliers of a bank: its terms at each position fit the rounds there, and its uses the factor."""
-    count = max(-(-term // length) for term, length in zip(terms, lengths, strict=True))
+    count = -min(map(floordiv, map(neg, terms), lengths))
     if count and factor < sum(lengths):
         while sum(-(-term // count) for term in terms) > factor:
             count += 1

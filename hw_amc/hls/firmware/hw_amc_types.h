@@ -181,13 +181,22 @@ template <> struct multiplier<false> {
 template <class x_T, class s_T, bool DSP, class w_T>
 HW_AMC_OUTLINE typename product_of<x_T, w_T>::type multiply(const x_T &x, w_T w) {
     #pragma HLS INLINE
+#ifdef __SYNTHESIS__
     const typename product_of<x_T, w_T>::w_type weight = w;
     return multiplier<DSP>::template product<typename product_of<x_T, w_T>::type>(x, weight);
+#else
+    return word<(width<x_T>::bits + product_of<x_T, w_T>::w_bits > 31)>::of(x) * w;
+#endif
 }
 
 template <class s_T, int A, int B> HW_AMC_OUTLINE ap_int<(A > B ? A : B) + 1> add(const ap_int<A> &a, const ap_int<B> &b) {
     #pragma HLS INLINE
+#ifdef __SYNTHESIS__
     return a + b;
+#else
+    typedef word<((A > B ? A : B) > 30)> word_t;
+    return word_t::of(a) + word_t::of(b);
+#endif
 }
 
 template <class s_T> s_T zero() {
@@ -241,14 +250,16 @@ template <int W> long long get_lane(const ap_int<W> &bits, int) { return bits.to
 namespace hw_amc {
 namespace folded {
 
-// One of two values; trees of these select a multiplier's input. In simulation nothing is copied.
+// One of two values; trees of these select a multiplier's input. In simulation nothing is copied, and nothing called.
 #ifdef __SYNTHESIS__
 template <class T> T choose(bool second, const T &a, const T &b) {
     #pragma HLS INLINE
     return second ? b : a;
 }
 #else
-template <class T> HW_AMC_OUTLINE const T &choose(bool second, const T &a, const T &b) { return second ? b : a; }
+template <class T> __attribute__((always_inline)) inline const T &choose(bool second, const T &a, const T &b) {
+    return second ? b : a;
+}
 #endif
 
 // What an accumulator holds after a round: it begins with `bias` where its position does.
