@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from hw_amc.bench import measure as bench
 from hw_amc.bench.behavioural import GoldenAccelerator
 from hw_amc.bench.simulated import load_verilated, write_sim_overlay
 from hw_amc.driver import AmcOverlay, DeviceError, DeviceStalled
+from hw_amc.driver.selftest import run_selftest
+from hw_amc.driver.vectors import Vectors
 from hw_amc.errors import ConfigError, Mismatch
 from hw_amc.graph import golden
 from hw_amc.report.tables import device_label
@@ -204,6 +208,41 @@ def test_rtl_survives_broken_frames(rtl_overlay: Path, fault: str) -> None:
     wanted = golden.classify(GRAPH, frames)
     np.testing.assert_array_equal(answer.logits, wanted[1])
     np.testing.assert_array_equal(answer.labels, wanted[0])
+
+
+@pytest.mark.cosim
+def test_selftest_of_the_verilog(rtl_overlay: Path) -> None:
+    """Every check on the shell itself: counters, flags, reset and the clock are those that a board will have."""
+    with AmcOverlay(rtl_overlay) as amc:
+        found = amc.selftest()
+    assert {check.outcome for check in found.checks} == {"passed"}, str(found)
+    assert (found.simulated, found.estimated) == (True, False)
+    details = {check.name: check.detail for check in found.checks}
+    assert details["counters"].startswith("frames_in 16, frames_out 16, ")
+    assert "64 frames, 192 logits, all equal to golden" in details["largest transfer"]
+
+
+@pytest.mark.cosim
+def test_selftest_of_the_verilog_names_the_frame_that_differs(rtl_overlay: Path) -> None:
+    with AmcOverlay(rtl_overlay) as amc:
+        vectors = Vectors.load(rtl_overlay.parent / "golden.npz", amc.manifest)
+        found = run_selftest(amc, replace(vectors, logits=vectors.logits + (np.arange(16) == 11)[:, None]))
+    failed = {check.name: check.detail for check in found.checks if check.outcome == "failed"}
+    assert failed["logits"].startswith("1 of 16 frames differ; first: frame 11, logit 0: ")
+    assert failed.keys() == {"logits", "frame by frame", "reset", "largest transfer"}
+
+
+@pytest.mark.cosim
+def test_command_tests_the_verilog(checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`bench --selftest`: the accelerator's own Verilog behind driver and PYNQ."""
+    path = tmp_path / "selftest.json"
+    assert run("bench", "small", "--selftest", "--report", str(path)) == 0
+    told = capsys.readouterr().out
+    assert "on simulated pynq-z2" in told
+    assert "self-test passed" in told
+    report = json.loads(path.read_text())
+    assert (report["passed"], report["simulated"], report["estimated"]) == (True, True, False)
+    assert benches(checkout) == {}  # a self-test measures nothing
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ def _interconnects(design: Design) -> list[Element]:
 
 
 def _interconnect(instance: str, slaves: int, masters: int) -> Element:
-    module = _module(instance, "xilinx.com:ip:smartconnect:1.0")
+    module = _module(instance, "xilinx.com:ip:smartconnect:1.0", "BUS")
     _parameters(module, {"NUM_SI": str(slaves), "NUM_MI": str(masters)})
     ports = SubElement(module, "PORTS")
     _port(ports, "aclk", "I", sigis="clk")
@@ -243,20 +243,21 @@ def _connect(modules: Element, nets: Nets) -> None:
                 SubElement(connections, "CONNECTION", INSTANCE=instance, PORT=port)
 
 
-def _module(instance: str, vlnv: str, is_pl: bool = True) -> Element:
+def _module(instance: str, vlnv: str, use: str = "PERIPHERAL", is_pl: bool = True) -> Element:
     kind, version = vlnv.split(":")[2:]
+    # Vivado says it of the PS alone.
+    place: dict[str, str] = {} if is_pl else {"IS_PL": "FALSE"}
     return Element(
         "MODULE",
         COREREVISION="1",
         FULLNAME=f"/{instance}",
         HWVERSION=version,
         INSTANCE=instance,
-        IPTYPE="PERIPHERAL",
+        IPTYPE=use,
         IS_ENABLE="1",
-        IS_PL="TRUE" if is_pl else "FALSE",
-        MODCLASS="PERIPHERAL",
+        **place,
+        MODCLASS=use,
         MODTYPE=kind,
-        NAME=kind,
         VLNV=vlnv,
     )
 

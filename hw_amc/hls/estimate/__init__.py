@@ -1,4 +1,4 @@
-"""Cycles and resources of the HLS road from the Graph alone: no vendor tool is run, every figure is estimated.
+"""Cycles and resources of the HLS flow from the Graph alone: no vendor tool is run, every figure is estimated.
 
 The formulas, their reasons, sources and limits are written up in docs/estimate.md. They follow the kernels of
 `hw_amc.hls`: at reuse factor 1 a product is straight-line text, one shift-and-add per nonzero weight; above it the
