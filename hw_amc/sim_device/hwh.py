@@ -245,9 +245,7 @@ def _connect(modules: Element, nets: Nets) -> None:
 
 def _module(instance: str, vlnv: str, use: str = "PERIPHERAL", is_pl: bool = True) -> Element:
     kind, version = vlnv.split(":")[2:]
-    # Vivado says it of the PS alone.
-    place: dict[str, str] = {} if is_pl else {"IS_PL": "FALSE"}
-    return Element(
+    module = Element(
         "MODULE",
         COREREVISION="1",
         FULLNAME=f"/{instance}",
@@ -255,11 +253,14 @@ def _module(instance: str, vlnv: str, use: str = "PERIPHERAL", is_pl: bool = Tru
         INSTANCE=instance,
         IPTYPE=use,
         IS_ENABLE="1",
-        **place,
         MODCLASS=use,
         MODTYPE=kind,
         VLNV=vlnv,
     )
+    if not is_pl:
+        # Vivado says it of the PS, and nothing of the others.
+        module.set("IS_PL", "FALSE")
+    return module
 
 
 def _parameters(module: Element, values: dict[str, str]) -> None:
