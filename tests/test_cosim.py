@@ -247,18 +247,42 @@ CORE_MUTATIONS = {
     "rounding": ("x[SHIFT] & (|x[SHIFT-1:0])", "x[SHIFT] & (&x[SHIFT-1:0])"),
     "delay": ("n_d1[0] <= n[0]", "n_d1[0] <= n[1]"),
 }
-#: The ports that HLS gives a core.
+#: The ports that HLS gives a core; its biases lie in a ROM, whose words are in a file beside it.
 EXPORT = """
+module hw_amc_core_bias_ROM (input [1:0] address0, output [31:0] q0);
+    reg [31:0] rom0 [0:3];
+    initial begin
+        $readmemh("./hw_amc_core_bias_ROM.dat", rom0);
+    end
+    assign q0 = rom0[address0];
+endmodule
+
 module hw_amc_core (
     input ap_clk, input ap_rst_n, input [15:0] samples_TDATA, input samples_TVALID, output samples_TREADY,
     output [31:0] logits_TDATA, output logits_TVALID, input logits_TREADY
 );
+    reg [1:0] logit;
+    wire [31:0] sum, bias;
     inner_core core (
         .clk(ap_clk), .rst(!ap_rst_n), .s_tdata(samples_TDATA), .s_tvalid(samples_TVALID), .s_tready(samples_TREADY),
-        .m_tdata(logits_TDATA), .m_tvalid(logits_TVALID), .m_tready(logits_TREADY)
+        .m_tdata(sum), .m_tvalid(logits_TVALID), .m_tready(logits_TREADY)
     );
+    hw_amc_core_bias_ROM biases (.address0(logit), .q0(bias));
+    assign logits_TDATA = sum + bias;
+    always @(posedge ap_clk)
+        if (!ap_rst_n) logit <= 2'd0;
+        else if (logits_TVALID && logits_TREADY) logit <= logit + 2'd1;
 endmodule
 """
+
+
+def write_export(folder: Path, graph: Graph) -> None:
+    """Write Verilog of a network of one head of four classes as HLS exports it."""
+    head = graph["head0"]
+    bare = replace(graph.replace_node(replace(head, bias=np.zeros_like(head.bias))), name="inner")
+    words = [f"0x{int(bias) & 0xFFFFFFFF:08x}\n" for bias in head.scaled_bias(graph["gap"].fmt)]
+    files = {"hw_amc_core.v": EXPORT, "hw_amc_core_bias_ROM.dat": "".join(words), **mean_core(bare).sources.files}
+    Sources(files).write(folder)
 
 
 @pytest.mark.cosim
@@ -286,13 +310,9 @@ def test_the_bench_finds_a_mutation_of_the_network(tmp_path: Path) -> None:
 
 @pytest.mark.cosim
 def test_verilog_that_hls_exported_runs_in_the_same_bench(tmp_path: Path) -> None:
-    """A core behind the ports of HLS: its cycles are measured, not predicted."""
+    """A core with a ROM behind the ports of HLS: its cycles are measured, not predicted."""
     graph = mean_graph(np.random.default_rng(5), name="net", frame_len=8, heads=(4,))
-    inner = mean_core(replace(graph, name="inner")).sources.files["inner_core.v"]
-    folder = tmp_path / "verilog"
-    folder.mkdir()
-    (folder / "hw_amc_core.v").write_text(EXPORT)
-    (folder / "inner_core.v").write_text(inner)
+    write_export(tmp_path / "verilog", graph)
     accelerator = build_accelerator(graph, load_hls_core(tmp_path, graph), ProjectSettings(), BOARD, "hls")
     frames = np.random.default_rng(1).integers(-32768, 32768, (6, 8, 2)).astype(np.int16)
     sections = run_model(graph, accelerator, frames, Plan(tmp_path, cocotb_frames={"icarus": 3}))
@@ -300,3 +320,16 @@ def test_verilog_that_hls_exported_runs_in_the_same_bench(tmp_path: Path) -> Non
         assert section["source"] == "hls"
         assert section["cycles_per_frame"] == 11
         assert "predicted_cycles_per_frame" not in section
+
+
+@pytest.mark.cosim
+def test_a_changed_word_of_a_rom_is_found(tmp_path: Path) -> None:
+    graph = mean_graph(np.random.default_rng(5), name="net", frame_len=8, heads=(4,))
+    write_export(tmp_path / "verilog", graph)
+    table = tmp_path / "verilog" / "hw_amc_core_bias_ROM.dat"
+    first, *others = table.read_text().splitlines()
+    table.write_text("\n".join([f"{int(first, 16) ^ 1:#010x}", *others]))
+    accelerator = build_accelerator(graph, load_hls_core(tmp_path, graph), ProjectSettings(), BOARD, "hls")
+    frames = np.random.default_rng(1).integers(-32768, 32768, (2, 8, 2)).astype(np.int16)
+    with pytest.raises(Mismatch):
+        run(accelerator, Case(graph, frames, golden_logits(graph, frames)), BenchRun("icarus", tmp_path / "sim"))

@@ -78,7 +78,7 @@ def compile_icarus(sources: dict[str, str], folder: Path) -> None:
 
 def test_deadlock_monitors_are_left_behind(tmp_path: Path) -> None:
     sources = load_hls_core(export(tmp_path), GRAPH).sources.files
-    assert set(sources) == {"hw_amc_core.v", "hw_amc_core_rom.dat", f"{GRAPH.name}_core.v"}
+    assert set(sources) == {"hw_amc_core.v", f"{GRAPH.name}_core.v"}
     assert "deadlock" not in sources["hw_amc_core.v"]
     assert "initial begin end" in sources["hw_amc_core.v"]  # of the other region that synthesis skips
     compile_icarus(sources, tmp_path / "sim")
@@ -109,4 +109,36 @@ def test_an_included_file_that_is_not_there_is_named(tmp_path: Path, text: str |
     if text is not None:
         (folder / "width.vh").write_text(text)
     with pytest.raises(DataError, match=r"hw_amc_core.v includes width.vh, which is not there"):
+        load_hls_core(folder, GRAPH)
+
+
+#: A ROM and its table as HLS exports them.
+ROM = """
+reg [7:0] rom0[0:3];
+initial begin
+    $readmemh("./hw_amc_core_rom.dat", rom0);
+end
+"""
+
+
+def test_tables_stand_in_the_text(tmp_path: Path) -> None:
+    """Words of HLS with their 0x, or plain ones; a simulator finds them wherever it runs."""
+    folder = export(tmp_path, ROM + "wire [7:0] WIDTH = rom0[2];")
+    (folder / "hw_amc_core_rom.dat").write_text("0x01\n0xFf\n// two\n2A 0\n")
+    sources = load_hls_core(folder, GRAPH).sources.files
+    text = sources["hw_amc_core.v"]
+    assert "readmem" not in text
+    assert "begin\nrom0[0] = 8'h01;\nrom0[1] = 8'hFf;\nrom0[2] = 8'h2A;\nrom0[3] = 4'h0;\nend" in text
+    compile_icarus(sources, tmp_path / "sim")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [(None, r"hw_amc_core.v reads ./other.dat, which is not there"), ("12 q7\n", "'q7' is no word of a ROM")],
+)
+def test_a_table_that_is_missing_or_no_table_is_named(tmp_path: Path, table: str | None, said: str) -> None:
+    folder = export(tmp_path, ROM.replace("hw_amc_core_rom", "other"))
+    if table is not None:
+        (folder / "other.dat").write_text(table)
+    with pytest.raises(DataError, match=said):
         load_hls_core(folder, GRAPH)

@@ -19,6 +19,7 @@ _MONITOR = "_hls_deadlock_"
 #: A region that synthesis skips, from the beginning of its line.
 _SKIPPED = r"^[ \t]*//[ \t]*(?:synthesis|synopsys)[ \t]+translate_"
 _SIMULATION = re.compile(rf"{_SKIPPED}off.*?{_SKIPPED}on[^\n]*", re.MULTILINE | re.DOTALL)
+_READ = re.compile(r'\$readmem([hb])\s*\(\s*"([^"]+)"\s*,\s*(\w+)\s*\)\s*;')
 _INCLUDE = re.compile(r'^[ \t]*`include[ \t]+"([^"]+)"[^\n]*', re.MULTILINE)
 
 
@@ -62,17 +63,19 @@ def load_hls_core(folder: Path, graph: Graph, top: str = TOP) -> HlsCore:
 
 
 def _read_sources(folder: Path) -> dict[str, str]:
-    """Read sources and tables, without the deadlock monitors of newer releases, and with included files in place.
+    """Read sources, without the deadlock monitors of newer releases, and with included files and tables in place.
 
     The monitors look into the core during HLS' own simulation; the core includes them where synthesis does not look, as
-    `.vh` files that no simulator of ours is told of.
+    `.vh` files that no simulator of ours is told of. The tables of ROMs are files that a simulator looks for in the
+    folder where it runs: their words stand in the text instead.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".v", ".sv", ".vh", ".dat"))
     texts = {path.name: path.read_text(encoding="utf-8") for path in paths if _MONITOR not in path.name}
     return {
-        name: _resolve_includes(_SIMULATION.sub(_without_monitor, text), texts, folder / name)
+        name: _resolve_tables(_resolve_includes(_SIMULATION.sub(_without_monitor, text), texts, where), texts, where)
         for name, text in texts.items()
-        if not name.endswith(".vh")
+        if not name.endswith((".vh", ".dat"))
+        for where in [folder / name]
     }
 
 
@@ -90,6 +93,26 @@ def _resolve_includes(text: str, texts: dict[str, str], where: Path) -> str:
         return _resolve_includes(texts[name], {key: value for key, value in texts.items() if key != name}, where)
 
     return _INCLUDE.sub(included, text)
+
+
+def _resolve_tables(text: str, texts: dict[str, str], where: Path) -> str:
+    """Put the words of each table where it is read."""
+
+    def words(call: re.Match[str]) -> str:
+        base, path, memory = call.groups()
+        name = Path(path).name
+        if name not in texts:
+            raise DataError(f"{where} reads {path}, which is not there; give the folder that HLS exported")
+        found = re.sub(r"//[^\n]*|/\*.*?\*/", " ", texts[name], flags=re.DOTALL).replace("_", "").split()
+        digits = [word.removeprefix("0x").removeprefix("0X") for word in found]
+        wrong = next((word for word in digits if not re.fullmatch("[0-9a-fA-FxXzZ]+", word)), None)
+        if wrong is not None:
+            raise DataError(f"{where.parent / name}: {wrong!r} is no word of a ROM; export the HLS project again")
+        bits = 4 if base == "h" else 1
+        lines = (f"{memory}[{place}] = {bits * len(word)}'{base}{word};" for place, word in enumerate(digits))
+        return "begin\n" + "\n".join(lines) + "\nend"
+
+    return _READ.sub(words, text)
 
 
 def _module(files: dict[str, str], top: str, folder: Path) -> tuple[str, str]:
