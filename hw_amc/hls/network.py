@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from hw_amc.graph import Graph, Node
-from hw_amc.hls import resources
+from hw_amc.hls import depths, resources
 from hw_amc.hls.cpp import cpp_type
-from hw_amc.hls.ops import LayerBuild, find
+from hw_amc.hls.ops import LayerBuild, elements, find
 from hw_amc.hls.streams import CoreStreams, network_name
 from hw_amc.hls.target import Target
 
@@ -18,9 +17,6 @@ from hw_amc.hls.target import Target
 PRODUCTS = "firmware/products.h"
 #: Headers of every project, in hls/firmware.
 COMMON = ("hw_amc_types.h", "hw_amc_trace.h", "hw_amc_fork.h")
-#: Elements in the FIFO between two layers. In a chain whose layers work at constant rates the slowest one sets the
-#: pace, and a deeper FIFO before it would only fill: two suffice, one being written while the other is read.
-FIFO_DEPTH = 2
 
 
 def emit(converted: Any, graph: Graph, target: Target, core: CoreStreams) -> dict[str, str]:
@@ -37,7 +33,7 @@ def emit(converted: Any, graph: Graph, target: Target, core: CoreStreams) -> dic
     headers = sorted({find(node).header for node in core.layers} | set(COMMON))
     files = {
         f"firmware/{name}.h": _header(name, core),
-        f"firmware/{name}.cpp": _function(name, converted, core),
+        f"firmware/{name}.cpp": _function(name, converted, graph, core),
         "firmware/defines.h": _types(core),
         "firmware/parameters.h": _parameters(converted, headers),
         PRODUCTS: _products(graph, target, core),
@@ -45,11 +41,6 @@ def emit(converted: Any, graph: Graph, target: Target, core: CoreStreams) -> dic
     }
     dialect = target.tool.dialect
     return {**{file: dialect(text) for file, text in files.items()}, **_hls4ml_headers()}
-
-
-def elements(node: Node) -> int:
-    """Elements that a stream carries for one frame: time steps, pixels, or one vector."""
-    return prod(node.shape[:-1])
 
 
 def _types(core: CoreStreams) -> str:
@@ -85,17 +76,19 @@ def _signature(name: str, core: CoreStreams) -> str:
     return f"{name}({', '.join(parameters)})"
 
 
-def _function(name: str, converted: Any, core: CoreStreams) -> str:
+def _function(name: str, converted: Any, graph: Graph, core: CoreStreams) -> str:
     """Definition of the network's function: a process for each layer, a stream between two of them."""
-    body = []
+    body: list[str] = []
     parameters = {f"{core.source.name}_out", *(core.stream_names()["", n] for n in range(len(core.heads)))}
+    depth_of = depths.of(graph, core)
     for node in (core.source, *core.layers):
         layer = converted.graph[node.name]
+        readers = core.readers()[node.name]
         own = f"{node.name}_out"
         if own not in parameters:
-            body += _stream(node, own, FIFO_DEPTH)
+            body += _stream(node, own, depth_of[readers[0]] if len(readers) == 1 else depths.LEAST)
         body += layer.get_attr("function_cpp") or []
-        body += list(_copies(node, core, parameters))
+        body += list(_copies(node, [depth_of[reader] for reader in readers], parameters))
     lines = [
         f'#include "{name}.h"',
         '#include "parameters.h"',
@@ -109,16 +102,16 @@ def _function(name: str, converted: Any, core: CoreStreams) -> str:
     return "\n".join(lines)
 
 
-def _copies(node: Node, core: CoreStreams, parameters: set[str]) -> Iterator[str]:
+def _copies(node: Node, depth_of: list[int], parameters: set[str]) -> Iterator[str]:
     """Copy a stream for each of its readers, two at a time, where there are several."""
-    readers = core.readers()[node.name]
-    names = [f"{node.name}_copy{number}" for number in range(len(readers))]
+    names = [f"{node.name}_copy{number}" for number in range(len(depth_of))]
     rest = f"{node.name}_out"
-    for number in range(len(readers) - 1):
-        after = f"{node.name}_rest{number}" if number < len(readers) - 2 else names[-1]
-        for stream in (names[number], after):
+    for number in range(len(names) - 1):
+        last = number == len(names) - 2
+        after = names[-1] if last else f"{node.name}_rest{number}"
+        for stream, depth in ((names[number], depth_of[number]), (after, depth_of[-1] if last else depths.LEAST)):
             if stream not in parameters:
-                yield from _stream(node, stream, FIFO_DEPTH)
+                yield from _stream(node, stream, depth)
         yield f"hw_amc::fork<{node.name}_t, {elements(node)}>({rest}, {names[number]}, {after});"
         rest = after
 

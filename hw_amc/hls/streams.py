@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, Node
 from hw_amc.hls import ops
@@ -32,7 +31,7 @@ class CoreStreams:
             An operation that the core lacks, an input that is not I/Q, a format that exceeds the words, or a layer
             whose output nobody reads.
         """
-        source = _source(graph)
+        source = graph.input_quantizer or graph.input
         names = [node.name for node in graph.nodes]
         core = cls(
             source, tuple(graph[name] for name in graph.outputs), graph.nodes[names.index(source.name) + 1 :]
@@ -82,14 +81,6 @@ class CoreStreams:
     def logits(self) -> int:
         """Logits of a frame, of all heads."""
         return sum(head.shape[0] for head in self.heads)
-
-
-def _source(graph: Graph) -> Node:
-    """Return the input quantiser where it alone reads the input, else the input."""
-    first = graph.input
-    readers = [node for node in graph.nodes if first.name in node.inputs]
-    alone = len(readers) == 1 and isinstance(readers[0], ir.Quantize) and readers[0] is graph.nodes[1]
-    return readers[0] if alone else first
 
 
 def network_name(graph: Graph) -> str:

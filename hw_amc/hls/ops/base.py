@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -94,6 +95,10 @@ class Operation(ABC):
         """Return a Keras layer's rounded arrays by the node's field."""
         return {}
 
+    def ahead(self, node: Any) -> int:
+        """Elements of the input behind its own window that a result waits for."""
+        return 0
+
     def locate(self, layer: LayerBuild, row: int, column: int) -> str:
         """Name of the integer that stands at a place of the product's matrix."""
         raise NotImplementedError
@@ -114,6 +119,11 @@ class Operation(ABC):
     @abstractmethod
     def cost(self, layer: LayerBuild, context: Context) -> Cost:
         """Estimate cycles and resources, without the streams behind the layer."""
+
+
+def elements(node: Node) -> int:
+    """Elements that a stream carries for one frame: time steps, or one vector."""
+    return prod(node.shape[:-1])
 
 
 @lru_cache(maxsize=64)

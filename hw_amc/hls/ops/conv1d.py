@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,17 +28,15 @@ class Conv1d(LinearOperation):
 
     def members(self, layer: LayerBuild) -> list[str]:
         width = len(layer.node.kernel)
-        return [constant("width", width), constant("ahead", _ahead(layer)), *super().members(layer)]
+        return [constant("width", width), constant("ahead", self.ahead(layer.node)), *super().members(layer)]
+
+    def ahead(self, node: Any) -> int:
+        width = len(node.kernel)
+        return width - 1 - (width - 1) // 2
 
     def locate(self, layer: LayerBuild, row: int, column: int) -> str:
         tap, channel = np.unravel_index(row, layer.node.kernel.shape[:2])
         return f"kernel[{tap}, {channel}, {column}]"
 
     def cost(self, layer: LayerBuild, context: Context) -> Cost:
-        return self.cost_of(layer, context, layer.steps, _ahead(layer), len(layer.node.kernel))
-
-
-def _ahead(layer: LayerBuild) -> int:
-    """Samples that a result is behind its place in the window."""
-    width = len(layer.node.kernel)
-    return width - 1 - (width - 1) // 2
+        return self.cost_of(layer, context, layer.steps, self.ahead(layer.node), len(layer.node.kernel))
