@@ -252,9 +252,12 @@ namespace folded {
 
 // One of two values; trees of these select a multiplier's input. In simulation nothing is copied, and nothing called.
 #ifdef __SYNTHESIS__
-template <class T> T choose(bool second, const T &a, const T &b) {
+template <class T> T choose(bool second, T a, const T b) {
     #pragma HLS INLINE
-    return second ? b : a;
+    // Copies: of references, one address would be chosen, and an array of registers would become a memory.
+    if (second)
+        a = b;
+    return a;
 }
 #else
 template <class T> __attribute__((always_inline)) inline const T &choose(bool second, const T &a, const T &b) {

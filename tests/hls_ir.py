@@ -1,0 +1,159 @@
+"""The core as a compiler of hardware sees it: clang's IR of each process, with the pragmas that clang can follow.
+
+The preprocessed text of the network is compiled with integers of clang's own (tests/data/hls/ir), every UNROLL done and
+every function inlined, so that arrays of which each element is a register are no longer arrays.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from llvm_ir import Function, parse
+
+from hw_amc import tools
+
+IR = Path(__file__).parent / "data" / "hls" / "ir"
+FLAGS = (
+    "-O2", "-std=c++17", "-w", "-fno-exceptions", "-fno-unroll-loops", "-fno-vectorize", "-fno-slp-vectorize",
+    "-fno-discard-value-names", "-fno-builtin",
+    "-mllvm", "-inline-threshold=1000000000", "-mllvm", "-switch-to-lookup=false", "-mllvm", "-sink-common-insts=false",
+)  # fmt: skip
+
+_STREAM = re.compile(r'hls::stream<\w+> \w+\("\w+"\);')
+#: The stream that a process writes stands last.
+_CALL = re.compile(r"^ +(hw_amc::\w+<.*>\([\w, ]*?(\w+)\);)$", re.MULTILINE)
+_UNROLLED = re.compile(r"^( *)(for \(.*\{)\n *#pragma HLS UNROLL$", re.MULTILINE)
+_PIPELINED = re.compile(r"^( *)(for \(.*\{)\n *#pragma HLS PIPELINE II=(\d+)$", re.MULTILINE)
+_ROWS = re.compile(r"#pragma HLS ARRAY_PARTITION variable=(\w+) complete dim=1")
+_ONE_PORT = re.compile(r"#pragma HLS (?:BIND_STORAGE|RESOURCE) variable=(\w+) (?:type=rom_1p|core=ROM_1P)")
+_ELEMENT = re.compile(r"getelementptr inbounds \(?.*?\* ([%@][\w.$]+), (.*)")
+#: Of a process's function.
+PREFIX = "process_"
+#: A memory that nothing is said of has two.
+DEFAULT_PORTS = 2
+
+
+@dataclass
+class Core:
+    """Text and IR of a written network."""
+
+    #: As the tool's preprocessor gives it.
+    text: str
+    #: Layer, or copy of a stream -> IR of its process.
+    processes: dict[str, Function]
+
+    def problems(self) -> list[str]:
+        """What would not become the hardware that the schedule says."""
+        return [problem for process in self.processes.values() for problem in self._problems(process)]
+
+    def _problems(self, process: Function) -> list[str]:
+        return [*_memories(process), *self._reads(process), *_carried(process)]
+
+    def _reads(self, process: Function) -> list[str]:
+        """More reads of a table in one turn of a loop than it has ports."""
+        count: dict[tuple[str, str], int] = {}
+        for each in process.instructions:
+            found = _ELEMENT.match(each.text)
+            if found and found[1].startswith("@") and "%" in found[2]:
+                table = _table(found[1])
+                bank = found[2].split(", ")[1] if table in self.rows else ""
+                reads = sum(1 for load in process.instructions if load.op == "load" and each.result in load.operands)
+                count[table, bank] = count.get((table, bank), 0) + reads
+        return [
+            f"{_title(process)}: table {table} is read {reads} times in a turn"
+            for (table, _), reads in count.items()
+            if reads > (1 if table in self.single else DEFAULT_PORTS)
+        ]
+
+    @cached_property
+    def rows(self) -> set[str]:
+        """Tables each row of which is a memory of its own."""
+        return {f"{owner}::{name}" for owner, text in self._structs for name in _ROWS.findall(text)}
+
+    @cached_property
+    def single(self) -> set[str]:
+        """Tables of one port."""
+        return {f"{owner}::{name}" for owner, text in self._structs for name in _ONE_PORT.findall(text)}
+
+    @property
+    def _structs(self) -> list[tuple[str, str]]:
+        return re.findall(r"^struct (\w+) \{$(.*?)^\};$", self.text, re.DOTALL | re.MULTILINE)
+
+
+def preprocess(folder: Path, source: str) -> str:
+    """A source as the tool's preprocessor gives it to the compiler."""
+    paths = [f"-I{IR}", "-Ifirmware", "-D__SYNTHESIS__"]
+    return tools.run(["clang++", "-E", "-P", "-std=c++17", *paths, source], folder)
+
+
+def compile_core(folder: Path) -> Core:
+    """Compile a written project's network."""
+    (network,) = (folder / "firmware").glob("*_net.cpp")
+    text = preprocess(folder, f"firmware/{network.name}")
+    source = folder / "ir.cpp"
+    source.write_text(_as_processes(text))
+    tools.run(["clang++", *FLAGS, "-S", "-emit-llvm", "ir.cpp", "-o", "ir.ll"], folder)
+    functions = parse((folder / "ir.ll").read_text())
+    processes = {name: function for name, function in functions.items() if name.startswith(PREFIX)}
+    return Core(text, {name.removeprefix(PREFIX): function for name, function in processes.items()})
+
+
+def multiplications(process: Function) -> int:
+    """Multiplications of two variables."""
+    return sum(each.op == "mul" and not re.search(r", -?\d+$", each.text) for each in process.instructions)
+
+
+def _as_processes(text: str) -> str:
+    """Give each call of a kernel a function of its own, and clang the pragmas that it knows."""
+    start = text.rindex("\nvoid ")
+    head, network = text[:start], text[start:]
+    parameters = re.findall(r"(hls::stream<\w+>) &(\w+)", network[: network.index("{")])
+    streams = [f"{kind} {name};" for kind, name in parameters]
+    streams += [re.sub(r'\(".*"\)', "", each) for each in _STREAM.findall(network)]
+    calls = [
+        f'extern "C" void {PREFIX}{written.removesuffix("_out")}() {{ {call} }}'
+        for call, written in _CALL.findall(network)
+    ]
+    head = _UNROLLED.sub(r"#pragma clang loop unroll(full)\n\1\2", head)
+    head = _PIPELINED.sub(r"#pragma clang loop pipeline_initiation_interval(\3)\n\1\2", head)
+    return "\n".join([head, *streams, *calls, ""])
+
+
+def _memories(process: Function) -> list[str]:
+    """Arrays that are still memories: every array of a kernel is declared completely partitioned."""
+    return [
+        f"{_title(process)}: array {each.result.removeprefix('%')} has a run-time index"
+        for each in process.instructions
+        if each.op == "alloca"
+    ]
+
+
+def _carried(process: Function) -> list[str]:
+    """What a turn of a loop of interval 1 waits for in the turn before: a multiplication, or a memory."""
+    problems = []
+    for loop in process.loops:
+        if "llvm.loop.pipeline.initiationinterval" not in loop.properties:
+            continue
+        for group in process.carried(loop):
+            slow = sorted({each.op for each in group} & {"mul", "load", "call"})
+            if slow:
+                where = loop.header.removeprefix("%")
+                problems.append(f"{_title(process)}: a turn of {where} waits for the one before through {slow[0]}")
+    return problems
+
+
+def _title(process: Function) -> str:
+    return process.name.removeprefix(PREFIX)
+
+
+def _table(mangled: str) -> str:
+    """Struct and name of a table in the C++, from LLVM's name of it."""
+    owner = re.match(r"@_ZZN(\d+)", mangled)
+    name = re.search(r"E\d+([A-Za-z]\w*?)(?:_\d+)?$", mangled)
+    if owner is None or name is None:
+        return mangled
+    start = owner.end()
+    return f"{mangled[start : start + int(owner[1])]}::{name[1]}"
