@@ -17,8 +17,10 @@ from hw_amc.interface.registers import TABLE
 from hw_amc.overlay import component
 from hw_amc.overlay import project as overlay
 from hw_amc.rtl import blocks as blocks_folder
-from hw_amc.rtl.shell.accelerator import emit_top
+from hw_amc.rtl import build_core
+from hw_amc.rtl.shell.accelerator import build_accelerator, emit_top
 from hw_amc.sources import Sources
+from hw_amc.synth import yosys
 
 SPIRIT = {"spirit": component.SPIRIT}
 
@@ -143,6 +145,36 @@ def test_the_blocks_that_know_xilinx_are_packaged_so() -> None:
     files = overlay.build_overlay(given, config.load_board("pynq-z2", BOARDS), BOARDS).files
     defined = {name.removeprefix("ip/src/") for name, text in files.items() if "`define AMC_XILINX" in text}
     assert defined == having >= {"amc_last_add.v", "amc_pair_add.v"}
+
+
+def test_the_packaged_sources_are_synthesised_to_what_was_counted(tmp_path: Path) -> None:
+    """Yosys on the IP's own files, without a define, finds the cells that `hw-amc synth` counts; on plain ones more."""
+    settings, board = (
+        config.ProjectSettings(rtl=config.RtlSettings(cycles_per_step=8)),
+        config.load_board("pynq-z2", BOARDS),
+    )
+    built = build_accelerator(GRAPH, build_core(GRAPH, settings.rtl), settings, board)
+    packaged = {
+        name.removeprefix("ip/src/"): text
+        for name, text in overlay.build_overlay(built, board, BOARDS).files.items()
+        if name.startswith("ip/src/") and name.endswith(".v")
+    }
+    top = f"{GRAPH.name}_core_conv2_matrix"
+    counted = yosys.run(built.sources, top, tmp_path / "counted")
+
+    def count_without_define(name: str, sources: Sources) -> dict[str, int]:
+        folder = tmp_path / name
+        script = [
+            f"hierarchy -top {top}",
+            f"synth_xilinx -family xc7 -top {top} -flatten",
+            "tee -o stat.json stat -json",
+        ]
+        yosys.run_yosys(sources, folder, script)
+        return yosys.parse_cells((folder / "stat.json").read_text(), top)
+
+    assert count_without_define("packaged", Sources(packaged)) == counted.cells
+    plain = yosys.count_resources(count_without_define("plain", built.sources))
+    assert plain["lut"] > 1.3 * counted.lut
 
 
 @pytest.mark.vendor

@@ -214,6 +214,16 @@ def test_a_clock_that_vivado_computes_of_another_pll_stops_the_build(tmp_path: P
     assert not run.words("launch_runs")
 
 
+def test_a_pll_that_vivado_sets_otherwise_stops_the_build(tmp_path: Path) -> None:
+    """Without board files FBDIV and the divisors are read back after validation, not the clock alone."""
+    run = rehearse("zcu104", tmp_path, board_parts="", fault="pll")
+    wanted = (
+        "Vivado did not take the settings of ps_0: CONFIG.PSU__CRL_APB__IOPLL_CTRL__FBDIV is 45, not 90; install the"
+    )
+    assert f"ERROR: {wanted}" in run.done.stderr
+    assert rehearse("zcu104", tmp_path / "with", fault="pll").ok
+
+
 def test_a_clock_from_another_pll_stops_the_build(tmp_path: Path) -> None:
     project("zcu104").write(tmp_path)
     settings = tmp_path / "settings.tcl"

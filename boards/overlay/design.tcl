@@ -23,6 +23,7 @@ namespace eval amc {
         require_settings ps_0 $settings(ps_config)
         require_settings axi_dma_0 $settings(dma_config)
         require_clock
+        if {!$settings(preset)} { require_settings ps_0 $settings(clock_counts) }
         save_bd_design
     }
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from hw_amc.cli.options import Board
 from hw_amc.cli.output import printer
 
 
@@ -15,7 +14,7 @@ def doctor(
     overlay: Annotated[
         Path | None, typer.Argument(help="Bitstream, or its folder: does it fit the device here?")
     ] = None,
-    board: Board = None,
+    board: Annotated[str | None, typer.Option(help="Board whose files are looked for; all of them by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs, and to attach to a question.")] = False,
 ) -> None:
     """Say what this computer or board has and lacks for which command; nothing is changed."""

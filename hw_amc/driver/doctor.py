@@ -166,9 +166,9 @@ def _ports(handoff: Handoff, manifest: Manifest) -> str:
         raise DataError(f"{size} bytes, a frame of each channel or its result, exceed a DMA transfer of {limit}")
     widths = [settings.get(f"c_m_axi_{side}_data_width", "?") for side in ("mm2s", "s2mm")]
     places = ", ".join(f"{name} at {base:#x}" for name, base in sorted(handoff.addresses.items()))
-    return (
-        f"{handoff.accelerator.vlnv}; DMA {'/'.join(widths)} bits, {limit // size} transfers' worth of frames; {places}"
-    )
+    frames = "frames" if manifest.n_channels == 1 else "frames of each channel"
+    dma = f"DMA {'/'.join(widths)} bits, up to {limit // size} {frames} in a transfer"
+    return f"{handoff.accelerator.vlnv}; {dma}; {places}"
 
 
 def _open_device(bitstream: Path) -> Any:

@@ -50,6 +50,8 @@ ORIGINS = {
     "rfsoc2x2": "github.com/Xilinx/XilinxBoardStore, branch 2020.1, boards/Xilinx/rfsoc2x2",
     "rfsoc4x2": "github.com/RealDigitalOrg/RFSoC4x2-BSP, board_files/rfsoc4x2",
 }
+#: What a board's row says besides: Vivado's free edition lacks the RFSoC parts (Xilinx/PYNQ issue 960, UG973).
+PAID = "; Vivado needs a paid licence for this part"
 _VERSION_S = 120.0
 
 
@@ -127,15 +129,15 @@ def _patch(topic: str, program: Path) -> Finding:
 
 def _board(name: str, board: BoardSettings, release: tuple[int, int]) -> Finding:
     """Whether this release of Vivado can build a board's overlay, and with board files."""
-    topic = f"board {name}"
+    topic, paid = f"board {name}", PAID if re.match(r"xczu\d+dr", board.part) else ""
     if release < FIRST_RELEASE.get(name, (2020, 1)):
         return Finding(topic, WRONG, f"Vivado {release[0]}.{release[1]} does not know {board.part}")
     wanted = [":".join(part.split(":")[:2]) for part in (board.board_part, *board.board_parts_before) if part]
     for path, part in installed_board_files(release):
         if ":".join(part.split(":")[:2]) in wanted:
-            return Finding(topic, OK, f"{part} in {path}")
+            return Finding(topic, OK, f"{part} in {path}{paid}")
     mend = f"{ORIGINS.get(name, 'its maker')}, then {BOARD_FILES}=FOLDER; without, the clock is set by hand and checked"
-    return Finding(topic, MISSING, f"no board files of {' or '.join(wanted)}", mend)
+    return Finding(topic, MISSING, f"no board files of {' or '.join(wanted)}{paid}", mend)
 
 
 def installed_board_files(release: tuple[int, int]) -> Iterator[tuple[Path, str]]:

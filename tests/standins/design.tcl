@@ -130,5 +130,10 @@ proc validate_bd_design {} {
         }
     }
     if {[is_fault recompute]} { set ::config(axi_dma_0,c_mm2s_burst_size) 8 }
+    if {[is_fault pll]} {
+        # Another PLL of the same frequency.
+        set ::config(ps_0,PSU__CRL_APB__IOPLL_CTRL__FBDIV) 45
+        set ::config(ps_0,PSU__CRL_APB__IOPLL_CTRL__DIV2) 0
+    }
 }
 proc save_bd_design {} { record save_bd_design }
