@@ -1,4 +1,4 @@
-"""Blocks of work over several processes: results in order, and few of them in memory at a time."""
+"""Work over several processes or threads, which ends with whoever asked for it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from hw_amc.errors import ConfigError, HwAmcError
+from hw_amc.errors import STOPPED, ConfigError, HwAmcError, Stopped
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -22,6 +24,39 @@ Result = TypeVar("Result")
 def processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+#: Set when the work of this thread is of no use any more.
+_ABANDONED: ContextVar[threading.Event | None] = ContextVar("abandoned", default=None)
+
+
+@contextmanager
+def crew(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool of `count` threads; an error in the block, or Ctrl-C, ends their work as well.
+
+    Programs that they run are ended (`hw_amc.tools.run`), and simulations stop at the next slice of cycles; without
+    that the block would wait for them, for minutes or hours.
+    """
+    abandoned = threading.Event()
+    with ThreadPoolExecutor(count, initializer=_ABANDONED.set, initargs=(abandoned,)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            abandoned.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def in_crew() -> bool:
+    """Whether this thread has to ask `require_wanted` from time to time."""
+    return _ABANDONED.get() is not None
+
+
+def require_wanted() -> None:
+    """Raise `Stopped` in a thread of a `crew` whose work is of no use any more."""
+    abandoned = _ABANDONED.get()
+    if abandoned is not None and abandoned.is_set():
+        raise Stopped(STOPPED)
 
 
 def map_blocks(work: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None) -> Iterator[Result]:
@@ -54,7 +89,7 @@ def map_blocks(work: Callable[[Task], Result], tasks: Sequence[Task], workers: i
     # Forking a process that runs TensorFlow's threads can hang, so the workers start fresh.
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_follow, initargs=(reader,)) as pool:
+    with ProcessPoolExecutor(count, mp_context=context, initializer=follow, initargs=(reader,)) as pool:
         try:
             yield from _in_order(pool, work, tasks, count)
         except BrokenProcessPool:
@@ -82,14 +117,21 @@ def _in_order(
 
 def _submit(pool: ProcessPoolExecutor, work: Callable[[Task], Result], task: Task) -> Future[Result]:
     """Submit with SIGINT blocked: a worker that is started now inherits that, from its first instruction on."""
+    with deaf_to_ctrl_c():
+        return pool.submit(work, task)
+
+
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Block SIGINT in this thread for a moment; a process that is started in the block never hears of it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        return pool.submit(work, task)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _follow(parent: Connection) -> None:
+def follow(parent: Connection) -> None:
     """End this worker when its parent closes the other end of the pipe, or dies."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -23,6 +24,7 @@ from types import FrameType
 from typing import IO
 
 from hw_amc.errors import HwAmcError, ToolFailed, ToolMissing
+from hw_amc.parallel import in_crew, require_wanted
 
 #: What to install when a program is missing.
 REMEDIES = {
@@ -39,6 +41,9 @@ REMEDIES = {
 
 #: Seconds that a program has to end by itself when it is told to; the shell below waits as long.
 GRACE_S = 2.0
+
+#: A thread of a crew looks this often whether its work is still wanted.
+LOOK_S = 0.2
 
 #: Runs "$@"; ends the group when standard input, a pipe that only the caller holds open, is closed.
 _GUARD = """\
@@ -175,9 +180,7 @@ def _run_guarded(
     )
     assert process.stdin is not None  # for mypy
     try:
-        return process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return None
+        return _wait(process, timeout_s)
     finally:
         if process.returncode is None:
             _signal_group(process.pid, signal.SIGTERM)
@@ -187,6 +190,19 @@ def _run_guarded(
         _signal_group(process.pid, signal.SIGKILL)
         process.wait()
         process.stdin.close()
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float | None) -> int | None:
+    """Exit code of a process, None after `timeout_s`; Stopped where nobody wants it any more."""
+    until = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left = until - time.monotonic()
+        try:
+            return process.wait(min(left, LOOK_S) if in_crew() else timeout_s)
+        except subprocess.TimeoutExpired:
+            require_wanted()
+            if time.monotonic() >= until:
+                return None
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

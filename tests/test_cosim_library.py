@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,9 @@ from hw_amc.config import ProjectSettings, RtlSettings, load_board
 from hw_amc.cosim import simulators
 from hw_amc.cosim.library import LIBRARY, build_library, workshop
 from hw_amc.cosim.verilated import FastSim
-from hw_amc.errors import ConfigError, ToolMissing
+from hw_amc.errors import ConfigError, Stopped, ToolMissing
 from hw_amc.graph import Graph
+from hw_amc.parallel import crew
 from hw_amc.rtl import build_core
 from hw_amc.rtl.shell.accelerator import Accelerator, build_accelerator
 from hw_amc.verify.results import golden_logits
@@ -131,3 +134,21 @@ def test_make_builds_elsewhere_where_a_path_has_a_space(tmp_path: Path, monkeypa
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     with pytest.raises(ConfigError, match="set TMPDIR to a folder without spaces"), workshop(folder):
         pass
+
+
+def test_a_simulation_that_nobody_wants_any_more_stops() -> None:
+    """Seen before: Ctrl-C waited for the threads of a long regression."""
+
+    class Endless:
+        def __getattr__(self, name: str) -> Callable[..., int]:
+            return lambda *arguments: 10_000 if name == "amc_advance" else 0
+
+    sim = object.__new__(FastSim)
+    sim._lib, sim._sim = Endless(), None  # type: ignore[assignment]
+    with suppress(ValueError), crew(1) as pool:
+        beside = pool.submit(sim.advance, 10**15)
+        time.sleep(0.2)
+        assert beside.running()
+        raise ValueError
+    with pytest.raises(Stopped):
+        beside.result()

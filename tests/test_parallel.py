@@ -10,10 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from processes import MARK, marked, wait_until_gone
+from processes import MARK, marked, names, wait_until_gone
 
-from hw_amc.errors import ConfigError, HwAmcError
-from hw_amc.parallel import map_blocks
+from hw_amc import tools
+from hw_amc.errors import ConfigError, HwAmcError, Stopped, ToolFailed
+from hw_amc.parallel import crew, map_blocks, require_wanted
 
 
 def square(number: int) -> int:
@@ -72,3 +73,32 @@ def test_workers_end_with_their_parent(number: int) -> None:
     _, said = parent.communicate(timeout=30)
     assert wait_until_gone(mark, 10) == []
     assert said.count(b"Traceback") <= (number == signal.SIGINT)  # of the parent's alone
+
+
+def test_a_failing_crew_ends_its_programs(tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    started = time.monotonic()
+    with suppress(ValueError), crew(1) as pool:
+        beside = pool.submit(tools.run, ["sleep", "300"], tmp_path, env={MARK: mark})
+        while "sleep" not in names(mark):
+            time.sleep(0.02)
+        raise ValueError
+    assert time.monotonic() - started < 60
+    assert marked(mark) == []
+    with pytest.raises(Stopped):
+        beside.result()
+
+
+def test_a_crew_that_is_wanted_works_to_its_end(tmp_path: Path) -> None:
+    with crew(2) as pool:
+        said = pool.map(lambda text: tools.run(["sh", "-c", f"sleep 0.5; echo {text}"], tmp_path, timeout_s=60), "ab")
+    assert list(said) == ["a\n", "b\n"]
+    with crew(1) as pool, pytest.raises(ToolFailed, match=r"longer than 0\.3 s"):
+        pool.submit(tools.run, ["sleep", "300"], tmp_path, 0.3).result()
+
+
+def test_outside_a_crew_all_work_is_wanted() -> None:
+    require_wanted()
+    with suppress(ValueError), crew(1):
+        raise ValueError
+    require_wanted()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from hw_amc.cosim.results import MeasuredRhythm, require_rhythm
 from hw_amc.cosim.simulators import Simulator, environment, versions
 from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
+from hw_amc.parallel import crew
 from hw_amc.rtl.shell.accelerator import Accelerator
 from hw_amc.verify.results import golden_logits, require_results
 
@@ -97,7 +97,7 @@ def run_model(
     frames = _whole_groups(frames, manifest.n_channels)
     expected = golden_logits(graph, frames, manifest.input_shift, plan.workers)
     case = Case(graph, frames, expected)
-    with ThreadPoolExecutor(1) as pool:
+    with crew(1) as pool:
         beside = pool.submit(_cocotb, accelerator, case, "icarus", plan) if "icarus" in plan.cocotb_frames else None
         fast = run_fast(graph, accelerator, frames, expected, plan)
         tell(f"fast runner: {fast.frames} frames, {fast.cycles} cycles in {fast.seconds:.1f} s, all equal")
@@ -150,7 +150,7 @@ def run_fast(
         return rhythm, ends[0], stream.cycles
 
     start = time.perf_counter()
-    with ThreadPoolExecutor(len(starts)) as pool:  # the models run outside Python's lock
+    with crew(len(starts)) as pool:  # the models run outside Python's lock
         seen = list(pool.map(simulate, starts))
     seconds = time.perf_counter() - start
     rhythm, latency, _ = seen[0]

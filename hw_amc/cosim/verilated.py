@@ -26,6 +26,7 @@ from hw_amc.cosim.library import load_library
 from hw_amc.errors import DataError, ToolFailed
 from hw_amc.interface.registers import OFFSET, REGISTERS, TABLE
 from hw_amc.interface.words import Results, Words, pack_frames, unpack_results
+from hw_amc.parallel import require_wanted
 from hw_amc.sources import Sources
 
 #: Cycles in one call into the shared object: Ctrl-C is heard in between.
@@ -119,6 +120,7 @@ class FastSim:
         wanted = 2**64 - 1 if words is None else words
         seen, passed = ctypes.c_uint(0), 0
         while passed < cycles and not seen.value and self.received < wanted:
+            require_wanted()
             part = min(cycles - passed, SLICE_CYCLES)
             passed += self._lib.amc_advance(self._sim, part, wanted, stop.value, ctypes.byref(seen))
         return passed, Event(seen.value)

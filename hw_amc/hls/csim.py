@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls.description import DESCRIPTION
 from hw_amc.hls.project import to_samples
+from hw_amc.parallel import deaf_to_ctrl_c, follow
 
 Tensor = NDArray[Any]
 Progress = Callable[[int], object]
@@ -238,10 +239,12 @@ def _parallel(simulate: Callable[..., Iterator[int]], shares: list[list[int]], *
     context = get_context("fork")
     readers: list[Any] = []
     processes = []
+    life, ours = context.Pipe(duplex=False)
     for share in shares:
         reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(writer, simulate, share, args), daemon=True)
-        process.start()
+        process = context.Process(target=_work, args=((life, ours, writer), simulate, share, args), daemon=True)
+        with deaf_to_ctrl_c():
+            process.start()
         writer.close()
         readers.append(reader)
         processes.append(process)
@@ -261,10 +264,22 @@ def _parallel(simulate: Callable[..., Iterator[int]], shares: list[list[int]], *
         for process in processes:
             process.terminate()
             process.join()
+        life.close()
+        ours.close()
 
 
-def _work(writer: Any, simulate: Callable[..., Iterator[int]], share: list[int], args: tuple[Any, ...]) -> None:
+def _work(
+    pipes: tuple[Connection, Connection, Connection],
+    simulate: Callable[..., Iterator[int]],
+    share: list[int],
+    args: tuple[Any, ...],
+) -> None:
+    """Simulate a share in a forked process, which ends with its parent and holds nothing of it."""
     gc.disable()  # what the parent left behind may belong to threads that this process does not have
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    life, parents, writer = pipes
+    parents.close()
+    follow(life)
     for done in simulate(share, *args):
         writer.send(done)
 
