@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import chaos
@@ -12,8 +11,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.cosim]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chaos.Place]:
-    yield chaos.Place(Path(tmp_path_factory.mktemp("chaos")))
+def place(tmp_path_factory: pytest.TempPathFactory) -> chaos.Place:
+    return chaos.Place(Path(tmp_path_factory.mktemp("chaos")))
 
 
 @pytest.mark.parametrize("name", chaos.COMMANDS)
