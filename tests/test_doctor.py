@@ -62,7 +62,9 @@ def test_without_vendor_tools(empty_path: Path) -> None:
     findings = examine_computer()
     assert of(findings, "Vivado").state == "missing"
     assert "none of vivado is on PATH" in of(findings, "Vivado").detail
-    assert of(findings, "HLS tool").detail == "none of vitis-run, vitis_hls, vivado_hls is on PATH"
+    assert of(findings, "Vitis HLS").detail == "none of vitis-run, vitis_hls is on PATH"
+    assert of(findings, "Vivado HLS").detail == "none of vivado_hls is on PATH"
+    assert of(findings, "Vivado").mend.startswith("for bitstreams: install Vivado")
     assert of(findings, "iverilog").state == "ok"
     assert of(findings, "package pynq").detail == "3.0.1"
     assert not [finding for finding in findings if finding.topic.startswith("board ")]
@@ -96,6 +98,26 @@ def test_release_of_a_tool(empty_path: Path, text: str, release: tuple[int, int]
     assert findings[0].state == state
 
 
+def test_both_hls_tools_are_looked_at(empty_path: Path) -> None:
+    install(empty_path, "vivado_hls", "Vivado(TM) HLS - High-Level Synthesis from C, C++ and SystemC v2019.2 (64-bit)")
+    install(empty_path, "vitis_hls", "Vitis HLS - High-Level Synthesis from C, C++ and OpenCL v2023.2 (64-bit)")
+    findings = examine_computer()
+    assert of(findings, "Vivado HLS").detail.startswith("vivado_hls 2019.2, ")
+    assert of(findings, "Vitis HLS").detail.startswith("vitis_hls 2023.2, ")
+    assert "Vitis HLS: y2k22" not in states(findings)
+    assert of(findings, "Vivado HLS: y2k22").state == "missing"
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_release_of_a_program_that_does_not_say_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    folder = tmp_path / "Vitis" / "2024.2" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "vitis-run").write_text(f"#!/bin/sh\necho usage; exit {code}\n")
+    (folder / "vitis-run").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    assert examine_tool("Vitis HLS", ("vitis-run", "vitis_hls"))[1] == (2024, 2)
+
+
 @pytest.mark.parametrize("patched", [True, False])
 def test_old_releases_need_amds_patch(empty_path: Path, patched: bool) -> None:
     install(empty_path, "vitis_hls", "Vitis HLS - High-Level Synthesis v2021.1 (64-bit)")
@@ -103,7 +125,7 @@ def test_old_releases_need_amds_patch(empty_path: Path, patched: bool) -> None:
         script = empty_path.parent / "common" / "scripts" / "automg_patch_20220104.tcl"
         script.parent.mkdir(parents=True)
         script.touch()
-    found = of(examine_tool("HLS tool", ("vitis-run", "vitis_hls"))[0], "HLS tool: y2k22")
+    found = of(examine_tool("Vitis HLS", ("vitis-run", "vitis_hls"))[0], "Vitis HLS: y2k22")
     assert found.state == ("ok" if patched else "missing")
     assert patched or "AMD answer 76960" in found.mend
 

@@ -68,6 +68,14 @@ def test_paths_lead_somewhere(name: str) -> None:
             assert list(ROOT.glob(path)), path
 
 
+def test_the_tcl_names_the_guides_steps_rightly() -> None:
+    titles = dict(re.findall(r"^## (\d)\. (.*)$", GUIDES["board"], re.MULTILINE))
+    text = "".join(path.read_text() for path in (ROOT / "boards" / "overlay").glob("*.tcl"))
+    named = re.findall(r"docs/guides/board\.md, step (\d)", text)
+    assert named
+    assert {titles[number] for number in named} == {"The bitstream"}
+
+
 def test_flows_are_called_so() -> None:
     for path in sorted((ROOT / "docs").rglob("*.md")):
         assert not re.search(r"\b(?:HLS|RTL) roads?\b|\broads? of\b", path.read_text().replace("\n", " ")), path

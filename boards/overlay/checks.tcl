@@ -46,6 +46,6 @@ namespace eval amc {
         upvar #0 settings settings
         if {$settings(preset) || ![llength $settings(board_parts)]} { return "" }
         return "; install the board files of [lindex $settings(board_parts) 0], or name their folder in\
-            HW_AMC_BOARD_FILES (docs/guides/board.md, step 2)"
+            HW_AMC_BOARD_FILES (docs/guides/board.md, step 3)"
     }
 }

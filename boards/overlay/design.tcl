@@ -1,6 +1,12 @@
 # The block design: PS, AXI DMA, the accelerator, and what connects them. One clock, one reset.
 
 namespace eval amc {
+    # Interconnect -> its slaves and masters.
+    variable interconnects {
+        axi_control_0 {CONFIG.NUM_SI 1 CONFIG.NUM_MI 2}
+        axi_memory_0  {CONFIG.NUM_SI 2 CONFIG.NUM_MI 1}
+    }
+
     # The accelerator's IP, described by its own component.xml.
     proc add_ip {folder} {
         upvar #0 settings settings
@@ -13,6 +19,7 @@ namespace eval amc {
 
     proc create_design {name} {
         upvar #0 settings settings
+        variable interconnects
         create_bd_design $name
         create_ps
         create_cells
@@ -22,6 +29,7 @@ namespace eval amc {
         validate_bd_design
         require_settings ps_0 $settings(ps_config)
         require_settings axi_dma_0 $settings(dma_config)
+        foreach {cell config} $interconnects { require_settings $cell $config }
         require_clock
         if {!$settings(preset)} { require_settings ps_0 $settings(clock_counts) }
         save_bd_design
@@ -46,6 +54,7 @@ namespace eval amc {
 
     proc create_cells {} {
         upvar #0 settings settings
+        variable interconnects
         create_bd_cell -type ip -vlnv [newest_ip axi_dma] axi_dma_0
         # What the core would derive is the user's only once that was said.
         foreach name $settings(dma_derived) {
@@ -54,9 +63,9 @@ namespace eval amc {
         set_property -dict $settings(dma_config) [get_bd_cells axi_dma_0]
         create_bd_cell -type ip -vlnv $settings(ip_vlnv) amc_0
         create_bd_cell -type ip -vlnv [newest_ip proc_sys_reset] rst_0
-        foreach {cell slaves masters} {axi_control_0 1 2 axi_memory_0 2 1} {
+        foreach {cell config} $interconnects {
             create_bd_cell -type ip -vlnv [newest_ip smartconnect] $cell
-            set_property -dict [list CONFIG.NUM_SI $slaves CONFIG.NUM_MI $masters] [get_bd_cells $cell]
+            set_property -dict $config [get_bd_cells $cell]
         }
     }
 

@@ -28,7 +28,7 @@ namespace eval amc {
     proc require_part {part} {
         if {[llength [get_parts -quiet $part]] == 0} {
             error "Vivado [version -short] does not know the part $part: install its device family, or a release that\
-                has it (docs/guides/board.md, step 2)"
+                has it (docs/guides/board.md, step 3)"
         }
     }
 

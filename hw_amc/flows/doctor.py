@@ -35,7 +35,7 @@ PROGRAMS = {
 }
 #: Vendor programs, in the order in which a command takes them, and what asks them for their release.
 VIVADO = ("vivado",)
-HLS = ("vitis-run", "vitis_hls", "vivado_hls")
+VITIS_HLS, VIVADO_HLS = ("vitis-run", "vitis_hls"), ("vivado_hls",)
 #: AMD's patch of the releases whose export fails since 2022 (answer 76960), below the tool's folder.
 PATCH = Path("common") / "scripts" / "automg_patch_20220104.tcl"
 LAST_UNPATCHED = (2021, 2)
@@ -53,6 +53,7 @@ ORIGINS = {
 #: What a board's row says besides: Vivado's free edition lacks the RFSoC parts (Xilinx/PYNQ issue 960, UG973).
 PAID = "; Vivado needs a paid licence for this part"
 _VERSION_S = 120.0
+_RELEASE = re.compile(r"(?<!\d)(20\d\d)\.(\d)(?:\.\d)?(?!\d)")
 
 
 def examine_computer(overlay: Path | None = None, board: str | None = None) -> list[Finding]:
@@ -68,7 +69,7 @@ def examine_computer(overlay: Path | None = None, board: str | None = None) -> l
     names = [board] if board else sorted(path.parent.name for path in (SHIPPED / "boards").glob("*/board.toml"))
     boards = {name: load_board(name, SHIPPED / "boards") for name in names}
     vivado, release = examine_tool("Vivado", VIVADO)
-    hls, _ = examine_tool("HLS tool", HLS)
+    hls = [*examine_tool("Vitis HLS", VITIS_HLS)[0], *examine_tool("Vivado HLS", VIVADO_HLS)[0]]
     return [
         *(_package(name, use) for name, use in PACKAGES.items()),
         *(_program(name, use) for name, use in PROGRAMS.items()),
@@ -101,18 +102,20 @@ def examine_tool(topic: str, programs: tuple[str, ...]) -> tuple[list[Finding], 
     """Look at a vendor tool: the first of `programs` that is there, its release, and the patch that it needs."""
     name = tools.find(*programs)
     if name is None:
-        mend = f"for bitstreams and HLS runs: {tools.REMEDIES.get(programs[-1], '')}"
+        use = "bitstreams" if programs == VIVADO else "C synthesis and the steps behind it"
+        mend = f"for {use}: {tools.REMEDIES.get(programs[-1], '')}"
         return [Finding(topic, MISSING, f"none of {', '.join(programs)} is on PATH", mend)], None
     path = Path(shutil.which(name) or name)
     try:
         text = tools.run([path, "-version"], Path("/"), _VERSION_S)
     except HwAmcError as error:
-        return [Finding(topic, WRONG, str(error))], None
-    found = re.search(r"v?(20\d\d)\.(\d)(?:\.\d)?", text)
+        text = str(error)
+    # Not every program of a tool says its release; the folder that it was installed in does.
+    found = _RELEASE.search(text) or _RELEASE.search(str(path.resolve()))
     if found is None:
-        return [Finding(topic, WRONG, f"{path} -version says no release")], None
+        return [Finding(topic, WRONG, f"{path} -version says no release: {text.strip()[:80]}")], None
     release = int(found[1]), int(found[2])
-    told = [Finding(topic, OK, f"{name} {found[0].removeprefix('v')}, {path}")]
+    told = [Finding(topic, OK, f"{name} {found[0]}, {path}")]
     if release <= LAST_UNPATCHED:
         told.append(_patch(topic, path))
     return told, release

@@ -85,20 +85,19 @@ def _clock_settings(design: Design) -> dict[str, str]:
     """Return what makes the clock without board files, and the names under which it is read back."""
     names = family_with(design.ps).clock
     first, second = design.divisors
+    # Integers, which must stay as they are set; a reference may come back rounded.
     counts = {
         names.feedback: str(pll_feedback(design.ps, design.pl_source_mhz)),
+        **({names.halved: "1"} if names.halved else {}),
         names.divisors[0]: str(first),
         names.divisors[1]: str(second),
     }
-    manual = {names.reference: f"{names.reference_mhz:g}", **counts}
-    if names.halved:
-        manual[names.halved] = "1"
     return {
         "clock_mhz": f"{design.clock_mhz:g}",
         "pll_mhz": f"{design.pl_source_mhz:g}",
         "clock_manual": names.manual,
-        "clock_config": _properties(manual),
-        "clock_counts": _properties(counts),
+        "clock_config": _properties({names.reference: f"{names.reference_mhz:g}", **counts}),
+        "clock_counts": _properties({names.manual: "1", **counts}),
         "clock_actual": names.actual,
         "clock_divisors": _list(names.divisors),
         "clock_source": names.source,

@@ -130,6 +130,7 @@ proc validate_bd_design {} {
         }
     }
     if {[is_fault recompute]} { set ::config(axi_dma_0,c_mm2s_burst_size) 8 }
+    if {[is_fault interconnect]} { set ::config(axi_memory_0,NUM_SI) 1 }
     if {[is_fault pll]} {
         # Another PLL of the same frequency.
         set ::config(ps_0,PSU__CRL_APB__IOPLL_CTRL__FBDIV) 45
