@@ -220,7 +220,7 @@ class _Tables:
 
 def multipliers_of(terms: Sequence[int], lengths: Sequence[int], factor: int) -> int:
     """Fewest multipliers of a bank: its terms at each position fit the rounds there, and its uses the factor."""
-    count = -min(map(floordiv, map(neg, terms), lengths))
+    count: int = -min(map(floordiv, map(neg, terms), lengths))
     if count and factor < sum(lengths):
         while sum(-(-term // count) for term in terms) > factor:
             count += 1
