@@ -11,6 +11,7 @@ import gc
 import hashlib
 import mmap
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,7 @@ from hw_amc.errors import ConfigError, DataError, ToolFailed
 from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls.description import DESCRIPTION
+from hw_amc.hls.network import PRODUCTS
 from hw_amc.hls.project import to_samples
 from hw_amc.parallel import deaf_to_ctrl_c, follow
 
@@ -43,8 +45,13 @@ FLAVOURS = {
     "ap_fixed": ("-O2", "-std=c++14", "-Ifirmware/ap_types"),
     "native": ("-O3", "-march=native", "-std=c++17", "-Inative"),
 }
+#: Calls of arithmetic in the products up to which g++ inlines them all within seconds.
+FEW_CALLS = 1000
 #: Frames in one call into the shared object: a multiple of the native build's lanes.
 BATCH = {"ap_fixed": 2, "native": 32}
+
+
+_CALL = re.compile(r"\b(?:multiply|add|subtract|shifted)<")
 
 
 class _Sink(ctypes.Structure):
@@ -200,6 +207,9 @@ def build(folder: Path, flavour: str) -> CSim:
     if flavour not in FLAVOURS:
         raise ConfigError(f"unknown C simulation {flavour!r}; choose from {', '.join(FLAVOURS)}")
     flags = (*FLAVOURS[flavour], *COMMON)
+    products = (folder / PRODUCTS).read_text(encoding="utf-8")
+    if len(_CALL.findall(products)) <= FEW_CALLS:
+        flags = (*flags, "-DHW_AMC_FEW_CALLS")
     library = folder / "csim" / f"{flavour}-{_digest(folder, flags)}.so"
     if not (library.is_file() and library.with_suffix(SECONDS).is_file()):
         started = time.perf_counter()

@@ -12,9 +12,12 @@
 
 #ifndef HW_AMC_NATIVE
 
-// Thousands of calls with literal operands: inlining them all would cost g++ minutes. Synthesis inlines them.
+// Thousands of calls with literal operands: inlining them all would cost g++ minutes. Synthesis inlines them, and so does
+// whoever compiles few of them.
 #ifdef __SYNTHESIS__
 #define HW_AMC_OUTLINE
+#elif defined(HW_AMC_FEW_CALLS)
+#define HW_AMC_OUTLINE inline __attribute__((always_inline))
 #else
 #define HW_AMC_OUTLINE __attribute__((noinline))
 #endif
