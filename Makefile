@@ -6,9 +6,9 @@ VENV    ?= .venv
 BIN     := $(VENV)/bin
 
 # Debian's packages that the README's commands need, in the order of its line; .ci/run installs them by `make system`.
-PACKAGES := git make g++ python3-venv iverilog clang libliquid-dev
+PACKAGES := git make g++ python3-venv iverilog tcl clang libliquid-dev
 # Whether all of them are there; each prints what is missing.
-HAVE     := for p in git g++ iverilog clang; do command -v $$p >/dev/null || echo $$p; done; \
+HAVE     := for p in git g++ iverilog tclsh clang; do command -v $$p >/dev/null || echo $$p; done; \
             $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv; \
             /sbin/ldconfig -p | grep -q libliquid || echo libliquid-dev
 

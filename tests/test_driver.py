@@ -74,7 +74,7 @@ def test_no_frames(amc: AmcOverlay) -> None:
     assert amc.link.traffic.sends == 0
 
 
-def test_float_frames_take_the_training_road(amc: AmcOverlay) -> None:
+def test_float_frames_are_rounded_as_in_training(amc: AmcOverlay) -> None:
     from hw_amc.radio import to_wire
 
     frames = np.random.default_rng(3).uniform(-1.5, 1.5, (20, GRAPH.frame_len, 2)).astype(np.float32)

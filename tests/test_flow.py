@@ -187,7 +187,7 @@ def tiny(root: Path) -> Path:
 
 
 @pytest.mark.cosim
-def test_the_rtl_road(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rtl_flow(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Verilog with two lanes, and a simulation of one: what each command leaves."""
     wide = ("--board", "zcu104", "--cycles-per-step", "4", "--lanes", "2")
     assert run("rtl", "small", *wide) == 2

@@ -170,57 +170,6 @@ def test_a_layer_that_nothing_reads_is_refused(network: tuple[Any, Graph]) -> No
         hls.CoreStreams.of(replace(graph, nodes=(*graph.nodes[:-1], branch, graph.nodes[-1])))
 
 
-#: What the tool's interpreter knows, recording each call.
-TOOL = """
-set calls {}
-foreach name {open_project set_top add_files open_solution set_part create_clock set_clock_uncertainty config_compile
-              config_array_partition config_schedule csim_design csynth_design cosim_design export_design} {
-    proc $name {args} "lappend ::calls \\[list $name {*}\\$args\\]"
-}
-proc exit {code} { lappend ::calls [list exit $code]; error "exited" }
-"""
-
-
-@pytest.mark.parametrize("backend", ["Vivado", "Vitis"])
-def test_the_scripts_run_in_a_tcl_interpreter(
-    network: tuple[Any, Graph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
-) -> None:
-    tkinter = pytest.importorskip("tkinter")
-    monkeypatch.chdir(tmp_path)  # Tcl's cd moves the process: the fixture brings it back
-    project = build(network, backend)
-    project.write(tmp_path)
-    for step in ("csim", "csynth", "cosim", "export"):
-        interpreter = tkinter.Tcl()
-        interpreter.eval(TOOL)
-        with pytest.raises(tkinter.TclError, match="exited"):
-            interpreter.eval(f"source {{{tmp_path / step}.tcl}}")
-        calls = [interpreter.splitlist(call) for call in interpreter.splitlist(interpreter.eval("set calls"))]
-        assert calls[-1] == ("exit", "0")
-        assert calls[-2][0] == f"{step}_design"
-        assert Path(interpreter.eval("pwd")).samefile(tmp_path)
-        if step in ("csim", "csynth"):
-            added = [call[1:] for call in calls if call[0] == "add_files"]
-            sources = [next(word for word in words if word != "-tb") for words in added]
-            assert sources[-1] == "tb_data"
-            assert all(source in project.files for source in sources[:-1])
-            assert str(tmp_path) not in str(added)  # paths with spaces need no quoting where there is none
-            flags = added[-2][-1]
-            assert ("-DHW_AMC_TRACE_LAYERS" in flags) == (step == "csim")
-
-
-def test_a_failed_step_ends_the_tool_with_code_1(
-    network: tuple[Any, Graph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tkinter = pytest.importorskip("tkinter")
-    monkeypatch.chdir(tmp_path)
-    build(network).write(tmp_path)
-    interpreter = tkinter.Tcl()
-    interpreter.eval(TOOL + 'proc csim_design {} { error "main returned 1" }')
-    with pytest.raises(tkinter.TclError, match="exited"):
-        interpreter.eval(f"source {{{tmp_path}/csim.tcl}}")
-    assert "{exit 1}" in interpreter.eval("set calls")
-
-
 def test_layers_of_any_name_have_identifiers_in_the_text() -> None:
     from tensorflow import keras
 

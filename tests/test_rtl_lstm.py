@@ -82,6 +82,6 @@ def test_shared_cells_take_fewer_multipliers(cache: Path) -> None:
     assert isinstance(graph["lstm"], ir.Lstm)
 
 
-def test_the_hls_road_refuses_it_by_name() -> None:
+def test_hls_refuses_it_by_name() -> None:
     with pytest.raises(UnsupportedLayer, match=r"no kernel for 'lstm' \(node 'lstm'\); build the network as RTL"):
         CoreStreams.of(lstm_graph(np.random.default_rng(0)))
