@@ -177,6 +177,14 @@ def test_the_simulated_board_and_its_overlay(tmp_path: Path) -> None:
     assert sim_device.enable().system.slaves is loaded  # nothing was
 
 
+def test_memory_of_a_remote_board_is_not_that_of_this_computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, memory = golden_overlay(tmp_path, GRAPH), tmp_path / "meminfo"
+    memory.write_text("CmaTotal:  131072 kB\nCmaFree:  122880 kB\n")
+    monkeypatch.setattr(doctor, "MEMORY", memory)
+    monkeypatch.setattr(doctor, "is_remote", lambda device: True)
+    assert of(examine_board(path), "memory").state == "unknown"
+
+
 def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert re.search(old, text)

@@ -205,7 +205,9 @@ def _device(device: Any) -> list[Finding]:
 
 def _memory(device: Any) -> Finding:
     """Contiguous memory for buffers."""
-    if device is not None and is_simulated(device) and not is_remote(device):
+    if device is not None and is_remote(device):
+        return Finding("memory", UNKNOWN, "a remote board does not tell how much is free for buffers")
+    if device is not None and is_simulated(device):
         return Finding("memory", OK, f"{device.memory.size >> 20} MiB for buffers, simulated")
     sizes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in _lines(MEMORY)) if rest}
     if "CmaTotal" not in sizes:
