@@ -27,13 +27,14 @@ from rich.table import Table
 
 from hw_amc import graph as ir
 from hw_amc import tools
-from hw_amc.adders import AdderGraph, build_graph
+from hw_amc.adders import build_graph
 from hw_amc.cache import default_root
 from hw_amc.errors import Mismatch
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.blocks.gru import gru_matrix
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix
+from hw_amc.rtl.sums import SumGraph, sums_of
 from hw_amc.rtl.verilog import constant, packed
 from hw_amc.sources import Sources
 from hw_amc.synth import yosys as synth
@@ -201,7 +202,7 @@ def _unit(unit: int, columns: list[int], weights: Weights, shape: tuple[int, int
 """
 
 
-def ours(adders: AdderGraph, widths: tuple[int, ...], cycles: int) -> Design:
+def ours(adders: SumGraph, widths: tuple[int, ...], cycles: int) -> Design:
     """The product's matrix at R = `cycles`."""
     matrix = Matrix("dut", adders, widths) if cycles == 1 else SerialMatrix("dut", adders, widths, cycles)
     return Design(f"ours, R = {cycles}", matrix.files(), cycles, matrix.depth + 1)
@@ -266,11 +267,13 @@ def main() -> None:
     parser.add_argument("--dsps", type=int, default=220, help="multiply-accumulate units of the folded design")
     parser.add_argument("--cycles", type=int, default=10, help="R of the digit-serial matrix")
     parser.add_argument("--designs", nargs="+", default=["products", "folded", "parallel", "serial"])
+    parser.add_argument("--binary", action="store_true", help="adders of two terms only")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
 
     weights, bits = load_matrix(options.model, options.units)
-    adders = build_graph(weights, [FixedFormat(bits, 0)] * len(weights), cache=default_root())
+    graph = build_graph(weights, [FixedFormat(bits, 0)] * len(weights), cache=default_root())
+    adders = sums_of(graph, ternary=not options.binary)
     widths = (signed_width(adders, range(weights.shape[1])),) * weights.shape[1]
     makers: dict[str, Callable[[], Design]] = {
         "products": lambda: sum_of_products(weights, bits, widths),

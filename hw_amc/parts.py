@@ -55,6 +55,8 @@ class Family:
     add_ns: float
     add_bit_ns: float
     mul_ns: float
+    #: What a third term adds to an adder: a LUT and the wire to the next bit's, ns (estimated).
+    sum3_ns: float
     #: Clock-to-output and set-up of a flip-flop with a clock's skew, ns (estimated): Yosys' cells (from Project X-Ray's
     #: xc7 timings) have 0.30 ns to the output and 0.11 ns of set-up, a -1 part is slower.
     register_ns: float
@@ -85,6 +87,7 @@ SEVEN_SERIES = Family(
     add_ns=1.70,
     add_bit_ns=0.0266,
     mul_ns=4.2,
+    sum3_ns=1.1,
     register_ns=1.0,
 )
 ULTRASCALE_PLUS = Family(
@@ -112,6 +115,7 @@ ULTRASCALE_PLUS = Family(
     add_ns=0.60,
     add_bit_ns=0.0130,
     mul_ns=2.0,
+    sum3_ns=0.35,
     register_ns=0.5,
 )
 FAMILIES = (SEVEN_SERIES, ULTRASCALE_PLUS)

@@ -18,6 +18,7 @@ from hw_amc.graph import Graph, golden
 from hw_amc.rtl import build_core, estimate_rates
 from hw_amc.rtl.clock import Cut, choose_cut
 from hw_amc.rtl.schedule import build_schedule
+from hw_amc.rtl.sums import sums_of
 
 
 def _board(part: str = "xc7z020clg400-1", clock_mhz: float = 125.0) -> Any:
@@ -87,7 +88,7 @@ def test_logits_wider_than_a_word_are_refused(tmp_path: Path) -> None:
 def adders() -> Any:
     matrix = np.random.default_rng(3).integers(-128, 128, (12, 6))
     fmt = gru_cnn_graph(np.random.default_rng(0))["gru"].fmt
-    return build_graph(matrix, [integers(fmt)] * 12)
+    return sums_of(build_graph(matrix, [integers(fmt)] * 12), ternary=False)
 
 
 def test_a_cut_is_what_the_settings_say(adders: Any) -> None:
@@ -106,6 +107,16 @@ def test_a_slower_clock_allows_more_levels(adders: Any, part: str) -> None:
 def test_the_faster_family_allows_more_levels(adders: Any) -> None:
     slow, fast = (choose_cut(RtlSettings(cut=0), _board(part)).levels(adders) for part in ("xc7z020", "xczu7ev"))
     assert 1 <= slow < fast
+
+
+def test_chains_of_three_terms_are_slower() -> None:
+    matrix = np.random.default_rng(3).integers(-128, 128, (12, 6))
+    graph = build_graph(matrix, [integers(gru_cnn_graph(np.random.default_rng(0))["gru"].fmt)] * 12)
+    two, three = sums_of(graph, ternary=False), sums_of(graph, ternary=True)
+    for part in ("xc7z020", "xczu7ev"):
+        cut = choose_cut(RtlSettings(clock_mhz=60), _board(part))
+        assert cut.levels(three) < cut.levels(two)
+    assert three.depth <= two.depth
 
 
 def test_the_boards_clock_counts_where_no_other_is_given(adders: Any) -> None:

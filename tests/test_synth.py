@@ -19,6 +19,7 @@ from hw_amc.rtl import build_core
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
 from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.shell.accelerator import SHELL_COST
+from hw_amc.rtl.sums import sums_of
 from hw_amc.sources import Sources
 from hw_amc.synth import yosys as synth
 
@@ -55,12 +56,13 @@ def test_blocks_and_repeated_modules_are_counted_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("ternary", [False, True])
 @pytest.mark.parametrize("cycles", [1, 6])
-def test_estimate_is_near_the_synthesised(cycles: int, tmp_path: Path) -> None:
+def test_estimate_is_near_the_synthesised(cycles: int, ternary: bool, tmp_path: Path) -> None:
     """A matrix' LUTs and carry cells, as estimated and as Yosys counts them."""
     rng = np.random.default_rng(4)
     weights = np.where(rng.random((10, 16)) < 0.6, 0, rng.integers(-128, 128, (10, 16)))
-    graph = build_graph(weights, [FixedFormat(8, 0)] * 10)
+    graph = sums_of(build_graph(weights, [FixedFormat(8, 0)] * 10), ternary)
     widths = (signed_width(graph, range(16)),) * 16
     matrix = Matrix("dut", graph, widths) if cycles == 1 else SerialMatrix("dut", graph, widths, cycles)
     found = synth.run(Sources(matrix.files()), "dut", tmp_path)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hw_amc.adders import AdderGraph
 from hw_amc.config import BoardSettings, RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.parts import Family, family_of
+from hw_amc.rtl.sums import SumGraph
 
 #: Part of the period that is kept back for routing and uncertainty: what Vitis HLS keeps back (UG1399).
 RESERVED = 0.27
@@ -22,12 +22,12 @@ class Cut:
     family: Family | None = None
     period_ns: float = 0.0
 
-    def levels(self, graph: AdderGraph) -> int:
-        """Levels of this graph's adders between registers; at least 1."""
+    def levels(self, graph: SumGraph) -> int:
+        """Levels of this graph's sums between registers; at least 1."""
         if self.fixed or self.family is None:
             return max(self.fixed, 1)
         widest = max((fmt.bits for fmt in graph.formats[len(graph.inputs) :]), default=1)
-        level_ns = self.family.add_ns + self.family.add_bit_ns * widest
+        level_ns = self.family.add_ns + self.family.add_bit_ns * widest + self.family.sum3_ns * graph.ternary
         usable_ns = self.period_ns * (1 - RESERVED) - self.family.register_ns
         return max(int(usable_ns / level_ns), 1)
 

@@ -116,7 +116,8 @@ def build_schedule(
     folder = default_root() if cache is None else cache
     layers = {name: layer.cycles_per_step for name, layer in settings.layers.items()}
     cut = choose_cut(settings, board)
-    chain = lower(graph, Options(f"{graph.name}_core", settings.cycles_per_step, layers, cut, folder))
+    options = Options(f"{graph.name}_core", settings.cycles_per_step, layers, cut, settings.ternary_adders, folder)
+    chain = lower(graph, options)
     _require_layers(layers, chain)
     _require_cycles(settings.cycles_per_step, chain)
     R = _slowest(chain) if layers else settings.cycles_per_step

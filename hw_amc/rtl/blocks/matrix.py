@@ -1,4 +1,4 @@
-"""A constant matrix in one step per cycle: an adder graph, flat, with registers every `cut` adder levels."""
+"""A constant matrix in one step per cycle: its sums, flat, with registers every `cut` levels of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from hw_amc.adders import Adder, AdderGraph, Output
+from hw_amc.adders import Output
 from hw_amc.rtl.blocks.base import Resources
-from hw_amc.rtl.verilog import extended, instance, vector
+from hw_amc.rtl.sums import Sum, SumGraph
+from hw_amc.rtl.verilog import extended, instance, instance_line, library, vector
 
 _HEADER = """\
 // {name}: y = x * matrix, {inputs} inputs, {outputs} outputs, {adders} adders in {levels} levels.
@@ -27,10 +28,10 @@ module {name} (
 
 @dataclass(frozen=True)
 class Matrix:
-    """An adder graph as a module; `widths` are the bits of each output, sign-extended to them."""
+    """Sums as a module; `widths` are the bits of each output, sign-extended to them."""
 
     name: str
-    graph: AdderGraph
+    graph: SumGraph
     widths: tuple[int, ...]
     cut: int = 1
     #: Cycles of a step, as of a digit-serial matrix.
@@ -46,8 +47,9 @@ class Matrix:
         return instance(self.name, label, {}, {"clk": "clk", "x": x, "y": y})
 
     def files(self) -> dict[str, str]:
-        """The module."""
-        return {f"{self.name}.v": self.emit()}
+        """The module, and what it instantiates."""
+        modules = library("amc_sum3", "amc_sum3_bit", "amc_carry") if self.graph.ternary else {}
+        return modules | {f"{self.name}.v": self.emit()}
 
     @cached_property
     def _offsets(self) -> list[int]:
@@ -70,9 +72,9 @@ class Matrix:
     def _delays(self) -> dict[int, int]:
         """Longest delay that is needed of each node."""
         longest: dict[int, int] = {}
-        for index, adder in enumerate(self.graph.adders, len(self.graph.inputs)):
-            for node in (adder.a, adder.b):
-                longest[node] = max(longest.get(node, 0), self._delay(node, self._stage(index)))
+        for index, one in enumerate(self.graph.sums, len(self.graph.inputs)):
+            for term in one.terms:
+                longest[term.node] = max(longest.get(term.node, 0), self._delay(term.node, self._stage(index)))
         for out in self.graph.outputs:
             if out.node is not None:
                 longest[out.node] = max(longest.get(out.node, 0), self._delay(out.node, self.depth))
@@ -87,7 +89,7 @@ class Matrix:
                 name=self.name,
                 inputs=len(graph.inputs),
                 outputs=len(graph.outputs),
-                adders=len(graph.adders),
+                adders=len(graph.sums),
                 levels=graph.depth,
                 depth=self.depth,
                 x_range=vector(bits_in),
@@ -97,9 +99,7 @@ class Matrix:
         for index, (fmt, start) in enumerate(zip(graph.inputs, self._offsets, strict=True)):
             text.append(f"    wire {vector(fmt.bits)} x{index} = x[{start}+:{fmt.bits}];\n")
         text += self._registers()
-        for index, adder in enumerate(graph.adders, len(graph.inputs)):
-            width = graph.formats[index].bits
-            text.append(f"    assign {self._name(index, 0)} = {self._sum(index, adder)};  // {width} bits\n")
+        text += [self._sum(index, one) for index, one in enumerate(graph.sums, len(graph.inputs))]
         text.append("    assign y = {\n")
         columns = [self._output(out, width) for out, width in zip(graph.outputs, self.widths, strict=True)]
         text.append(",\n".join(f"        {column}" for column in reversed(columns)))
@@ -109,7 +109,7 @@ class Matrix:
     def _registers(self) -> list[str]:
         """Declarations of the adders' wires, and all delays in one clocked block."""
         text, clocked = [], []
-        for index in range(len(self.graph.inputs), len(self.graph.inputs) + len(self.graph.adders)):
+        for index in range(len(self.graph.inputs), len(self.graph.inputs) + len(self.graph.sums)):
             text.append(f"    wire {vector(self.graph.formats[index].bits)} {self._name(index, 0)};\n")
         for node, delay in sorted(self._delays.items()):
             if delay:
@@ -120,18 +120,22 @@ class Matrix:
             text += ["    always @(posedge clk) begin\n", *clocked, "    end\n"]
         return text
 
-    def _sum(self, index: int, adder: Adder) -> str:
-        """Expression of an adder, modulo its width: bits below a shifted operand pass by the carry chain."""
-        stage, width = self._stage(index), self.graph.formats[index].bits
-        first, second = ((adder.a, adder.shift_a), (adder.b, adder.shift_b))
-        low, high = (first, second) if first[1] == 0 else (second, first)
-        passed = min(high[1], width) if not adder.subtract or low is first else 0
-        below = self._operand(low[0], stage, 0, 0, passed) if passed else ""
-        if passed == width:  # the shifted operand is a multiple of 2^width
-            return below
-        terms = [self._operand(node, stage, shift, passed, width - passed) for node, shift in (first, second)]
-        total = f"{terms[0]} {'-' if adder.subtract else '+'} {terms[1]}"
-        return f"{{{total}, {below}}}" if passed else total
+    def _sum(self, index: int, one: Sum) -> str:
+        """Text of a sum, modulo its width: bits that one term alone makes pass by the carry chain."""
+        name, width, stage = self._name(index, 0), self.graph.formats[index].bits, self._stage(index)
+        passed = one.passed(width)
+        low = min(one.terms, key=lambda term: term.shift)
+        below = self._operand(low.node, stage, 0, 0, passed) if passed else ""
+        if passed == width:  # all other terms are multiples of 2^width
+            return f"    assign {name} = {below};  // {width} bits\n"
+        terms = [self._operand(term.node, stage, term.shift, passed, width - passed) for term in one.terms]
+        if len(terms) == 2:
+            total = f"{terms[0]} {'-' if one.negatives else '+'} {terms[1]}"
+            return f"    assign {name} = {f'{{{total}, {below}}}' if passed else total};  // {width} bits\n"
+        text = f"    assign {name}{vector(passed)} = {below};\n" if passed else ""
+        ports = dict(zip("abc", terms, strict=True)) | {"y": f"{name}[{width - 1}:{passed}]" if passed else name}
+        parameters = {"WIDTH": width - passed, "NEGATIVE": one.negatives}
+        return text + instance_line("amc_sum3", f"add_{name}", parameters, ports)
 
     def _operand(self, node: int, stage: int, shift: int, drop: int, bits: int) -> str:
         """`bits` bits of `value << shift` from bit `drop` on, as they stand in `stage`; `drop` is 0 or the shift."""
@@ -154,16 +158,16 @@ class Matrix:
     def cost(self) -> Resources:
         """One LUT for each bit on a carry chain; the registers of all delays."""
         lut = carry = 0
-        for index, adder in enumerate(self.graph.adders, len(self.graph.inputs)):
-            passed = adder.shift_b if adder.shift_b or not adder.subtract else 0
-            chain = max(self.graph.formats[index].bits - max(passed, 0 if adder.subtract else adder.shift_a), 1)
+        for index, one in enumerate(self.graph.sums, len(self.graph.inputs)):
+            bits = self.graph.formats[index].bits
+            chain = max(bits - one.passed(bits), 1)
             lut += chain
             carry += -(-chain // 4)
         ff = sum(self.graph.formats[node].bits * delay for node, delay in self._delays.items())
         return Resources(lut=lut, ff=ff, carry=carry)
 
 
-def signed_width(graph: AdderGraph, columns: Sequence[int]) -> int:
+def signed_width(graph: SumGraph, columns: Sequence[int]) -> int:
     """Bits of the narrowest signed word that holds every one of these outputs."""
     widest = 2
     for column in columns:

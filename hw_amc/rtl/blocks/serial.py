@@ -28,6 +28,8 @@ class SerialMatrix(SerialPlan):
     def files(self) -> dict[str, str]:
         """The module, in a second file the form for `AMC_SIMULATION`, and what they instantiate."""
         modules = library("amc_digit_add", "amc_pair_add", "amc_last_add", "amc_serialise", "amc_deserialise")
+        if self.graph.ternary:
+            modules |= library("amc_digit_add3", "amc_sum3_bit", "amc_carry")
         texts = {f"{self.name}.v": DigitText(self).emit(), f"{self.name}_sim.v": StatementText(self).emit()}
         return modules | texts
 
@@ -36,12 +38,13 @@ class SerialMatrix(SerialPlan):
         text = DigitText(self)
         text.emit()
         graph, d = self.graph, self.digit_bits
-        used = {node for adder in graph.adders for node in (adder.a, adder.b)} | {out.node for out in graph.outputs}
+        used = {term.node for one in graph.sums for term in one.terms} | {out.node for out in graph.outputs}
         inputs = sum(fmt.bits for node, fmt in enumerate(graph.inputs) if node in used)
         words = self.collected()
         out_bits = sum(graph.formats[node].bits for node in words)
         starts, _ = self.schedule
         held = sum(d * (self.depth - starts[node] - 1) for node in words)
-        lut = d * len(graph.adders) + inputs
-        ff = (d + 1) * len(graph.adders) + inputs + out_bits + held + text.delay_bits
-        return Resources(lut=lut + len(text.windows), ff=ff + self.depth)
+        three = sum(len(one.terms) == 3 for one in graph.sums)
+        lut = d * len(graph.sums) + inputs + len(text.windows)
+        ff = (d + 1) * len(graph.sums) + three + inputs + out_bits + held + text.delay_bits + self.depth
+        return Resources(lut=lut, ff=ff, carry=three * -(-d // 4))

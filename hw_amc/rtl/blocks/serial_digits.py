@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hw_amc.adders import Adder
 from hw_amc.rtl.blocks.serial_plan import SerialPlan
+from hw_amc.rtl.sums import Sum
 from hw_amc.rtl.verilog import instance_line, vector
 
 _HEADER = """\
@@ -84,13 +84,13 @@ class DigitText:
     def emit(self) -> str:
         """Text of the module."""
         matrix, graph = self.matrix, self.matrix.graph
-        adders = [self._adder(i, adder) for i, adder in enumerate(graph.adders, len(graph.inputs))]
+        adders = [self._adder(i, one) for i, one in enumerate(graph.sums, len(graph.inputs))]
         outputs = self._outputs()
         header = _HEADER.format(
             name=matrix.name,
             inputs=len(graph.inputs),
             outputs=len(graph.outputs),
-            adders=len(graph.adders),
+            adders=len(graph.sums),
             bits=self.d,
             digits=matrix.digits,
             depth=matrix.depth,
@@ -128,7 +128,7 @@ class DigitText:
     def _registers(self) -> str:
         graph = self.matrix.graph
         text, clocked = [], []
-        for index in range(len(graph.inputs), len(graph.inputs) + len(graph.adders)):
+        for index in range(len(graph.inputs), len(graph.inputs) + len(graph.sums)):
             text.append(f"    wire {vector(self.d)} {self._name(index)};\n")
         for node, delay in sorted(self.delays.items()):
             names = [self._name(node, step) for step in range(delay + 1)]
@@ -141,17 +141,14 @@ class DigitText:
             text += ["    always @(posedge clk) begin\n", *clocked, "    end\n"]
         return "".join(text)
 
-    def _adder(self, index: int, adder: Adder) -> str:
-        begin = self.begins[index]
-        ports = {
-            "clk": "clk",
-            "clear": f"at[{begin - 1}]",
-            "a": self._operand(adder.a, adder.shift_a, begin),
-            "b": self._operand(adder.b, adder.shift_b, begin),
-            "s": self._name(index),
-        }
-        parameters = {"D": self.d, "SUB": int(adder.subtract)}
-        return instance_line("amc_digit_add", f"add_{self._name(index)}", parameters, ports)
+    def _adder(self, index: int, one: Sum) -> str:
+        begin, name = self.begins[index], self._name(index)
+        digits = [self._operand(term.node, term.shift, begin) for term in one.terms]
+        ports = {"clk": "clk", "clear": f"at[{begin - 1}]", **dict(zip("abc", digits, strict=False)), "s": name}
+        if len(digits) == 2:
+            parameters = {"D": self.d, "SUB": one.negatives}
+            return instance_line("amc_digit_add", f"add_{name}", parameters, ports)
+        return instance_line("amc_digit_add3", f"add_{name}", {"D": self.d, "NEGATIVE": one.negatives}, ports)
 
     def _outputs(self) -> str:
         """Deserialise each output's value once, then the columns in order."""

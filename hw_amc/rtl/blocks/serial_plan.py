@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from hw_amc.adders import AdderGraph
+from hw_amc.rtl.sums import SumGraph
 from hw_amc.rtl.verilog import extended, instance_line, vector
 
 
 @dataclass(frozen=True)
 class SerialPlan:
-    """An adder graph as a module with `cycles` cycles a word; `widths` are the bits of each output."""
+    """Sums as a module with `cycles` cycles a word; `widths` are the bits of each output."""
 
     name: str
-    graph: AdderGraph
+    graph: SumGraph
     widths: tuple[int, ...]
     cycles: int
 
@@ -39,11 +39,11 @@ class SerialPlan:
         """First cycle of each value's word, and of its operands' (0 for inputs)."""
         count = len(self.graph.inputs)
         starts, begins = [1] * count, [0] * count
-        for adder in self.graph.adders:
+        for one in self.graph.sums:
             begin = 1
-            for node, shift in ((adder.a, adder.shift_a), (adder.b, adder.shift_b)):
-                whole = shift // self.digit_bits
-                begin = max(begin, starts[node] - whole + (whole > 0))
+            for term in one.terms:
+                whole = term.shift // self.digit_bits
+                begin = max(begin, starts[term.node] - whole + (whole > 0))
             begins.append(begin)
             starts.append(begin + 1)
         return starts, begins
@@ -85,12 +85,12 @@ class SerialPlan:
         return ",\n".join(f"        {column}" for column in reversed(columns))
 
 
-def word_bits(graph: AdderGraph) -> int:
+def word_bits(graph: SumGraph) -> int:
     """Bits of the widest output's value: the least number that a word of the serial matrix must have."""
     return max((graph.formats[out.node].bits for out in graph.outputs if out.node is not None), default=1)
 
 
-def legal_cycles(graph: AdderGraph) -> list[int]:
+def legal_cycles(graph: SumGraph) -> list[int]:
     """R that differ in size, for digits of 1, 2, ... bits; any up to the largest is possible."""
     bits = word_bits(graph)
     return sorted({-(-bits // digit) for digit in range(1, bits + 1)})

@@ -7,8 +7,8 @@ for synthesis, some ten times faster. `AMC_SIMULATION` chooses it.
 
 from __future__ import annotations
 
-from hw_amc.adders import Adder
 from hw_amc.rtl.blocks.serial_plan import SerialPlan
+from hw_amc.rtl.sums import Sum
 from hw_amc.rtl.verilog import vector
 
 _TEXT = """\
@@ -53,7 +53,7 @@ class StatementText:
     def emit(self) -> str:
         """Text of the module."""
         matrix, graph = self.matrix, self.matrix.graph
-        adders = [self._adder(index, adder) for index, adder in enumerate(graph.adders, self.inputs)]
+        adders = [self._adder(index, one) for index, one in enumerate(graph.sums, self.inputs)]
         declarations, outputs = self._outputs()
         body = [*adders, *self._delays(), *self.shifts, *self._clears(), *outputs]
         last = max([matrix.depth, *(first + cycles for first, cycles in self.clears)])
@@ -86,12 +86,20 @@ class StatementText:
         self.delays[node] = max(self.delays.get(node, 0), delay)
         return f"{self._place(node, delay)[0]}[{high}:{low}]"
 
-    def _adder(self, index: int, adder: Adder) -> str:
-        begin = self.begins[index]
-        a, b = (self._operand(*at, begin) for at in ((adder.a, adder.shift_a), (adder.b, adder.shift_b)))
-        name, sign = self._place(index, 0)[0], "-" if adder.subtract else "+"
-        self.clears.setdefault((begin - 1, 1), []).append(f"{name}[{self.d}] <= 1'd0")
-        return f"        {name} <= {a} {sign} {b} {sign} {name}[{self.d}];\n"
+    def _adder(self, index: int, one: Sum) -> str:
+        """A sum of digits and the carry behind them: one bit, or two where there are three terms, of either sign."""
+        begin, d = self.begins[index], self.d
+        digits = [self._operand(term.node, term.shift, begin) for term in one.terms]
+        signs = ["-" if term.negative else "+" for term in one.terms]
+        name = self._place(index, 0)[0]
+        total = digits[0] + "".join(f" {sign} {digit}" for sign, digit in zip(signs[1:], digits[1:], strict=True))
+        if len(digits) == 2:
+            carry, kept = f"{name}[{d}]", f"{name}[{d}] <= 1'd0"
+            self.clears.setdefault((begin - 1, 1), []).append(kept)
+            return f"        {name} <= {total} {signs[1]} {carry};\n"
+        fill = f"{{{d}{{{name}[{d + 1}]}}}}" if one.negatives else f"{d}'d0"
+        self.clears.setdefault((begin - 1, 1), []).append(f"{name}[{d + 1}:{d}] <= 2'd0")
+        return f"        {name} <= {total} + {{{fill}, {name}[{d + 1}:{d}]}};\n"
 
     def _operand(self, node: int, shift: int, begin: int) -> str:
         """Digits of `value << shift` for a word that begins at `begin`."""
@@ -137,8 +145,9 @@ class StatementText:
 
     def _arrays(self) -> list[str]:
         """Declarations, as long as the largest index asks for."""
-        adders, d = len(self.matrix.graph.adders), self.d
-        text = [f"    reg {vector(d + 1)} n [0:{adders - 1}];\n"] if adders else []
+        adders, d = len(self.matrix.graph.sums), self.d
+        carry = 2 if self.matrix.graph.ternary else 1
+        text = [f"    reg {vector(d + carry)} n [0:{adders - 1}];\n"] if adders else []
         for kind, nodes in (("x", range(self.inputs)), ("n", range(self.inputs, self.inputs + adders))):
             deepest = max((self.delays.get(node, 0) for node in nodes), default=0)
             text += [f"    reg {vector(d)} {kind}_d{step} [0:{len(nodes) - 1}];\n" for step in range(1, deepest + 1)]

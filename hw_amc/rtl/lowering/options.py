@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hw_amc.adders import AdderGraph
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.adders import build_graph
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.blocks.matrix import Matrix
 from hw_amc.rtl.blocks.serial import SerialMatrix
 from hw_amc.rtl.clock import Cut
+from hw_amc.rtl.sums import SumGraph, sums_of
 
 
 @dataclass(frozen=True)
@@ -24,13 +29,19 @@ class Options:
     layers: Mapping[str, int] = field(default_factory=dict)
     #: Adder levels between registers in parallel matrices.
     cut: Cut = field(default_factory=Cut)
+    #: Sums of three terms where they save LUTs.
+    ternary: bool = False
     cache: Path | None = None
 
     def cycles_of(self, name: str) -> int:
         """R: cycles of a step of the layer of this node."""
         return self.layers.get(name, self.cycles)
 
-    def matrix(self, name: str, graph: AdderGraph, widths: tuple[int, ...]) -> Matrix | SerialMatrix:
+    def sums(self, matrix: NDArray[np.int64], inputs: Sequence[FixedFormat]) -> SumGraph:
+        """Find the sums of a constant matrix (inputs, outputs)."""
+        return sums_of(build_graph(matrix, inputs, cache=self.cache), self.ternary)
+
+    def matrix(self, name: str, graph: SumGraph, widths: tuple[int, ...]) -> Matrix | SerialMatrix:
         """Return the module that multiplies within the cycles of the layer."""
         module, cycles = f"{self.prefix}_{name}_matrix", self.cycles_of(name)
         if cycles == 1:

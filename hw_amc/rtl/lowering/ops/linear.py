@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hw_amc import graph as ir
-from hw_amc.adders import build_graph, integers
+from hw_amc.adders import integers
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph.fixed import FixedFormat, format_for
 from hw_amc.rtl.blocks.linear import LinearBlock, Requantize, linear_matrix
@@ -35,13 +35,13 @@ def linear_block(site: Site) -> LinearBlock:
             f"rtl: node {node.name!r} waits for {taps // 2} samples; the frame has {node.shape[0]} there"
         )
     inputs = [integers(source.fmt)] * source.shape[-1]
-    adders = build_graph(linear_matrix(node), inputs, cache=site.options.cache)
-    bits = signed_width(adders, range(channels * taps))
+    sums = site.options.sums(linear_matrix(node), inputs)
+    bits = signed_width(sums, range(channels * taps))
     frac = node.acc_frac(source.fmt)
     # Without the bias, and with any subset of the taps: between the least and the largest sum, zero included.
     low, high = ir.linear_range(node.matrix(), np.zeros(channels, np.int64), source.fmt)
     total = format_for(min(int(low.min()), -1), max(int(high.max()), 0), frac)
     total = FixedFormat(max(total.bits, bits + 1), frac) if taps > 1 else FixedFormat(bits, frac)
     requantize = Requantize(total, node.scaled_bias(source.fmt), node.fmt, fused.fmt if fused is not node else None)
-    matrix = site.options.matrix(node.name, adders, (bits,) * (channels * taps))
+    matrix = site.options.matrix(node.name, sums, (bits,) * (channels * taps))
     return LinearBlock(fused.name, channels, taps, matrix, FixedFormat(bits, frac), requantize, node.name)
