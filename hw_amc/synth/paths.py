@@ -182,10 +182,13 @@ class _Analysis:
         kind, wires = cell["type"], cell["connections"]
         outputs = _pins(cell, "output")
         if kind.startswith("LUT"):
-            bits = sorted((bit for _, (bit,) in _pins(cell, "input") if isinstance(bit, int)), key=self._time)
+            inputs = [(pin, bit) for pin, (bit,) in _pins(cell, "input") if isinstance(bit, int)]
+            inputs.sort(key=lambda item: self._time(item[1]))
             delays = LUT6_2_PINS if kind == "LUT6_2" else LUT_PINS
-            for bit, delay in zip(bits, delays[len(delays) - len(bits) :], strict=True):
-                yield from ((bit, target, pin, delay) for pin, (target,) in outputs)
+            for (source, bit), delay in zip(inputs, delays[len(delays) - len(inputs) :], strict=True):
+                for pin, (target,) in outputs:
+                    if kind != "LUT6_2" or _lut6_2_depends(cell, pin, source):
+                        yield bit, target, pin, delay
         elif kind == "CARRY4":
             yield from _carry_arcs(wires)
         elif kind.startswith(("RAM", "SRL")):
@@ -224,6 +227,16 @@ def _pins(cell: dict[str, Any], direction: str) -> list[tuple[str, list[Bit]]]:
 
 def _label(name: str, cell: dict[str, Any]) -> str:
     return str(cell.get("attributes", {}).get("hdlname", name)).replace(" ", ".")
+
+
+def _lut6_2_depends(cell: dict[str, Any], output: str, pin: str) -> bool:
+    """Whether an output of a LUT with two outputs changes with a pin: each has half of the table while I5 is 1."""
+    table = str(cell["parameters"]["INIT"])[::-1]
+    half = table[32:] if output == "O6" else table[:32]
+    if pin == "I5":
+        return output == "O6"
+    step = 1 << int(pin[1:])
+    return any(half[index] != half[index ^ step] for index in range(32))
 
 
 def _carry_arcs(wires: dict[str, list[Bit]]) -> Iterator[tuple[Bit, Bit, str, int]]:
