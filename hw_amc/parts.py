@@ -48,6 +48,8 @@ class Family:
     #: Yosys' name of the family, and the bits of its carry cell.
     yosys: Literal["xc7", "xcup"]
     carry_bits: int
+    #: Macros under which the blocks instantiate the part's own LUTs, flip-flops and carry cells.
+    defines: tuple[str, ...]
     #: Names of the family in IP-XACT.
     ipxact: tuple[str, ...]
     #: Delays by which HLS decides what fits into one clock cycle, ns (estimated): an adder, what each of its bits adds,
@@ -83,6 +85,7 @@ SEVEN_SERIES = Family(
     control_window=(0x4000_0000, 0x7FFF_FFFF),
     yosys="xc7",
     carry_bits=4,
+    defines=("AMC_XILINX",),
     ipxact=("zynq",),
     add_ns=1.70,
     add_bit_ns=0.0266,
@@ -111,6 +114,7 @@ ULTRASCALE_PLUS = Family(
     control_window=(0xA000_0000, 0xAFFF_FFFF),
     yosys="xcup",
     carry_bits=8,
+    defines=("AMC_XILINX", "AMC_CARRY8"),
     ipxact=("zynquplus", "zynquplusRFSOC"),
     add_ns=0.60,
     add_bit_ns=0.0130,

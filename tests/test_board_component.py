@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -131,20 +132,23 @@ def test_registers_are_those_of_the_interface_field_by_field() -> None:
 def test_what_is_packaged_is_the_netlist_that_was_counted(tmp_path: Path, field: str) -> None:
     """Without the define the conv1 matrix of gru_cnn_sparse07 was 5,182 LUTs in the bitstream, 3,653 in the figures."""
     source = "module a;\n`ifdef AMC_XILINX\n  LUT6_2 l();\n`else\n  plain p();\n`endif\nendmodule\n"
-    text = overlay.define_xilinx(source if field == "rtl" else "module hls; endmodule\n")
+    text = overlay.define_cells(source if field == "rtl" else "module hls; endmodule\n", ["AMC_XILINX"])
     (tmp_path / "a.v").write_text(text)
     seen = tools.run(["iverilog", "-E", "-o", "/dev/stdout", "a.v"], tmp_path)
     assert ("LUT6_2" in seen, "plain" in seen) == (field == "rtl", False)
 
 
-def test_the_blocks_that_know_xilinx_are_packaged_so() -> None:
-    """Every block of the library with the define, and no other."""
+@pytest.mark.parametrize(("board", "macros"), [("pynq-z2", {"AMC_XILINX"}), ("rfsoc4x2", {"AMC_XILINX", "AMC_CARRY8"})])
+def test_the_blocks_that_know_a_parts_cells_are_packaged_so(board: str, macros: set[str]) -> None:
+    """Every block of the library that asks for a macro of the part's family gets it, and no other."""
     blocks = {path.name: path.read_text() for path in Path(blocks_folder.__file__).parent.glob("*.v")}
-    having = {name for name, text in blocks.items() if "AMC_XILINX" in text and "ifdef" in text}
-    given = replace(accelerator("pynq-z2"), sources=Sources({**accelerator("pynq-z2").sources.files, **blocks}))
-    files = overlay.build_overlay(given, config.load_board("pynq-z2", BOARDS), BOARDS).files
-    defined = {name.removeprefix("ip/src/") for name, text in files.items() if "`define AMC_XILINX" in text}
-    assert defined == having >= {"amc_last_add.v", "amc_pair_add.v"}
+    asked = {name: set(re.findall("^`ifdef (AMC_XILINX|AMC_CARRY8)$", text, re.M)) for name, text in blocks.items()}
+    given = accelerator(board)
+    given = replace(given, sources=Sources({**given.sources.files, **blocks}))
+    files = overlay.build_overlay(given, config.load_board(board, BOARDS), BOARDS).files
+    for name, macros_asked in asked.items():
+        assert set(re.findall("^`define (AMC_.*)$", files[f"ip/src/{name}"], re.M)) == macros_asked & macros
+    assert {"amc_last_add.v", "amc_pair_add.v", "amc_carry.v"} <= {name for name in asked if asked[name]}
 
 
 def test_the_packaged_sources_are_synthesised_to_what_was_counted(tmp_path: Path) -> None:

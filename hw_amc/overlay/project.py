@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from hw_amc import tools
@@ -11,6 +12,7 @@ from hw_amc.interface.manifest import Manifest
 from hw_amc.overlay.component import CONSTRAINTS, FILE_TYPES, Package, check_component, emit_component, parse_ports
 from hw_amc.overlay.design import build_design
 from hw_amc.overlay.settings import Target, emit_settings
+from hw_amc.parts import family_of
 from hw_amc.rtl.shell.accelerator import Accelerator
 from hw_amc.sim_device import Design
 from hw_amc.sources import Sources
@@ -23,8 +25,6 @@ ENTRY = "build.tcl"
 BUILD = "build"
 #: Variable that names a folder of board files; the Tcl reads it.
 BOARD_FILES = "HW_AMC_BOARD_FILES"
-#: Define under which the blocks instantiate a Xilinx part's own LUTs and carry chains.
-XILINX_DEFINE = "AMC_XILINX"
 
 
 def build_overlay(accelerator: Accelerator, board: BoardSettings, boards: Path, jobs: int = 4) -> Sources:
@@ -76,7 +76,8 @@ def _build_package(accelerator: Accelerator, design: Design) -> dict[str, str]:
     """Make the sources an IP, and require that Vivado will accept it."""
     manifest = accelerator.manifest
     names = (name for name in accelerator.sources.files if name.endswith(tuple(FILE_TYPES)))
-    files = {f"src/{name}": define_xilinx(accelerator.sources.files[name]) for name in names}
+    defines = family_of(manifest.part).defines
+    files = {f"src/{name}": define_cells(accelerator.sources.files[name], defines) for name in names}
     files[f"src/{manifest.name}{CONSTRAINTS}"] = emit_constraints(manifest)
     ports = parse_ports(files[f"src/{manifest.name}.v"], manifest.name)
     package = Package(
@@ -93,15 +94,14 @@ def _build_package(accelerator: Accelerator, design: Design) -> dict[str, str]:
     return {"component.xml": component, **files}
 
 
-def define_xilinx(text: str) -> str:
-    """Return a source that instantiates a Xilinx part's LUTs and carry chains, where it knows them.
+def define_cells(text: str, defines: Iterable[str]) -> str:
+    """Return a source that instantiates a part's own cells, where it knows them; `defines` are the family's macros.
 
     An IP has no place for a define: Vivado synthesises it by itself. Without, the bitstream would hold another netlist
     than the one that Yosys counted.
     """
-    if f"ifdef {XILINX_DEFINE}" not in text:
-        return text
-    return f"`ifndef {XILINX_DEFINE}\n`define {XILINX_DEFINE}\n`endif\n{text}"
+    known = (name for name in defines if f"ifdef {name}" in text)
+    return "".join(f"`ifndef {name}\n`define {name}\n`endif\n" for name in known) + text
 
 
 def emit_constraints(manifest: Manifest) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from hw_amc import tools
 from hw_amc.config import BoardSettings
 from hw_amc.errors import ToolFailed, ToolMissing
+from hw_amc.parts import FAMILIES
 from hw_amc.rtl import RtlCore
 from hw_amc.rtl.shell.accelerator import SHELL_COST
 from hw_amc.sources import Sources
@@ -122,7 +123,7 @@ def run(
         "tee -o stat.json stat -json",
         "write_json netlist.json",
     ]
-    run_yosys(sources, folder, script, ("AMC_XILINX",))
+    run_yosys(sources, folder, script, next(known.defines for known in FAMILIES if known.yosys == family))
     statistics = (folder / "stat.json").read_text(encoding="utf-8")
     cells = parse_cells(statistics, top)
     return Synthesis(
