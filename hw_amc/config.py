@@ -111,7 +111,7 @@ class RtlSettings(Settings):
     #: Adder levels between registers in layers of one cycle; 0 takes as many as the clock allows.
     cut: Annotated[int, Field(ge=0, le=64)] | None = None
     #: Adders of three terms where they save LUTs; false: of two only, whose chains are faster.
-    ternary_adders: bool = False
+    ternary_adders: bool = True
     #: Clock that `cut` is chosen for; the board's when not given.
     clock_mhz: Annotated[float, Field(gt=1, le=1000)] | None = None
     #: Where layers differ; the core's R is that of the slowest.

@@ -65,7 +65,7 @@ def test_logits_equal_golden(
     graph: Graph, cache: Path, tmp_path: Path, contexts: int, mode: str, busy: float, ready: float
 ) -> None:
     settings = RtlSettings(contexts=contexts, mode=mode)
-    count = {0: 30, 1: 4, 4: 12}[contexts]
+    count = {0: 2 * build_core(graph, settings, cache=cache).contexts, 1: 4, 4: 12}[contexts]
     _run(graph, settings, cache, tmp_path, count, busy=busy, ready=ready)
 
 
@@ -107,10 +107,10 @@ def _settings(layers: Any = None, **rtl: Any) -> Any:
         # Twice the cycles behind the pool: slower slots there.
         (_settings({"conv2": 10}, cycles_per_step=5), 5, 5, True),
         (_settings({"conv2": 2}), 1, 1, True),
-        (_settings({"conv2": 8}, cycles_per_step=4, mode="channels", contexts=3, n_channels=2), 4, 8, False),
+        (_settings({"conv2": 7}, cycles_per_step=4, mode="channels", contexts=3, n_channels=2), 4, 7, False),
         # Layers that are faster than the slowest, and slots that are long for the loop's sake.
-        (_settings({"gru": 2, "gru_affine": 1}, cycles_per_step=6, contexts=2), 6, 10, False),
-        (_settings({"conv1": 10, "conv2": 18}, contexts=1), 10, 15, True),
+        (_settings({"gru": 2, "gru_affine": 1}, cycles_per_step=6, contexts=2), 6, 9, False),
+        (_settings({"conv1": 10, "conv2": 18}, contexts=1), 10, 13, True),
     ],
 )
 def test_layers_with_cycles_of_their_own(
@@ -175,7 +175,7 @@ def test_impossible_settings_list_the_legal_ones(graph: Graph, cache: Path) -> N
         build_core(graph, RtlSettings(contexts=200), cache=cache)
     with pytest.raises(ConfigError, match=r"cycles_per_step = 99 .* legal: 1\.\."):
         build_core(graph, RtlSettings(cycles_per_step=99), cache=cache)
-    with pytest.raises(ConfigError, match=r"n_channels = 16 is not possible at cycles_per_step = 1; legal: 1\.\.15"):
+    with pytest.raises(ConfigError, match=r"n_channels = 16 is not possible at cycles_per_step = 1; legal: 1\.\.13"):
         build_core(graph, RtlSettings(mode="channels", n_channels=16), cache=cache)
     with pytest.raises(ConfigError, match=r"n_channels = 5 is not possible with 3 contexts; legal: 1\.\.3"):
         build_core(graph, RtlSettings(mode="channels", n_channels=5, contexts=3), cache=cache)

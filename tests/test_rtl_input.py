@@ -19,6 +19,7 @@ from hw_amc.rtl import build_core, estimate_rates
 from hw_amc.rtl.clock import Cut, choose_cut
 from hw_amc.rtl.schedule import build_schedule
 from hw_amc.rtl.sums import sums_of
+from hw_amc.rtl.verilog import library
 
 
 def _board(part: str = "xc7z020clg400-1", clock_mhz: float = 125.0) -> Any:
@@ -117,6 +118,23 @@ def test_chains_of_three_terms_are_slower() -> None:
         cut = choose_cut(RtlSettings(clock_mhz=60), _board(part))
         assert cut.levels(three) < cut.levels(two)
     assert three.depth <= two.depth
+
+
+@pytest.mark.parametrize(("cycles", "module"), [(1, "amc_sum3.v"), (6, "amc_digit_add3.v")])
+def test_adders_of_two_terms_are_an_option(cycles: int, module: str, tmp_path: Path) -> None:
+    graph = gru_cnn_graph(np.random.default_rng(0))
+    cores = [
+        build_core(graph, RtlSettings(cycles_per_step=cycles, ternary_adders=ternary), cache=tmp_path)
+        for ternary in (True, False)
+    ]
+    assert [module in core.sources.files for core in cores] == [True, False]
+    three, two = (sum(cost.lut for cost in core.costs.values()) for core in cores)
+    assert three < two
+
+
+def test_a_module_brings_what_it_instantiates() -> None:
+    assert set(library("amc_digit_add3")) == {"amc_digit_add3.v", "amc_sum3_bit.v", "amc_carry.v"}
+    assert set(library("amc_delay", "amc_register")) == {"amc_delay.v", "amc_register.v"}
 
 
 def test_the_boards_clock_counts_where_no_other_is_given(adders: Any) -> None:

@@ -36,11 +36,14 @@ module bench;
 endmodule
 """
 
-#: The vendor's LUT with two outputs and its carry cells, from their definitions (UG953, UG974).
+#: The vendor's LUT with two outputs, flip-flop and carry cells, from their definitions (UG953, UG974).
 CELLS = """
 module LUT6_2 #(parameter [63:0] INIT = 0) (input I0, I1, I2, I3, I4, I5, output O5, O6);
     assign O5 = INIT[{1'b0, I4, I3, I2, I1, I0}];
     assign O6 = INIT[{I5, I4, I3, I2, I1, I0}];
+endmodule
+module FDRE #(parameter INIT = 0) (input C, CE, R, D, output reg Q = INIT);
+    always @(posedge C) if (R) Q <= 0; else if (CE) Q <= D;
 endmodule
 module CARRY4 (input CI, CYINIT, input [3:0] DI, S, output [3:0] O, CO);
     assign CO[0] = S[0] ? CI | CYINIT : DI[0];

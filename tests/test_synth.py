@@ -72,8 +72,9 @@ def test_estimate_is_near_the_synthesised(cycles: int, ternary: bool, tmp_path: 
     assert 0.43 < found.arrival_ns < 2.5
     assert 0.85 < found.lut / cost.lut < 1.15
     assert 0.8 < found.ff / cost.ff < 1.25
-    if cycles > 1:
-        assert found.carry == 0
+    if cycles > 1:  # chains in sums of three terms alone
+        assert found.carry == cost.carry
+        assert (found.carry > 0) == ternary
 
 
 def test_section_follows_the_schema(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import resources
 
 # IEEE 1800-2017, annex B; Verilog's words are among them.
@@ -90,6 +92,23 @@ def instance_line(module: str, name: str, parameters: Mapping[str, int], ports: 
 
 
 def library(*modules: str) -> dict[str, str]:
-    """Hand-written modules of hw_amc/rtl/blocks: file name -> text."""
-    folder = resources.files("hw_amc.rtl.blocks")
-    return {f"{name}.v": (folder / f"{name}.v").read_text(encoding="utf-8") for name in modules}
+    """Hand-written modules of hw_amc/rtl/blocks, and those that they instantiate: file name -> text."""
+    files = dict[str, str]()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if f"{name}.v" not in files:
+            files[f"{name}.v"] = _module(name)
+            waiting += _instantiated(name)
+    return files
+
+
+@cache
+def _module(name: str) -> str:
+    return (resources.files("hw_amc.rtl.blocks") / f"{name}.v").read_text(encoding="utf-8")
+
+
+@cache
+def _instantiated(name: str) -> tuple[str, ...]:
+    code = re.sub("//.*", "", _module(name))
+    return tuple(sorted(set(re.findall(r"^ *(amc_\w+) (?:#\(|\w+ \()", code, re.MULTILINE))))

@@ -76,7 +76,7 @@ class AddBlock(Block):
         return f"{declare(out, timing)}\n{instance('amc_add', f'{self.name}_unit', parameters, ports)}"
 
     def files(self) -> dict[str, str]:
-        return library("amc_add", "amc_flags", "amc_delay")
+        return library("amc_add")
 
     def model(self, x: NDArray[Any]) -> Tensor:
         """Integer model: one frame (T, 2 channels), the early branch's before the late one's."""

@@ -82,7 +82,7 @@ class AffineBlock(Block):
         return f"{declare(out, timing)}\n{instance('amc_affine', f'{self.name}_unit', parameters, ports)}"
 
     def files(self) -> dict[str, str]:
-        return library("amc_affine", "amc_round_saturate", "amc_flags", "amc_delay")
+        return library("amc_affine")
 
     def model(self, x: NDArray[Any]) -> Tensor:
         return self.requantize.model(np.asarray(x, np.int64) * self.kernel)

@@ -1,5 +1,4 @@
-// q = d, CYCLES later. No reset: the lines become shift registers in LUTs, with a flip-flop at the end (by Vivado, not
-// by Yosys), because a shift register's clock-to-output time is three times a flip-flop's.
+// q = d, CYCLES later. No reset: the lines become shift registers in LUTs, with a flip-flop at the end (amc_register).
 module amc_delay #(
     parameter WIDTH  = 1,
     parameter CYCLES = 1
@@ -19,14 +18,9 @@ module amc_delay #(
             assign q = line;
         end else begin : many
             reg [WIDTH*(CYCLES-1)-1:0] line;
-            (* shreg_extract = "no" *)
-            reg [WIDTH-1:0] last;
             wire [WIDTH*CYCLES-1:0] longer = {line, d};
-            always @(posedge clk) begin
-                line <= longer[WIDTH*(CYCLES-1)-1:0];
-                last <= longer[WIDTH*CYCLES-1-:WIDTH];
-            end
-            assign q = last;
+            always @(posedge clk) line <= longer[WIDTH*(CYCLES-1)-1:0];
+            amc_register #(.WIDTH(WIDTH)) last (.clk(clk), .d(longer[WIDTH*CYCLES-1-:WIDTH]), .q(q));
         end
     endgenerate
 endmodule

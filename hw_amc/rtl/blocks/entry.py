@@ -81,7 +81,7 @@ class Entry:
 
     def files(self) -> dict[str, str]:
         """Modules that `emit` instantiates."""
-        return library(f"amc_{self.mode}", "amc_flags", "amc_delay")
+        return library(f"amc_{self.mode}")
 
     @property
     def _address_bits(self) -> int:

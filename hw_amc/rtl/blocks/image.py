@@ -121,7 +121,7 @@ class Window:
 
     def files(self) -> dict[str, str]:
         """Modules that `emit` instantiates."""
-        return library("amc_window", "amc_context_state", "amc_flags", "amc_delay")
+        return library("amc_window")
 
     def model(self, x: NDArray[Any]) -> Tensor:
         """Integer model: one frame (T, channels of a slot) -> (T, values); zeros in front of the frame."""

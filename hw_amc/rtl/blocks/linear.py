@@ -108,7 +108,7 @@ class QuantizeBlock(Block):
         )
 
     def files(self) -> dict[str, str]:
-        return library("amc_requantize", "amc_round_saturate", "amc_flags", "amc_delay")
+        return library("amc_requantize", "amc_flags")
 
     def model(self, x: NDArray[Any]) -> Tensor:
         return self.requantize.model(x)
@@ -203,9 +203,9 @@ class LinearBlock(Block):
         return instance("amc_conv_state", f"{name}_state", parameters, ports)
 
     def files(self) -> dict[str, str]:
-        files = library("amc_requantize", "amc_round_saturate", "amc_flags", "amc_delay")
+        files = library("amc_requantize", "amc_flags")
         if self.taps > 1:
-            files |= library("amc_conv_state", "amc_context_state")
+            files |= library("amc_conv_state")
         return files | self.matrix.files()
 
     def model(self, x: NDArray[Any]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +9,13 @@ from typing import ClassVar
 
 from hw_amc.adders import Output
 from hw_amc.rtl.blocks.base import Resources
+from hw_amc.rtl.blocks.delay_lines import DelayText
 from hw_amc.rtl.sums import Sum, SumGraph
 from hw_amc.rtl.verilog import extended, instance, instance_line, library, vector
 
 _HEADER = """\
-// {name}: y = x * matrix, {inputs} inputs, {outputs} outputs, {adders} adders in {levels} levels.
-// y follows x by {depth} cycles. Generated from the adder graph: x<i> is an input, n<i> an adder, _d<j> its
+// {name}: y = x * matrix, {inputs} inputs, {outputs} outputs, {adders} sums in {levels} levels.
+// y follows x by {depth} cycles. Generated from the adder graph: x<i> is an input, n<i> a sum, _d<j> its
 // value j cycles later.
 /* verilator lint_off UNUSEDSIGNAL */  // rows and bits that no column needs
 module {name} (
@@ -48,7 +48,9 @@ class Matrix:
 
     def files(self) -> dict[str, str]:
         """The module, and what it instantiates."""
-        modules = library("amc_sum3", "amc_sum3_bit", "amc_carry") if self.graph.ternary else {}
+        modules = library("amc_register")
+        if self.graph.ternary:
+            modules |= library("amc_sum3")
         return modules | {f"{self.name}.v": self.emit()}
 
     @cached_property
@@ -69,16 +71,16 @@ class Matrix:
         return boundary if node < len(self.graph.inputs) else boundary - self._stage(node)
 
     @cached_property
-    def _delays(self) -> dict[int, int]:
-        """Longest delay that is needed of each node."""
-        longest: dict[int, int] = {}
+    def _delays(self) -> dict[int, set[int]]:
+        """Delays of each node that something reads."""
+        used: dict[int, set[int]] = {}
         for index, one in enumerate(self.graph.sums, len(self.graph.inputs)):
             for term in one.terms:
-                longest[term.node] = max(longest.get(term.node, 0), self._delay(term.node, self._stage(index)))
+                used.setdefault(term.node, set()).add(self._delay(term.node, self._stage(index)))
         for out in self.graph.outputs:
             if out.node is not None:
-                longest[out.node] = max(longest.get(out.node, 0), self._delay(out.node, self.depth))
-        return longest
+                used.setdefault(out.node, set()).add(self._delay(out.node, self.depth))
+        return used
 
     def emit(self) -> str:
         """Text of the module."""
@@ -107,18 +109,14 @@ class Matrix:
         return "".join(text)
 
     def _registers(self) -> list[str]:
-        """Declarations of the adders' wires, and all delays in one clocked block."""
-        text, clocked = [], []
-        for index in range(len(self.graph.inputs), len(self.graph.inputs) + len(self.graph.sums)):
-            text.append(f"    wire {vector(self.graph.formats[index].bits)} {self._name(index, 0)};\n")
-        for node, delay in sorted(self._delays.items()):
-            if delay:
-                names = [self._name(node, step) for step in range(delay + 1)]
-                text.append(f"    reg {vector(self.graph.formats[node].bits)} {', '.join(names[1:])};\n")
-                clocked += [f"        {new} <= {old};\n" for old, new in itertools.pairwise(names)]
-        if clocked:
-            text += ["    always @(posedge clk) begin\n", *clocked, "    end\n"]
-        return text
+        """Declarations of the sums' wires, and all delays."""
+        formats, inputs, lines = self.graph.formats, len(self.graph.inputs), DelayText()
+        for node, used in sorted(self._delays.items()):
+            lines.add([self._name(node, step) for step in range(max(used) + 1)], formats[node].bits, used)
+        wires = [
+            f"    wire {vector(formats[node].bits)} {self._name(node, 0)};\n" for node in range(inputs, len(formats))
+        ]
+        return [*wires, lines.emit()]
 
     def _sum(self, index: int, one: Sum) -> str:
         """Text of a sum, modulo its width: bits that one term alone makes pass by the carry chain."""
@@ -163,7 +161,7 @@ class Matrix:
             chain = max(bits - one.passed(bits), 1)
             lut += chain
             carry += -(-chain // 4)
-        ff = sum(self.graph.formats[node].bits * delay for node, delay in self._delays.items())
+        ff = sum(self.graph.formats[node].bits * max(used) for node, used in self._delays.items())
         return Resources(lut=lut, ff=ff, carry=carry)
 
 

@@ -65,7 +65,7 @@ class PoolBlock(Block):
         return f"{declare(out, timing)}\n{instance('amc_pool', f'{self.name}_unit', parameters, ports)}"
 
     def files(self) -> dict[str, str]:
-        return library("amc_pool", "amc_context_state", "amc_flags", "amc_delay")
+        return library("amc_pool")
 
     def model(self, x: NDArray[Any]) -> Tensor:
         windows = np.asarray(x, np.int64).reshape(-1, self.node.pool, self.channels)

@@ -137,8 +137,8 @@ class RecurrentBlock(Block):
         return parameters
 
     def files(self) -> dict[str, str]:
-        loops = [self.loop] if isinstance(self.matrix, Matrix) else [f"{self.loop}_shared", "amc_turns"]
-        modules = library(*loops, f"{self.loop}_cell", "amc_round_saturate", "amc_flags", "amc_delay")
+        shared = isinstance(self.matrix, SerialMatrix)
+        modules = library(f"{self.loop}_shared" if shared else self.loop)
         return modules | self.matrix.files()
 
 

@@ -112,7 +112,7 @@ class PooledResults:
 
     def files(self) -> dict[str, str]:
         """Modules that `emit` instantiates."""
-        return library("amc_results", "amc_context_state", "amc_round_saturate")
+        return library("amc_results")
 
     def model(self, x: NDArray[np.integer]) -> Tensor:  # type: ignore[type-arg]
         """Integer model: one frame (T, channels) -> logits (words,)."""

@@ -53,7 +53,7 @@ class RetimeBlock(Block):
         return f"{declare(out, timing)}\n{instance('amc_retime', f'{self.name}_unit', parameters, ports)}"
 
     def files(self) -> dict[str, str]:
-        return library("amc_retime", "amc_flags", "amc_delay")
+        return library("amc_retime")
 
     def model(self, x: NDArray[Any]) -> Tensor:
         return np.asarray(x, np.int64)

@@ -27,9 +27,9 @@ class SerialMatrix(SerialPlan):
 
     def files(self) -> dict[str, str]:
         """The module, in a second file the form for `AMC_SIMULATION`, and what they instantiate."""
-        modules = library("amc_digit_add", "amc_pair_add", "amc_last_add", "amc_serialise", "amc_deserialise")
+        modules = library("amc_digit_add", "amc_serialise", "amc_deserialise", "amc_register")
         if self.graph.ternary:
-            modules |= library("amc_digit_add3", "amc_sum3_bit", "amc_carry")
+            modules |= library("amc_digit_add3")
         texts = {f"{self.name}.v": DigitText(self).emit(), f"{self.name}_sim.v": StatementText(self).emit()}
         return modules | texts
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
+from hw_amc.rtl.blocks.delay_lines import DelayText
 from hw_amc.rtl.blocks.serial_plan import SerialPlan
 from hw_amc.rtl.sums import Sum
 from hw_amc.rtl.verilog import instance_line, vector
@@ -30,20 +29,21 @@ class DigitText:
         self.matrix = matrix
         self.d = matrix.digit_bits
         self.starts, self.begins = matrix.schedule
-        self.delays: dict[int, int] = {}
+        #: Delays of each node that something reads.
+        self.delays: dict[int, set[int]] = {}
         self.shifted: dict[str, tuple[int, str]] = {}
         self.windows: set[tuple[int, int]] = set()
 
     @property
     def delay_bits(self) -> int:
         """Flip-flops of all delays and shifted copies."""
-        return self.d * sum(self.delays.values()) + sum(width for width, _ in self.shifted.values())
+        return self.d * sum(map(max, self.delays.values())) + sum(width for width, _ in self.shifted.values())
 
     def _name(self, node: int, delay: int = 0) -> str:
         count = len(self.matrix.graph.inputs)
         base = f"x{node}" if node < count else f"n{node - count}"
         if delay:
-            self.delays[node] = max(self.delays.get(node, 0), delay)
+            self.delays.setdefault(node, set()).add(delay)
             return f"{base}_d{delay}"
         return base
 
@@ -126,20 +126,17 @@ class DigitText:
         return "".join(text)
 
     def _registers(self) -> str:
-        graph = self.matrix.graph
-        text, clocked = [], []
-        for index in range(len(graph.inputs), len(graph.inputs) + len(graph.sums)):
-            text.append(f"    wire {vector(self.d)} {self._name(index)};\n")
-        for node, delay in sorted(self.delays.items()):
-            names = [self._name(node, step) for step in range(delay + 1)]
-            text.append(f"    reg {vector(self.d)} {', '.join(names[1:])};\n")
-            clocked += [f"        {new} <= {old};\n" for old, new in pairwise(names)]
+        graph, lines = self.matrix.graph, DelayText()
+        first, last = len(graph.inputs), len(graph.inputs) + len(graph.sums)
+        for node, used in sorted(self.delays.items()):
+            lines.add(
+                [self._name(node)] + [f"{self._name(node)}_d{step + 1}" for step in range(max(used))], self.d, used
+            )
         for name, (width, assignment) in self.shifted.items():
-            text.append(f"    reg {vector(width)} {name};\n")
-            clocked.append(assignment)
-        if clocked:
-            text += ["    always @(posedge clk) begin\n", *clocked, "    end\n"]
-        return "".join(text)
+            lines.declared.append(f"    reg {vector(width)} {name};\n")
+            lines.clocked.append(assignment)
+        wires = [f"    wire {vector(self.d)} {self._name(index)};\n" for index in range(first, last)]
+        return "".join([*wires, lines.emit()])
 
     def _adder(self, index: int, one: Sum) -> str:
         begin, name = self.begins[index], self._name(index)

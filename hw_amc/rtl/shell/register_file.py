@@ -10,7 +10,7 @@ from hw_amc.interface.registers import ADDRESS_BITS, TABLE, Field, Register
 MODULE = "amc_registers"
 
 _HEAD = """\
-// AXI4-Lite register file. Generated from hw_amc/registers.py: edit the table, not this file.
+// AXI4-Lite register file. Generated from hw_amc/interface/registers.py: edit the table, not this file.
 //
 // Write address and data may come in any order; byte strobes are kept; every access is answered with OKAY, and an
 // address without a register reads 0. Reading the low word of a 64-bit counter keeps its high word for the next read.
