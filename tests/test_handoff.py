@@ -216,6 +216,23 @@ def test_what_is_no_handoff_of_ours_is_named(tmp_path: Path, text: str, ask: str
         getattr(read(tmp_path, text), ask)
 
 
+#: Prefix of a property -> the IP that has it.
+IPS = {"c_": "axi_dma", "PCW_": "processing_system7", "PSU__": "zynq_ultra_ps_e", "NUM_": "smartconnect"}
+
+
+def properties_that_are_set() -> set[tuple[str, str]]:
+    """IP and property, of all boards."""
+    text = "".join(project(board).files["settings.tcl"] + project(board).files["design.tcl"] for board in NAMES)
+    names = set(re.findall(r"CONFIG\.(\w+)", text))
+    return {(ip, name) for name in names for prefix, ip in IPS.items() if name.startswith(prefix)}
+
+
+def test_every_property_is_of_a_known_ip() -> None:
+    found = properties_that_are_set()
+    assert {ip for ip, _ in found} == set(IPS.values())
+    assert len(found) > 35
+
+
 @pytest.mark.vendor
 def test_public_handoffs_are_read() -> None:
     """Those of docs/verification.md, in a folder that HW_AMC_HANDOFFS names: by pynqmetadata, and by the driver."""
@@ -225,6 +242,7 @@ def test_public_handoffs_are_read() -> None:
     from pynqmetadata.frontends import Metadata
 
     seen: dict[str, set[str]] = {}
+    known: set[tuple[str, str]] = set()
     for path in sorted(Path(folder).rglob("*.hwh")):
         root, found = ElementTree.parse(path).getroot(), Handoff.load(path)
         with warnings.catch_warnings():
@@ -235,5 +253,7 @@ def test_public_handoffs_are_read() -> None:
         assert found.divisor > 0, path
         for edge, names in edges(root).items():
             seen[edge] = seen.get(edge, set()) | names
+        known |= {(each.kind, name) for each in found.modules for name in each.parameters}
+    assert properties_that_are_set() <= known
     for edge, attributes in SHAPE.items():
         assert set(attributes.split()) <= seen[edge], edge

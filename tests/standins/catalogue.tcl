@@ -18,7 +18,8 @@ set catalogue(processing_system7) {5.5 {
 set catalogue(zynq_ultra_ps_e) {3.4 {
     pl_clk0 O pl_resetn0 O maxihpm0_fpd_aclk I saxihp0_fpd_aclk I
 } {M_AXI_HPM0_FPD S_AXI_HP0_FPD} {SAXIGP2/HP0_DDR_LOW SAXIGP2/HP0_DDR_HIGH SAXIGP2/HP0_LPS_OCM SAXIGP2/HP0_QSPI}}
-# 3.3 until 2021.1 (the .hwh files above, and those of axdy/rfsoc_quant_amc).
+# 3.3 up to 2020.2.2 and 3.4 in 2022.1, in the .hwh files above; in between it is taken to have changed with 2021.2. The
+# scripts ask for the newest that there is.
 if {$release < 20212} { lset catalogue(zynq_ultra_ps_e) 0 3.3 }
 
 # IP -> setting -> default and the values that it takes: a list, or "any".
@@ -73,7 +74,7 @@ set gates {
 }
 
 # Parts and the release from which Vivado has them. K26: XilinxBoardStore has no board with it in branch 2020.1 and
-# 2020.2.1, and one in 2020.2.2.
+# 2020.2.1, and one in 2020.2.2. The xczu48dr was seen from 2020.2.2 on, and is taken to be there before.
 set parts {
     xc7z020clg400-1 2020.1 xczu7ev-ffvc1156-2-e 2020.1 xczu28dr-ffvg1517-2-e 2020.1 xczu48dr-ffvg1517-2-e 2020.1
     xck26-sfvc784-2LV-c 2020.2.2
