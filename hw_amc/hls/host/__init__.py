@@ -27,7 +27,7 @@ def register(register_backend: Register, register_writer: Register) -> None:
         if tool.host_name.lower() not in get_available_backends():
             register_writer(tool.host_name, writer.Writer)
             register_backend(tool.host_name, partial(backend.Backend, tool))
-    handlers.install()
+    handlers.install_in_turn()
 
 
 def ensure_registered() -> None:

@@ -7,7 +7,10 @@ stays its own, so that its back ends do not change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 from typing import Any
 
 Read = Callable[..., tuple[dict[str, Any], list[int | None]]]
@@ -19,9 +22,30 @@ _OTHERS = ("QAffine", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "
 _MARK = "hw_amc_reader"
 
 
+#: What hls4ml imports when it has its own readers of Keras layers.
+_NEXT = "hls4ml.converters.pytorch"
+
+
+class _Watch(MetaPathFinder):
+    """Finds no module: it waits until hls4ml has its own readers, which it admits only before ours."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if name == _NEXT:
+            sys.meta_path.remove(self)
+            install()
+
+
+def install_in_turn() -> None:
+    """Add our readers behind hls4ml's own, which are not there yet while it is being imported."""
+    converters = sys.modules.get("hls4ml.converters")
+    if getattr(getattr(converters, "__spec__", None), "_initializing", False):
+        sys.meta_path.insert(0, _Watch())
+    else:
+        install()
+
+
 def install() -> None:
     """Add our readers to hls4ml's table, once a process."""
-    # The package reads the modules of its own readers when it is imported: ours come behind.
     import hls4ml.converters  # noqa: F401
     from hls4ml.converters.keras_v2_to_hls import get_layer_handlers
 
