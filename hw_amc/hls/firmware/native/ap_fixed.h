@@ -19,7 +19,7 @@
 #define HW_AMC_OUTLINE inline
 
 #ifndef HW_AMC_LANES
-#define HW_AMC_LANES 16
+#define HW_AMC_LANES 32
 #endif
 
 enum ap_q_mode { AP_RND, AP_RND_ZERO, AP_RND_MIN_INF, AP_RND_INF, AP_RND_CONV, AP_TRN, AP_TRN_ZERO };
