@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from hw_amc.errors import ConfigError, DataError, HwAmcError
 from hw_amc.untrusted import load_json, open_regular
 
-__all__ = ["atomic_path", "exclusive", "file_digest", "load_json", "locked", "sweep", "write_text"]
+__all__ = ["atomic_path", "exclusive", "file_digest", "load_json", "locked", "save_npz", "sweep", "write_text"]
 
 #: Names of files that are being written, and who writes them.
 _UNFINISHED = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[^.]+(\.[^.]*)?")
@@ -93,6 +95,20 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def save_npz(path: Path, arrays: Mapping[str, Any], compressed: bool = True) -> None:
+    """Write arrays to `path` atomically, as numpy's archive.
+
+    It is made in memory: numpy leaves an archive open that it cannot write, on a full disk say, and that complains
+    again when it is thrown away.
+    """
+    import numpy as np  # which most commands can do without
+
+    archive = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(archive, **arrays)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(archive.getbuffer())
 
 
 def file_digest(path: Path) -> str:

@@ -140,7 +140,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder, self.template = folder / "work", folder / "template"
         self.template.mkdir(parents=True)
-        _prepare(self.template)
+        prepare(self.template)
 
     def renew(self, command: Command) -> None:
         """Go back to the workspace in which `command` has not run yet."""
@@ -228,7 +228,7 @@ def _steady(value: Any) -> Any:
     return [_steady(item) for item in value] if isinstance(value, list) else value
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
     """A workspace with a small trained network, and one that can be trained in seconds."""
     import deployed
     from tensorflow import keras
@@ -298,7 +298,7 @@ def kill_once(place: Place, command: Command, wanted: tuple[str, set[str], float
         outcome.problems.append(f"it did not end within {END_S:g} s")
         outcome.wrong_words = 1
     codes, lines = ANSWERS[number]
-    if code != 0 and (code not in codes or len(_words(said)) != lines):
+    if code != 0 and (code not in codes or len(words(said)) != lines):
         outcome.wrong_words = 1
         outcome.problems.append(f"exit code {code}, {said[-600:]!r}")
     again, told = finish(place.start(command.arguments, ""))
@@ -323,7 +323,8 @@ def kill_once(place: Place, command: Command, wanted: tuple[str, set[str], float
     return outcome
 
 
-def _words(said: str) -> list[str]:
+def words(said: str) -> list[str]:
+    """Lines that a command said, without bars."""
     return [line for line in said.splitlines() if line.strip() and not _BAR.search(line)]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -11,14 +13,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from platformdirs import user_cache_path
 
-from hw_amc.cache import Cache, CacheUnusable
+from hw_amc.cache import Cache, CacheUnusable, default_root
 from hw_amc.errors import DataError, Mismatch, ToolMissing
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.untrusted import load_json
 
 #: Changes when the meaning of a kept solution changes.
 SOLUTION_VERSION = 2
+
+#: Where numba keeps what it compiled, in place of the package's folder or the user's.
+_VARIABLE = "NUMBA_CACHE_DIR"
 
 #: What each stage of a solution holds.
 _LISTS = ("inp_shifts", "ops", "out_idxs", "out_shifts", "out_negs")
@@ -138,7 +144,23 @@ def _is_operation(op: Any, number: int, width: int) -> bool:
     return opcode in (0, 1) and 0 <= left < number and 0 <= right < number and _is_shift(shift)
 
 
+def _place_numbas_cache() -> None:
+    """Give numba a folder where it has none: a package of root's, and a user without a home. It raises otherwise."""
+    found = importlib.util.find_spec("da4ml")
+    if found is None or found.origin is None or _VARIABLE in os.environ:
+        return
+    if not any(map(_is_writable, (Path(found.origin).parent, user_cache_path("numba")))):
+        os.environ[_VARIABLE] = str(default_root() / "numba")
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a folder can be written to, or be made."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    return folder.is_absolute() and os.access(there, os.W_OK | os.X_OK)
+
+
 def _ask(weights: NDArray[np.int64], inputs: list[FixedFormat], extra_depth: int) -> Stages:
+    _place_numbas_cache()
     try:
         from da4ml.cmvm.api import jit_solve
         from da4ml.cmvm.types import QInterval

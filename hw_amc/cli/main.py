@@ -71,11 +71,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # TensorFlow's banners and Keras' notes on file formats say nothing that a user of this flow can act on.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=UserWarning, module="keras")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for name in ("tensorflow", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.showwarning = _show_warning
     handle_termination()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        _require_folder()
         command = shlex.join(["hw-amc", *arguments])
         status = app(args=arguments, prog_name="hw-amc", obj=command, standalone_mode=False)
     except Stopped as error:
@@ -88,6 +90,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         printer.error(_usage(error))
         status = 2
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _require_folder() -> None:
+    """Require that the current folder is there, before anything looks for a path in it."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise HwAmcError(f"the current folder cannot be used: {error.strerror}; change to another one") from error
 
 
 def _usage(error: Any) -> str:

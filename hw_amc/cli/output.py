@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, TextIO, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -13,12 +14,58 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from hw_amc.errors import HwAmcError
 from hw_amc.text import plain
 
 Item = TypeVar("Item")
 
 #: A pipe or a log has no width of its own; tables need more than the 80 columns that Rich would take.
 PIPE_WIDTH = 140
+
+_MEANS = {"stdout": "output", "stderr": "error output"}
+
+
+class _Stream:
+    """A standard stream that may be closed, full, or too poor for our letters: one line says so, or nothing can."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._now, name)
+
+    @property
+    def _now(self) -> TextIO:
+        """The stream itself; None stands for one that was closed when Python started."""
+        stream: TextIO | None = getattr(sys, self._name)
+        if stream is None:
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, self._name, stream)
+        return stream
+
+    def write(self, text: str) -> int:
+        """Write text, with a question mark for each letter that the encoding lacks."""
+        stream = self._now
+        encoding = stream.encoding or "utf-8"
+        with self._named():
+            return stream.write(text.encode(encoding, "replace").decode(encoding))
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        with self._named():
+            self._now.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise  # Rich ends the command: nobody reads on
+        except OSError as error:
+            # What Python still holds of the text would be an error again at its end.
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._now.fileno())
+            raise HwAmcError(f"cannot write to the standard {_MEANS[self._name]}: {error.strerror}") from error
 
 
 class Printer:
@@ -30,8 +77,9 @@ class Printer:
 
     def __init__(self) -> None:
         options: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-        self.console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, **options)
-        self.problems = Console(stderr=True, **options)
+        out, problems = _Stream("stdout"), _Stream("stderr")
+        self.console = Console(file=out, width=None if out.isatty() else PIPE_WIDTH, **options)  # type: ignore[arg-type]
+        self.problems = Console(file=problems, **options)  # type: ignore[arg-type]
 
     def line(self, text: object) -> None:
         """Print one line."""

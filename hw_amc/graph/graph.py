@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.files import atomic_path, load_json, write_text
+from hw_amc.files import load_json, save_npz, write_text
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.graph.ops import OPS, Node
 from hw_amc.graph.ops.input import Input
@@ -141,8 +141,7 @@ class Graph:
     def save(self, folder: Path) -> None:
         """Write graph.npz, then graph.json, each atomically, into `folder`."""
         arrays = {f"{node.name}/{key}": array for node in self.nodes for key, array in node.arrays().items()}
-        with atomic_path(folder / "graph.npz") as path, path.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
+        save_npz(folder / "graph.npz", arrays)
         write_text(folder / "graph.json", self.to_json())
 
     @classmethod

@@ -6,12 +6,10 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-import numpy as np
-
 from hw_amc.driver.vectors import NAME as VECTORS
 from hw_amc.driver.vectors import Vectors
 from hw_amc.errors import DataError
-from hw_amc.files import atomic_path
+from hw_amc.files import atomic_path, save_npz
 from hw_amc.interface.manifest import Manifest
 from hw_amc.overlay.checks import require_handoff
 from hw_amc.sim_device.design import Design
@@ -65,6 +63,5 @@ def emit_checksums(contents: dict[str, bytes]) -> str:
 
 def save_frames(path: Path, stimulus: Stimulus) -> Path:
     """Write frames for the notebooks: an .npz with wire, the first head's labels and snrs_db; it needs numpy only."""
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, wire=stimulus.wire, labels=stimulus.labels[:, 0], snrs_db=stimulus.snrs_db)
+    save_npz(path, {"wire": stimulus.wire, "labels": stimulus.labels[:, 0], "snrs_db": stimulus.snrs_db})
     return path

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.files import atomic_path
+from hw_amc.files import save_npz
 
 
 def save_arrays(path: Path, arrays: list[Any], note: dict[str, Any]) -> None:
     """Write arrays and a JSON note atomically."""
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        named = {f"a{i:04d}": np.asarray(a) for i, a in enumerate(arrays)}
-        np.savez(stream, note=np.array(json.dumps(note)), **named)
+    named = {f"a{i:04d}": np.asarray(a) for i, a in enumerate(arrays)}
+    save_npz(path, {"note": np.array(json.dumps(note)), **named}, compressed=False)
 
 
 def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hw_amc.errors import DataError
-from hw_amc.files import atomic_path, file_digest
+from hw_amc.files import file_digest, save_npz
 from hw_amc.models.network import Classes, find_classes
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -54,11 +54,8 @@ def save_predictions(folder: Path, predictions: Predictions) -> None:
     """Write `predictions.npz` beside `weights.h5`, with the digest of the latter."""
     digest = file_digest(folder / "weights.h5")
     note = {"eval_set": predictions.eval_set, "weights": digest, "names": predictions.names}
-    with atomic_path(folder / "predictions.npz") as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream, classes=predictions.classes, labels=predictions.labels, snr_db=predictions.snr_db,
-            note=np.array(json.dumps(note)),
-        )  # fmt: skip
+    arrays = {"classes": predictions.classes, "labels": predictions.labels, "snr_db": predictions.snr_db}
+    save_npz(folder / "predictions.npz", {**arrays, "note": np.array(json.dumps(note))})
 
 
 def load_predictions(folder: Path) -> Predictions:

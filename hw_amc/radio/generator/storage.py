@@ -28,6 +28,9 @@ from hw_amc.radio.files.frames import Labels, Snrs
 #: Rows of Y, S and Z written at a time.
 _ROWS = 1 << 16
 
+#: Bytes that suffice for what HDF5 notes besides the data sets.
+_OWN = 1 << 20
+
 #: Seconds between saves of how far a file is.
 _SAVE_EVERY_S = 2.0
 
@@ -148,11 +151,13 @@ def _resume(folder: Path, contents: Contents) -> tuple[int, int] | None:
 def _begin(folder: Path, contents: Contents) -> tuple[int, int]:
     """Create the file with everything but its samples; row 0 and X's place."""
     total, path = len(contents.labels), folder / "frames.h5"
-    needed = total * (contents.frame_len * 8 + 8 * (len(contents.classes) + len(contents.signals) + 1))
+    tables = total * 8 * (len(contents.classes) + len(contents.signals) + 1)
+    needed = total * contents.frame_len * 8 + tables
     free = shutil.disk_usage(folder).free
     if needed > free:
         shutil.rmtree(folder)
         raise HwAmcError(f"the set takes {needed / 1e9:.1f} GB, but {folder.parent} has {free / 1e9:.1f} GB free")
+    _require_space(path, tables + _OWN, needed + _OWN)
     with h5py.File(path, "w") as file:
         file.attrs.update(contents.attributes)
         _write_one_hot(file, "Y", contents.labels, len(contents.classes))
@@ -163,6 +168,23 @@ def _begin(folder: Path, contents: Contents) -> tuple[int, int]:
     with path.open("rb") as stream:
         _save(stream.fileno(), folder, contents, 0, offset)
     return 0, offset
+
+
+def _require_space(path: Path, tables: int, size: int) -> None:
+    """Require that a file of this size can be made, with room for what HDF5 itself writes: a failed write crashes it.
+
+    Raises
+    ------
+    OSError
+        The disk is full, a quota is used up, or files may not be so large.
+    """
+    with path.open("wb") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, tables)
+            stream.truncate(size)
+        except OSError:
+            shutil.rmtree(path.parent)
+            raise
 
 
 def _write_one_hot(file: h5py.File, name: str, labels: Labels, columns: int) -> None:
