@@ -144,11 +144,14 @@ def test_ctrl_c_during_the_imports_is_one_line() -> None:
 
 #: Waits where the interpreter waits at its end.
 SLOW_END = """
-import threading, time
+import signal, sys, threading, time
 from hw_amc import __main__
-from hw_amc.cli.output import printer
-threading.Thread(target=lambda: (time.sleep(1), print("waiting", flush=True), time.sleep(30))).start()
-import sys
+def wait():
+    while signal.getsignal(signal.SIGINT) is not __main__._end:
+        time.sleep(0.05)
+    print("waiting", flush=True)
+    time.sleep(60)
+threading.Thread(target=wait).start()
 sys.argv = ["hw-amc", "--version"]
 __main__.main()
 """
