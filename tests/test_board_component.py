@@ -17,6 +17,7 @@ from hw_amc.errors import ConfigError
 from hw_amc.interface.registers import TABLE
 from hw_amc.overlay import component
 from hw_amc.overlay import project as overlay
+from hw_amc.parts import family_of
 from hw_amc.rtl import blocks as blocks_folder
 from hw_amc.rtl import build_core
 from hw_amc.rtl.shell.accelerator import build_accelerator, emit_top
@@ -151,34 +152,32 @@ def test_the_blocks_that_know_a_parts_cells_are_packaged_so(board: str, macros: 
     assert {"amc_last_add.v", "amc_pair_add.v", "amc_carry.v"} <= {name for name in asked if asked[name]}
 
 
-def test_the_packaged_sources_are_synthesised_to_what_was_counted(tmp_path: Path) -> None:
-    """Yosys on the IP's own files, without a define, finds the cells that `hw-amc synth` counts; on plain ones more."""
-    settings, board = (
-        config.ProjectSettings(rtl=config.RtlSettings(cycles_per_step=8)),
-        config.load_board("pynq-z2", BOARDS),
-    )
-    built = build_accelerator(GRAPH, build_core(GRAPH, settings.rtl), settings, board)
+MATRIX = f"{GRAPH.name}_core_conv2_matrix"
+
+
+def count_without_define(sources: Sources, folder: Path, family: str) -> dict[str, int]:
+    """Cells that Yosys makes of a matrix when nobody defines a macro, as in an IP."""
+    synthesise = f"synth_xilinx -family {family} -top {MATRIX} -flatten"
+    yosys.run_yosys(sources, folder, [f"hierarchy -top {MATRIX}", synthesise, "tee -o stat.json stat -json"])
+    return yosys.parse_cells((folder / "stat.json").read_text(), MATRIX)
+
+
+@pytest.mark.parametrize("board", ["pynq-z2", "zcu104"])
+def test_the_packaged_sources_are_synthesised_to_what_was_counted(tmp_path: Path, board: str) -> None:
+    """Yosys finds the same cells in the IP's own files as `hw-amc synth`, and others in the plain ones."""
+    target, rtl = config.load_board(board, BOARDS), config.RtlSettings(cycles_per_step=8)
+    built = build_accelerator(GRAPH, build_core(GRAPH, rtl), config.ProjectSettings(rtl=rtl), target)
     packaged = {
         name.removeprefix("ip/src/"): text
-        for name, text in overlay.build_overlay(built, board, BOARDS).files.items()
+        for name, text in overlay.build_overlay(built, target, BOARDS).files.items()
         if name.startswith("ip/src/") and name.endswith(".v")
     }
-    top = f"{GRAPH.name}_core_conv2_matrix"
-    counted = yosys.run(built.sources, top, tmp_path / "counted")
-
-    def count_without_define(name: str, sources: Sources) -> dict[str, int]:
-        folder = tmp_path / name
-        script = [
-            f"hierarchy -top {top}",
-            f"synth_xilinx -family xc7 -top {top} -flatten",
-            "tee -o stat.json stat -json",
-        ]
-        yosys.run_yosys(sources, folder, script)
-        return yosys.parse_cells((folder / "stat.json").read_text(), top)
-
-    assert count_without_define("packaged", Sources(packaged)) == counted.cells
-    plain = yosys.count_resources(count_without_define("plain", built.sources))
-    assert plain["lut"] > 1.3 * counted.lut
+    family = family_of(target.part).yosys
+    counted = yosys.run(built.sources, MATRIX, tmp_path / "counted", family)
+    assert count_without_define(Sources(packaged), tmp_path / "packaged", family) == counted.cells
+    if board == "pynq-z2":  # once is enough
+        plain = yosys.count_resources(count_without_define(built.sources, tmp_path / "plain", family))
+        assert plain["lut"] > 1.2 * counted.lut
 
 
 @pytest.mark.vendor
