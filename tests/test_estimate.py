@@ -4,14 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import folded_verilog
 import numpy as np
 import pytest
-from networks import gru_cnn_graph
+from networks import gru_cnn_graph, random_weights
 
 from hw_amc import report
-from hw_amc.config import BoardSettings, HlsSettings, LayerHls, load_board
+from hw_amc.config import BoardSettings, HlsSettings, LayerHls, load_board, load_project
 from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.graph import Graph
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls import estimate
 from hw_amc.hls.estimate.logic import (
     Adders,
@@ -23,10 +25,15 @@ from hw_amc.hls.estimate.logic import (
     rom_luts,
     select_luts,
 )
+from hw_amc.hls.estimate.product import product_cost
 from hw_amc.hls.estimate.whole import legal_reuse_factors
+from hw_amc.hls.folding import Pool
+from hw_amc.hls.product import Product
 from hw_amc.parts import SEVEN_SERIES
+from hw_amc.synth import yosys
 
-BOARDS = Path(__file__).parents[1] / "boards"
+ROOT = Path(__file__).parents[1]
+BOARDS = ROOT / "boards"
 
 
 @pytest.fixture(scope="module")
@@ -111,17 +118,45 @@ def test_multiplier(bits: Any, on_dsp: bool, wanted: Any) -> None:
     assert multiplier(*bits, on_dsp) == wanted
 
 
-# A LUT6 selects one of four, and holds 64 words of a bit or 32 of two.
-@pytest.mark.parametrize(("ways", "luts"), [(1, 0), (2, 1), (4, 1), (5, 2), (7, 2), (16, 5), (80, 27)])
+# A LUT holds two two-way selections, or 64 words of a bit.
+@pytest.mark.parametrize(("ways", "luts"), [(1, 0), (2, 1), (4, 2), (5, 2), (7, 3), (16, 8), (80, 40)])
 def test_select_luts_by_hand(ways: int, luts: int) -> None:
     assert select_luts(ways) == luts
 
 
-@pytest.mark.parametrize(
-    ("depth", "bits", "luts"), [(1, 9, 0), (2, 9, 5), (32, 8, 4), (33, 8, 8), (64, 8, 8), (65, 8, 16)]
-)
+@pytest.mark.parametrize(("depth", "bits", "luts"), [(1, 9, 0), (2, 9, 9), (64, 8, 8), (65, 8, 16)])
 def test_rom_luts_by_hand(depth: int, bits: int, luts: int) -> None:
     assert rom_luts(depth, bits) == luts
+
+
+#: Shape of a matrix, members of a cell, reuse factor, share of zeros.
+SHARED = [((24, 24), 1, 12, 0.7), ((22, 80), 4, 20, 0.7), ((40, 8), 1, 40, 0.5), ((16, 64), 4, 32, 0.5)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "members", "factor", "sparsity"), SHARED)
+def test_shared_products_cost_what_yosys_says(
+    tmp_path: Path, shape: tuple[int, int], members: int, factor: int, sparsity: float
+) -> None:
+    """Selections, ROMs, trees and accumulators, as Verilog: the table of docs/estimate.md."""
+    weights = random_weights(np.random.default_rng(1), shape, FixedFormat(8, 7), sparsity).astype(np.int64)
+    bias = np.random.default_rng(2).integers(-2000, 2000, shape[1])
+    formats, pools = (FixedFormat(8, 7), FixedFormat(20, 14)), (Pool(0, shape[0], factor),)
+    product = Product("p", weights, bias, 0, *formats, "resource", members, pools)
+    found = yosys.run(folded_verilog.emit(product), folded_verilog.TOP, tmp_path, options=["-nodsp"])
+    cost = product_cost(product, Context(SEVEN_SERIES, 5.84))
+    assert cost.dsp == product.folding.multipliers
+    assert 0.85 <= cost.lut / found.lut <= 1.05
+
+
+def test_the_committed_network_fits_its_board_at_2000_frames_a_second() -> None:
+    """The settings of project.toml are chosen by the estimate: within 85 % of the part, at the board's 125 MHz."""
+    settings = load_project(ROOT / "hls_projects" / "gru_cnn_sparse07")
+    graph = Graph.load(ROOT / "hls_projects" / "gru_cnn_sparse07")
+    found = estimate.hls(graph, settings.hls, load_board("pynq-z2", BOARDS))
+    assert found.clock_mhz == 125
+    assert found.frames_per_s >= 2000
+    assert max(found.percent.values()) <= 85
 
 
 def test_stages_pack_operations_into_cycles() -> None:

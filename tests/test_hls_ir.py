@@ -219,6 +219,17 @@ def test_the_types_of_the_ir_are_exact(
     equality.require_equal(graph, ("golden", "ir"), tensors, got)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_the_bench_runs_under_sanitizers(small: tuple[Any, Graph], projects: dict[str, Path], case: str) -> None:
+    """No index outside an array, no shift too far, no use of memory that is gone: of our text, in the tools' types."""
+    network = f"firmware/{network_name(small[1])}.cpp"
+    flags = ["-O1", "-g", "-std=c++14", "-w", "-fwrapv", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    sources = ["hw_amc_test.cpp", "firmware/hw_amc_core.cpp", network]
+    tools.run(["g++", *flags, "-Ifirmware/ap_types", *sources, "-o", "sanitized"], projects[case])
+    assert f"PASS: {len(FRAMES)} frames" in tools.run([projects[case] / "sanitized"], projects[case])
+
+
 COMMITTED = Path(__file__).parents[1] / "hls_projects" / "gru_cnn_sparse07"
 
 

@@ -170,15 +170,13 @@ def multiplier(a_bits: int, b_bits: int, on_dsp: bool) -> tuple[int, int]:
 
 
 def rom_luts(depth: int, bits: int) -> int:
-    """LUTs of a table: one holds 64 bits, or twice 32; a single word is a constant."""
-    if depth <= 1:
-        return 0
-    return math.ceil(bits / 2) if depth <= 32 else bits * math.ceil(depth / 64)
+    """LUTs of a table: one holds 64 words of a bit; a single word is a constant."""
+    return bits * math.ceil(depth / 64) if depth > 1 else 0
 
 
 def select_luts(ways: int) -> int:
-    """LUTs that select one bit of `ways`: a LUT6 takes four."""
-    return math.ceil((ways - 1) / 3)
+    """LUTs that select one bit of `ways`: two two-way selections a LUT, as Yosys maps trees of them."""
+    return math.ceil((ways - 1) / 2)
 
 
 def round_clip(from_bits: int, to_bits: int) -> int:

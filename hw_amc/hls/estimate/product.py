@@ -92,7 +92,8 @@ def _folded(product: Product, context: Context) -> ProductCost:
         most_terms = max(most_terms, len(bank.multipliers))
         tree_lut, tree_ff = _tree(bank, product.x_fmt.bits, acc, context)
         begins = rom_luts(folding.positions, acc) if folding.positions > 1 else 0
-        lut += tree_lut + acc + begins
+        # The accumulator's adder, and the selection of what it begins with.
+        lut += tree_lut + 2 * acc + begins
         ff += tree_ff + acc
     control = rom_luts(folding.rounds, bits_of(np.arange(folding.positions)) + 2)
     path = (
