@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import deployed
@@ -215,3 +216,12 @@ def test_the_kernel_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = kernel.build()
     monkeypatch.setattr(kernel.tools, "run", lambda *a, **k: pytest.fail("compiled again"))
     assert kernel.build()._name == first._name
+
+
+def test_training_without_a_compiler_says_what_it_costs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(kernel, "_library", kernel.build)
+    with pytest.warns(
+        UserWarning, match=r"ten times as long here: no C\+\+ compiler .*: apt-get install g"
+    ):
+        assert not kernel.available.__wrapped__()

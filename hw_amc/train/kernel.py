@@ -10,6 +10,7 @@ import ctypes
 import os
 import platform
 import shutil
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def build(compiler: str | None = None) -> ctypes.CDLL:
     """
     path = compiler or shutil.which("g++") or shutil.which("c++")
     if path is None:
-        raise ToolMissing("no C++ compiler on PATH; install g++ (training then runs about ten times faster)")
+        raise ToolMissing("no C++ compiler is on PATH; install one: apt-get install g++")
     made_from = {
         **{source.name: source.read_text(encoding="utf-8") for source in SOURCES},
         "compiler": f"{path}: {tools.version(path)}",
@@ -85,10 +86,11 @@ def _library() -> ctypes.CDLL:
 
 @lru_cache(maxsize=1)
 def available() -> bool:
-    """Whether the kernel can be compiled and loaded here."""
+    """Whether the kernel can be compiled and loaded here; where it cannot, a warning says what that costs."""
     try:
         _library()
-    except (ToolMissing, OSError):
+    except (ToolMissing, OSError) as error:
+        warnings.warn(f"training takes about ten times as long here: {error}", stacklevel=2)
         return False
     return True
 
