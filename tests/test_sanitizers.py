@@ -1,4 +1,4 @@
-"""C++ of ours under address and undefined-behaviour sanitizers: training kernels and the simulation's harness.
+"""C++ of ours under address and undefined-behaviour sanitizers: training kernels, native C-sim, simulation's harness.
 
 Each is compiled with sanitizers here, and then used by a Python that has the sanitizer's run time loaded before all
 else. Any report ends that Python with an error.
@@ -13,12 +13,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from shell_farm import members
+from test_hls_csim import FRAMES, make
 
 from hw_amc import tools
 from hw_amc.cosim import library
 from hw_amc.cosim.farm import TOP, build_farm
+from hw_amc.hls import csim
 from hw_amc.train import kernel
 
 pytestmark = pytest.mark.slow
@@ -168,3 +171,33 @@ def test_the_simulations_harness_under_sanitizers(tmp_path: Path, monkeypatch: p
     farm = build_farm([item.accelerator for item in members().values()])
     built = library.build_library(farm, TOP, tmp_path, farm=True)
     assert int(sanitized(HARNESS, built)) > 100
+
+
+SIMULATION = """
+import sys
+from pathlib import Path
+import numpy as np
+from hw_amc.hls.csim import CSim
+
+folder, built, known = map(Path, sys.argv[1:4])
+with np.load(known) as arrays:
+    wanted = dict(arrays)
+frames = wanted.pop("wire")
+found = CSim(folder, "native", built).run(frames, list(wanted), workers=1)
+for name, tensor in wanted.items():
+    np.testing.assert_array_equal(found[name], tensor)
+print(sum(tensor.size for tensor in wanted.values()))
+"""
+
+
+@needs_sanitizer
+@pytest.mark.parametrize("fill", ["random", "alternating"])
+def test_the_native_simulation_under_sanitizers(tmp_path: Path, fill: str) -> None:
+    case = make(tmp_path, fill)
+    built = tmp_path / "native.so"
+    flags = [flag for flag in csim.FLAVOURS["native"] if flag != "-O3"]
+    tools.run(["g++", "-O1", *flags, *csim.COMMON, *SANITIZE, csim.SOURCE, "-o", built], case.folder)
+    built.with_suffix(csim.SECONDS).write_text("0")
+    np.savez(tmp_path / "known.npz", wire=FRAMES, **case.tensors)
+    said = sanitized(SIMULATION, case.folder, built, tmp_path / "known.npz")
+    assert int(said) == sum(tensor.size for tensor in case.tensors.values()) > 1000

@@ -221,7 +221,5 @@ def test_the_kernel_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_training_without_a_compiler_says_what_it_costs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(kernel, "_library", kernel.build)
-    with pytest.warns(
-        UserWarning, match=r"ten times as long here: no C\+\+ compiler .*: apt-get install g"
-    ):
+    with pytest.warns(UserWarning, match=r"ten times as long here: no C\+\+ compiler .*: apt-get install g"):
         assert not kernel.available.__wrapped__()
