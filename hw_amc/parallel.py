@@ -96,11 +96,23 @@ def map_blocks(work: Callable[[Task], Result], tasks: Sequence[Task], workers: i
             raise HwAmcError("a worker process was killed; is the memory too small? use fewer workers") from None
         except BaseException:
             # Closed before the pool waits for its workers: what they still compute is of no use.
+            _expect_no_more(pool)
             pool.shutdown(wait=False, cancel_futures=True)
             writer.close()
             raise
     writer.close()
     reader.close()
+
+
+def _expect_no_more(pool: ProcessPoolExecutor) -> None:
+    """Give up this process's own end of the results' pipe.
+
+    A worker that ends in the middle of a large result leaves it cut, and the pool would wait for the rest for ever: the
+    pipe has an end only where nobody can write to it any more.
+    """
+    results = getattr(pool, "_result_queue", None)
+    if results is not None:
+        results._writer.close()
 
 
 def _in_order(

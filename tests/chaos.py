@@ -41,6 +41,8 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 ANSWERS = {signal.SIGKILL: ({-9}, 0), signal.SIGTERM: ({-15, 143}, 0), signal.SIGINT: ({-2, 130}, 1)}
 #: Bars that show how far a command is.
 _BAR = re.compile(r" \d+/\d+ [0-9:-]+ *$| \d+% [0-9:-]+ *$")
+#: What Python's own helper says when it puts away what a killed process left.
+_TRACKER = re.compile(r"resource_tracker|There appear to be %d")
 #: Figures that differ from run to run.
 _VARIES = re.compile(r"seconds|date|frames_per_s|wall_|^(convert|driver)_us|reference")
 
@@ -324,8 +326,9 @@ def kill_once(place: Place, command: Command, wanted: tuple[str, set[str], float
 
 
 def words(said: str) -> list[str]:
-    """Lines that a command said, without bars."""
-    return [line for line in said.splitlines() if line.strip() and not _BAR.search(line)]
+    """Lines that a command said, without bars and what Python's helper says of shared memory."""
+    lines = (line for line in said.splitlines() if line.strip())
+    return [line for line in lines if not (_BAR.search(line) or _TRACKER.search(line))]
 
 
 def _command_line(pid: int) -> str:

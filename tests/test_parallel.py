@@ -102,3 +102,38 @@ def test_outside_a_crew_all_work_is_wanted() -> None:
     with suppress(ValueError), crew(1):
         raise ValueError
     require_wanted()
+
+
+LARGE = """
+import os, sys
+from hw_amc import tools
+from hw_amc.parallel import map_blocks
+def large(number):
+    if number:
+        print("made", flush=True)
+    return bytes(60_000_000)
+if __name__ == "__main__":
+    tools.handle_termination()
+    for result in map_blocks(large, range(60), 2):
+        pass
+"""
+
+
+def test_results_that_are_cut_short_stop_nobody(tmp_path: Path) -> None:
+    """Seen before: SIGTERM in the middle of a large result, and the pool waited for its rest for ever."""
+    program = tmp_path / "large.py"
+    program.write_text(LARGE)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    for pause in (0.02, 0.1, 0.2, 0.3):
+        with subprocess.Popen(
+            [sys.executable, str(program)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"made\n"
+            time.sleep(pause)
+            process.terminate()
+            try:
+                process.communicate(timeout=60)
+            finally:
+                process.kill()
+        assert process.returncode == 128 + signal.SIGTERM
