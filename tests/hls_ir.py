@@ -123,11 +123,11 @@ def _as_processes(text: str) -> str:
 
 
 def _memories(process: Function) -> list[str]:
-    """Arrays that are still memories: every array of a kernel is declared completely partitioned."""
+    """Arrays with a place chosen at run time: every array of a kernel is declared completely partitioned."""
     return [
         f"{_title(process)}: array {each.result.removeprefix('%')} has a run-time index"
         for each in process.instructions
-        if each.op == "alloca"
+        if each.op == "alloca" and each.result not in process.slots
     ]
 
 

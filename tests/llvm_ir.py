@@ -10,6 +10,8 @@ from functools import cached_property
 _FUNCTION = re.compile(r"^define .*?@([\w.$]+|\"[^\"]+\")\(.*?\{$(.*?)^\}$", re.DOTALL | re.MULTILINE)
 _LABEL = re.compile(r"^([\w.$-]+):")
 _RESULT = re.compile(r"^(%[\w.$-]+) = (.*)$")
+#: Bytes are a value's.
+_ARRAY = re.compile(r"\[\d+ x (?!i8\])")
 _VALUE = re.compile(r"%[\w.$-]+")
 
 
@@ -111,9 +113,51 @@ class Function:
         return found
 
     def carried(self, loop: Loop) -> list[list[Instruction]]:
-        """Groups of a loop's instructions each of which depends on itself through the turn before."""
-        inside = self.within(loop.blocks)
-        return strongly_connected({each.result: each for each in inside if each.result})
+        """Groups of a loop's instructions each of which depends on itself through the turn before.
+
+        A value that was left in a slot of memory is what was stored there.
+        """
+        inside = {each.result: each for each in self.within(loop.blocks) if each.result}
+        stored: dict[str, list[str]] = {}
+        for each in self.within(loop.blocks):
+            if each.op == "store" and len(each.operands) > 1 and each.operands[-1] in self.slots:
+                stored.setdefault(self.slots[each.operands[-1]], []).append(each.operands[0])
+        for slot, values in stored.items():
+            inside[slot] = Instruction(slot, "slot", " ".join(values))
+        for name, each in inside.items():
+            if each.op == "load" and each.operands and each.operands[-1] in self.slots:
+                inside[name] = Instruction(name, "slot", self.slots[each.operands[-1]])
+        return strongly_connected(inside)
+
+    @cached_property
+    def slots(self) -> dict[str, str]:
+        """Pointers -> the `alloca` that they point to, of those that only constant places are read and written in.
+
+        A selection between such places is one of their values: of several in a selection, one stands for all.
+        """
+        values = (each for each in self.instructions if each.op == "alloca" and not _ARRAY.search(each.text))
+        pointers = {each.result: each.result for each in values}
+        wrong: set[str] = set()
+        chosen: set[str] = set()
+        known = 0
+        while known < len(pointers):
+            known = len(pointers)
+            for each in self.instructions:
+                found = sorted({pointers[name] for name in each.operands if name in pointers})
+                if not found or "@llvm.lifetime" in each.text:
+                    continue
+                if each.op in ("select", "phi"):
+                    pointers = {name: found[0] if alloca in found else alloca for name, alloca in pointers.items()}
+                    pointers[each.result] = found[0]
+                    chosen.add(each.result)
+                elif each.op in ("getelementptr", "bitcast") and each.operands[-1] in pointers:
+                    pointers[each.result] = found[0]
+                    # One place after another: a run-time index by other means.
+                    if each.operands[-1] in chosen and re.search(r", i(32|64) -?[1-9]", each.text):
+                        wrong.update(found)
+                elif not (each.op in ("load", "store") and each.operands[-1] in pointers and len(found) == 1):
+                    wrong.update(found)
+        return {name: alloca for name, alloca in pointers.items() if alloca not in wrong}
 
 
 def strongly_connected(instructions: dict[str, Instruction]) -> list[list[Instruction]]:

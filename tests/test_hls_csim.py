@@ -300,11 +300,12 @@ def test_no_compiler_is_told_with_the_mend(case: Case, monkeypatch: pytest.Monke
         csim.build(case.folder, "native")
 
 
-def test_a_crash_is_a_failure(case: Case, tmp_path: Path) -> None:
+def test_a_crash_is_a_failure(case: Case, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     twice = "(head.read(), head.read());"
     folder = case.changed(tmp_path / "changed", "firmware/hw_amc_core.cpp", "head.read();", twice)
     with pytest.raises(ToolFailed, match="crashed \\(SIGABRT\\)"):
         csim.build(folder, "native").run(FRAMES)
+    assert "Fatal Python error" not in capfd.readouterr().err
 
 
 def test_the_bench_compares_every_layer_and_names_the_first_difference(case: Case, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ path and runs several frames in the lanes of vector registers.
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import gc
 import hashlib
 import mmap
@@ -285,6 +286,7 @@ def _work(
     args: tuple[Any, ...],
 ) -> None:
     """Simulate a share in a forked process, which ends with its parent and holds nothing of it."""
+    faulthandler.disable()  # a crash is the C++'s, and the parent says which signal it was
     gc.disable()  # what the parent left behind may belong to threads that this process does not have
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     life, parents, writer = pipes

@@ -1,0 +1,117 @@
+"""C simulation at several reuse factors, for each tool: python benchmarks/hls_factors.py MODEL FACTOR... --json FILE.
+
+Every layer takes its largest legal factor up to each. Held-out frames are simulated, the first of them with the
+synthesizable types (ap_fixed), all with native ones, and every integer of every layer must be Keras'. The tools'
+projects differ in pragmas, which g++ does not read: where the rest of the text is the same, which is required, one run
+stands for both. FILE keeps what earlier runs found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from hw_amc import hls
+from hw_amc.config import LayerHls
+from hw_amc.flows.hls import HlsFlow, HlsOptions
+from hw_amc.graph import Graph
+from hw_amc.hls import backends, csim
+from hw_amc.hls.estimate.whole import legal_reuse_factors
+from hw_amc.sources import Sources
+from hw_amc.verify.equality import require_equal
+
+COMMAND = "python benchmarks/hls_factors.py"
+
+
+def settings_of(graph: Graph, factor: int) -> dict[str, LayerHls]:
+    """Every layer with weights, at its largest legal factor up to `factor`."""
+    return {
+        node.name: LayerHls(reuse_factor=max(each for each in legal_reuse_factors(graph, node) if each <= factor))
+        for node in graph.nodes[1:]
+        if node.arrays()
+    }
+
+
+def project_of(flow: HlsFlow, backend: str, factor: int) -> Sources:
+    """The project for one tool."""
+    target = hls.Target(backend, flow.board.part, 1000 / flow.board.clock_mhz, settings_of(flow.graph, factor))
+    heads = {name: flow.reference[name][:1] for name in flow.graph.outputs}
+    return hls.build_project(flow.deployed, flow.graph, target, flow.stimulus.wire[:1], heads)
+
+
+def program_of(project: Sources) -> dict[str, str]:
+    """What g++ compiles of a project, without pragmas."""
+    files = {name: text for name, text in project.files.items() if name.endswith((".h", ".cpp"))}
+    return {name: re.sub(r"^\s*#pragma HLS.*\n", "", text, flags=re.MULTILINE) for name, text in files.items()}
+
+
+def prove(flow: HlsFlow, factor: int, exact: int) -> dict[str, Any]:
+    """Simulate at one factor; raises Mismatch on the first integer that is not Keras'."""
+    first, *others = sorted(backends.TOOLS, reverse=True)
+    project = project_of(flow, first, factor)
+    for other in others:
+        if program_of(project_of(flow, other, factor)) != program_of(project):
+            raise SystemExit(f"{other} and {first} compile different programs at factor {factor}")
+    section: dict[str, Any] = {
+        "backends": [first, *others],
+        "reuse_factors": {name: layer.reuse_factor for name, layer in settings_of(flow.graph, factor).items()},
+        "date": date.today().isoformat(),
+        "kind": "measured",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        project.write(Path(folder))
+        for flavour, count in (("native", flow.frames), ("ap_fixed", exact)):
+            if count:
+                section[flavour] = simulate(flow, Path(folder), flavour, count)
+    return section
+
+
+def simulate(flow: HlsFlow, folder: Path, flavour: str, count: int) -> dict[str, Any]:
+    """Simulate the first frames with one build of a written project."""
+    simulator = csim.build(folder, flavour)
+    got = simulator.run(flow.stimulus.wire[:count], flow.layers)
+    wanted = {name: tensor[:count] for name, tensor in flow.reference.items()}
+    integers = require_equal(flow.graph, (flow.keras.name, simulator.name), wanted, got)
+    return {"frames": count, "mismatches": 0, "integers": integers, "seconds_compile": simulator.seconds_compile}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="a folder of hls_projects/")
+    parser.add_argument("factors", type=int, nargs="+", help="reuse factors")
+    parser.add_argument("--frames", type=int, default=64, help="held-out frames")
+    parser.add_argument("--exact", type=int, default=64, help="of these, frames of the synthesizable types")
+    parser.add_argument("--json", type=Path, help="file of results, to which these are added")
+    options = parser.parse_args()
+    flow = HlsFlow.open(options.model, HlsOptions(frames=options.frames))
+    known = json.loads(options.json.read_text()) if options.json and options.json.is_file() else {}
+    found = known.get("factors", {})
+    for factor in options.factors:
+        section = prove(flow, factor, options.exact)
+        section["command"] = f"{COMMAND} {options.model} {factor} --frames {options.frames} --exact {options.exact}"
+        for flavour in ("native", "ap_fixed"):
+            if flavour in section:
+                run = section[flavour]
+                print(
+                    f"{factor}: {run['integers']:,} integers of {run['frames']} frames equal Keras ({flavour})",
+                    flush=True,
+                )
+        found[str(factor)] = section
+        result = {
+            "schema": 1,
+            "model": options.model,
+            "graph_sha256": flow.graph.digest(),
+            "reference": f"Keras ({flow.keras.dtype}), {flow.stimulus.source}",
+            "factors": {key: found[key] for key in sorted(found, key=int)},
+        }
+        if options.json:
+            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
