@@ -44,7 +44,7 @@ _BAR = re.compile(r" \d+/\d+ [0-9:-]+ *$| \d+% [0-9:-]+ *$")
 #: What Python's own helper says when it puts away what a killed process left.
 _TRACKER = re.compile(r"resource_tracker|There appear to be %d")
 #: Figures that differ from run to run.
-_VARIES = re.compile(r"seconds|date|frames_per_s|wall_|^(convert|driver)_us|reference")
+_VARIES = re.compile(r"seconds|date|frames_per_s|cycles_per_s|wall_|^(convert|driver)_us|reference")
 
 RECIPE = """
 seed = 5
