@@ -45,7 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 for command in (
-    *(models.models, hls.hls, hls.csim, hls.graph, hls.estimate, rtl.rtl, rtl.cosim, rtl.synth),
+    *(models.init, models.models, hls.hls, hls.csim, hls.graph, hls.estimate, rtl.rtl, rtl.cosim, rtl.synth),
     *(board.overlay, board.bench, board.sim_overlays, train.train, train.compare, models.report, cache.cache),
     doctor.doctor,
 ):

@@ -1,9 +1,51 @@
-"""The commands that show what there is: models, report."""
+"""The commands that bring a model in and show what there is: init, models, report."""
 
 from __future__ import annotations
 
-from hw_amc.cli.options import Model
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hw_amc.cli.options import Board, Context, Model, command_of
 from hw_amc.cli.output import printer
+from hw_amc.text import shown
+
+
+def init(
+    context: Context,
+    model_file: Annotated[
+        Path, typer.Argument(help="Keras 2 model: .h5, .keras, or the folder of a SavedModel.", metavar="MODEL_FILE")
+    ],
+    name: Annotated[str | None, typer.Option(help="Project's name; made of the file's by default.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class set, or BPSK,QPSK,... in the order of the logits; ; between heads.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Frames to calibrate on and judge by, of any format of `data info`.")
+    ] = None,
+    widths: Annotated[
+        list[str] | None, typer.Option(help="LAYER.FIELD=BITS, or FIELD=BITS for all layers; may come again.")
+    ] = None,
+    board: Board = None,
+) -> None:
+    """Make a project of your own Keras model, float or QKeras: deployed exactly, its cost measured layer by layer."""
+    from hw_amc.flows.init import InitFlow, InitOptions, run
+    from hw_amc.flows.init_files import shown_sqnr
+
+    options = InitOptions(model_file, name, classes, data, tuple(widths or ()), board)
+    outcome = run(InitFlow.open(options, command_of(context), printer))
+    rows = [
+        (each.name, each.operation, " x ".join(map(str, each.shape)), each.format, shown_sqnr(each.sqnr_db))
+        for each in outcome.layers
+    ]
+    heads = ("layer", "operation", "shape", "format", "SQNR, dB (measured)")
+    printer.table(heads, rows, f"{outcome.graph.name}  {outcome.graph.digest()[:16]}")
+    printer.done(shown(outcome.folder))
+    if outcome.no_hls is None:
+        printer.line(f"next: make hls MODEL={outcome.graph.name}")
+    else:
+        printer.warning(f"the HLS flow does not have all of its layers yet: {outcome.no_hls}")
 
 
 def models() -> None:

@@ -66,7 +66,13 @@ def deploy(
     ConfigError
         An unknown layer or field in `widths`, or a value that does not fit its bits.
     """
-    plan = plan_deploy(model)
+    return deploy_plan(plan_deploy(model), frames, widths, make_probe)
+
+
+def deploy_plan(
+    plan: Plan, frames: Floats, widths: Changes | None = None, make_probe: Callable[[Any], Probe] = keras_probe
+) -> Any:
+    """Deploy what `plan_deploy` made of a float model, and leave its final weights in it; otherwise as `deploy`."""
     rounded = round_input(frames, *input_format(plan, widths))
     tops = find_tops(plan, make_probe(plan.model), rounded)
     equalise(plan, tops)

@@ -94,7 +94,7 @@ def load_deployed(path: Path) -> Any:
         raise DataError(f"{path} does not exist; train the model or fetch its weights")
     most = require_safe(path)
     try:
-        with _variables_of(most, path):
+        with variables_of(most, path):
             return keras.models.load_model(path, custom_objects=custom_objects(), compile=False)
     except HwAmcError:
         raise
@@ -103,7 +103,7 @@ def load_deployed(path: Path) -> Any:
 
 
 @contextmanager
-def _variables_of(size: int, path: Path) -> Iterator[None]:
+def variables_of(size: int, path: Path) -> Iterator[None]:
     """Allow variables of `size` bytes in all: those whose values a file holds, and no more."""
     left = size + _SLACK_BYTES
 

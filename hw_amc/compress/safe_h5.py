@@ -22,7 +22,7 @@ from hw_amc.hdf5 import ERRORS, open_hdf5, read_attribute, walk
 from hw_amc.untrusted import brief, parse_json
 
 #: Most bytes of the model's JSON, layers of a model, and bytes of all weights.
-_JSON_BYTES, _LAYERS, _WEIGHT_BYTES = 16 << 20, 2000, 1 << 30
+JSON_BYTES, _LAYERS, WEIGHT_BYTES = 16 << 20, 2000, 1 << 30
 
 #: Largest number among a layer's arguments, of a quantiser's, and most letters of a text.
 _MOST, _MOST_BITS, _LETTERS = 1 << 20, 1000, 500
@@ -60,17 +60,22 @@ def require_safe(path: Path) -> int:
         The file is missing, damaged, no model, or holds what no model of known layers needs.
     """
     with open_hdf5(path) as file:
-        _require_config(file, path)
-        return _require_weights(file, path)
+        require_config(read_config(file, path), path)
+        return require_weights(file, path)
 
 
-def _require_config(file: Any, path: Path) -> None:
-    text = read_attribute(file, "model_config", path, _JSON_BYTES)
+def read_config(file: Any, path: Path) -> Any:
+    """Configuration of the model of an open file, parsed and not checked yet; DataError where it has none."""
+    text = read_attribute(file, "model_config", path, JSON_BYTES)
     if not isinstance(text, (str, bytes)):
         raise DataError(f"{path} is no Keras model: it has no model_config; save the whole model, not its weights only")
-    if len(text) > _JSON_BYTES:
-        raise DataError(f"{path}: the configuration of its model is longer than {_JSON_BYTES:,} bytes")
-    config = parse_json(text, f"{path}: model_config")
+    if len(text) > JSON_BYTES:
+        raise DataError(f"{path}: the configuration of its model is longer than {JSON_BYTES:,} bytes")
+    return parse_json(text, f"{path}: model_config")
+
+
+def require_config(config: Any, path: Path) -> None:
+    """Require that Keras can make a model of a configuration without running anything; errors as `require_safe`."""
     try:
         _check_model(config)
     except ValueError as error:
@@ -237,8 +242,14 @@ def _on_cycle(calls: dict[_Call, list[_Call]], left: set[_Call]) -> set[str]:
     return {name for name, _ in seen[seen.index(call) :]}
 
 
-def _require_weights(file: Any, path: Path) -> int:
-    """Require that all that the file holds lies in it and is real, finite and of bounded size; its bytes."""
+def require_weights(file: Any, path: Path, place: str = "/model_weights/") -> int:
+    """Require that all that an open file holds lies in it, is of bounded size, and real and finite in `place`.
+
+    Returns
+    -------
+    int
+        Bytes of all data sets.
+    """
     total = 0
     for name, node in walk(file, path):
         for attribute in range(h5py.h5a.get_num_attrs(node)):
@@ -246,10 +257,10 @@ def _require_weights(file: Any, path: Path) -> int:
         if not isinstance(node, h5py.h5d.DatasetID):
             continue
         total += math.prod(node.shape) * node.get_type().get_size()
-        if total > _WEIGHT_BYTES:
-            raise DataError(f"{path}: its weights take more than {_WEIGHT_BYTES >> 20} MiB")
-        if name.startswith("/model_weights/"):
-            _require_finite(node, name, path)
+        if total > WEIGHT_BYTES:
+            raise DataError(f"{path}: its weights take more than {WEIGHT_BYTES >> 20} MiB")
+        if name.startswith(place):
+            _require_finite(node, name, name.removeprefix(place)[:80], path)
     return total
 
 
@@ -259,11 +270,11 @@ def _require_small_attribute(node: Any, number: int, name: str) -> None:
         size = attribute.get_space().get_simple_extent_npoints() * attribute.get_type().get_size()
     except ERRORS as error:
         raise DataError(f"{name}: an attribute cannot be read ({brief(error)}); fetch it again") from error
-    if size > _JSON_BYTES:
+    if size > JSON_BYTES:
         raise DataError(f"{name}: an attribute takes {size:,} bytes")
 
 
-def _require_finite(node: Any, name: str, path: Path) -> None:
+def _require_finite(node: Any, name: str, tensor: str, path: Path) -> None:
     try:
         dtype = node.dtype
         values = np.empty(node.shape, dtype)
@@ -275,7 +286,6 @@ def _require_finite(node: Any, name: str, path: Path) -> None:
         raise DataError(f"{path}: {name[:80]!r} holds {dtype}, not real numbers")
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
-        tensor = name.removeprefix("/model_weights/")[:80]
         raise DataError(
             f"{path}: {bad} of the {values.size} values of {tensor!r} are not finite; take the weights of another"
             " checkpoint, or train again"

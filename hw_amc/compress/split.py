@@ -42,7 +42,7 @@ def split_activations(model: Any) -> Any:
             inputs = tensors[call.name] = keras.Input(call.layer.output_shape[0][1:], name=call.name)
             continue
         fused = _has_activation(call)
-        layer = type(call.layer).from_config({**_config(call.layer), **({"activation": "linear"} if fused else {})})
+        layer = type(call.layer).from_config({**config_of(call.layer), **({"activation": "linear"} if fused else {})})
         fed = [tensors[name] for name in call.inputs]
         tensors[call.name] = layer(fed if len(fed) > 1 else fed[0])
         copies.append((layer, call.layer))
@@ -57,7 +57,7 @@ def split_activations(model: Any) -> Any:
     return split
 
 
-def _config(layer: Any) -> dict[str, Any]:
+def config_of(layer: Any) -> dict[str, Any]:
     """Configuration of a layer with its functions as they are: a user's own need no name."""
     functions = {name: getattr(layer, name, None) for name in ("activation", "recurrent_activation")}
     return {**layer.get_config(), **{name: function for name, function in functions.items() if function is not None}}

@@ -10,7 +10,7 @@ from hw_amc.graph import Graph
 from hw_amc.workspace import Workspace
 
 #: Width field in project.toml -> the node's format that it sets.
-_WIDTH_OF = {
+WIDTH_OF = {
     "bits": "fmt",
     "kernel_bits": "kernel_fmt",
     "scale_bits": "kernel_fmt",
@@ -54,7 +54,7 @@ def require_widths(graph: Graph, widths: dict[str, dict[str, int]]) -> None:
     for layer, fields in widths.items():
         node = graph[layer]
         for name, bits in fields.items():
-            fmt = getattr(node, _WIDTH_OF.get(name, ""), None)
+            fmt = getattr(node, WIDTH_OF.get(name, ""), None)
             if fmt is None:
                 raise ConfigError(f"project.toml: quant.{layer}.{name} is not a width of that layer")
             if fmt.bits != bits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.graph.fixed import FixedFormat, shift_round
-from hw_amc.interface.wire import WIRE_BITS, WIRE_FRAC, Normalisation, saturates
+from hw_amc.interface.wire import WIRE_BITS, WIRE_FRAC, Normalisation, saturates, to_wire
 
 #: Shares from which a figure is warned about: of the values, of the power, of the values.
 SATURATED_LIMIT, OFFSET_LIMIT, CLIPPED_LIMIT = 0.01, 0.01, 0.001
+
+#: Share of the values that rounding to the network's input may take to zero, before it is warned about.
+LOST_LIMIT = 0.5
 
 #: Values that must share an end before it counts as clipping: any two frames have a highest and a lowest value.
 _CLIPPED_VALUES = 16
@@ -39,6 +43,19 @@ class InputPath:
             return wire
         return float(min(wire, self.fmt.max_abs * 2.0 ** (-self.fmt.frac - self.input_shift)))
 
+    @property
+    def step(self) -> float:
+        """Difference of neighbouring values at the network's input, or on the wire."""
+        return float(2.0 ** -(self.wire_frac if self.fmt is None else self.fmt.frac + self.input_shift))
+
+    def loses(self, frames: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which values other than zero become zero on the way: (n, T, 2); errors are those of `to_wire`."""
+        words = to_wire(frames, self.wire_frac, self.normalise).astype(np.int64)
+        if self.fmt is not None:
+            words = shift_round(words, self.wire_frac - self.input_shift - self.fmt.frac)
+        found: NDArray[np.bool_] = (words == 0) & (frames != 0)
+        return found
+
     def saturates(self, frames: NDArray[Any]) -> NDArray[np.bool_]:
         """Which values saturate on the way: (n, T, 2); errors are those of `to_wire`."""
         on_wire, words = saturates(frames, self.wire_frac, self.normalise)
@@ -58,6 +75,7 @@ class Quality:
     values: int = 0
     power: float = 0.0
     saturated: int = 0
+    lost: int = 0
     silent: int = 0
     #: Sums over frames of the mean (I, Q), and of its square.
     offset: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
@@ -75,6 +93,7 @@ class Quality:
         self.power += float(energy.sum())
         self.silent += int(np.count_nonzero(energy == 0))
         self.saturated += int(np.count_nonzero(self.path.saturates(frames)))
+        self.lost += int(np.count_nonzero(self.path.loses(frames)))
         self.offset += means.sum(axis=0)
         self.offset_power += float(np.square(means).sum())
         for sign in (-1, 1):
@@ -104,6 +123,20 @@ class Quality:
         return self.saturated / max(self.values, 1)
 
     @property
+    def lost_share(self) -> float:
+        """Share (0..1) of the I and Q values that are not zero and become zero on the way into the network."""
+        return self.lost / max(self.values, 1)
+
+    def _quiet(self) -> str:
+        shift = self.path.input_shift - math.ceil(math.log2(self.mean_power) / 2)
+        mend = "" if self.path.normalise == "rms" else ', or normalise = "rms"'
+        return (
+            f"{self.lost_share:.0%} of the values round to zero at the network's input, whose step is"
+            f" {self.path.step:.3g}; the mean power is {self.mean_power:.3g}: scale the samples by"
+            f" {2.0 ** (shift - self.path.input_shift):g}, or set input_shift = {min(shift, 15)} in project.toml{mend}"
+        )
+
+    @property
     def clipped_share(self) -> float:
         """Share (0..1) of the I and Q values that sit at the very lowest or highest value of all."""
         low, high = self._ends.get(-1, (0.0, 0)), self._ends.get(1, (0.0, 0))
@@ -121,6 +154,8 @@ class Quality:
                 f"{self.saturated_share:.1%} of the I and Q values saturate: the network's input ends at"
                 f" {self.path.highest:g} and the mean power is {self.mean_power:.3g}; scale the samples{mend}"
             )
+        if self.lost_share > LOST_LIMIT and self.mean_power:
+            found.append(self._quiet())
         i, q = self.mean_offset
         common = i * i + q * q
         if common > max(OFFSET_LIMIT * self.mean_power, _COMMON * self.offset_power / max(self.frames, 1) ** 2):

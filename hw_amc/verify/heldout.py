@@ -79,7 +79,10 @@ def held_out(graph: Graph, settings: InputSettings, count: int, data: Path | Non
     """
     if count < 1:
         raise DataError(f"the number of frames must be 1 or more, not {count}")
-    frames, labels, snrs, source = _generated(graph, count) if data is None else _recorded(graph, data, count)
+    if data is None:
+        frames, labels, snrs, source = generated(graph.classes, graph.frame_len, count)
+    else:
+        frames, labels, snrs, source = _recorded(graph, data, count)
     if frames.shape[1:] != graph.input.shape:
         raise DataError(f"{source}: frames of shape {frames.shape[1:]} do not fit the network's {graph.input.shape}")
     from hw_amc.radio import to_wire
@@ -147,22 +150,38 @@ def _translate(columns: Sequence[tuple[Sequence[str], NDArray[Any]]], classes: S
     return stacked
 
 
-def _generated(graph: Graph, count: int) -> tuple[NDArray[Any], Labels, NDArray[Any], str]:
+def generated(
+    classes: Sequence[Sequence[str]], frame_len: int, count: int, split: int = TEST_SPLIT
+) -> tuple[NDArray[Any], Labels, NDArray[Any], str]:
+    """Generate frames of all classes in turn, each at a random SNR, as `held_out` does.
+
+    Parameters
+    ----------
+    classes : one sequence of names a head
+    frame_len, count : int
+    split : int
+        0 training, 1 validation, 2 test.
+
+    Returns
+    -------
+    frames (count, frame_len, 2), labels (count, heads), SNRs in dB (count,), and where they come from, in words
+    """
     from hw_amc.radio import load_recipe
 
-    found, why = fitting_recipe(graph.classes), "no recipe has the network's classes"
+    found, why = fitting_recipe(classes), "no recipe has the network's classes"
     if found is not None:
         try:
-            return _draw(graph, count, *found, "")
+            return _draw(frame_len, count, split, *found)
         except ConfigError as error:
             why = str(error)
     recipe = load_recipe(RECIPES[0])
-    unlabelled = np.full((len(recipe.classes), len(graph.classes)), NONE)
-    return _draw(graph, count, recipe, unlabelled, f"; no labels: {why}")
+    unlabelled = np.full((len(recipe.classes), len(classes)), NONE)
+    *drawn, source = _draw(frame_len, count, split, recipe, unlabelled)
+    return drawn[0], drawn[1], drawn[2], f"{source}; no labels: {why}"
 
 
 def _draw(
-    graph: Graph, count: int, recipe: Recipe, labels: Labels, note: str
+    frame_len: int, count: int, split: int, recipe: Recipe, labels: Labels
 ) -> tuple[NDArray[Any], Labels, NDArray[Any], str]:
     """Generate frames of the cells that have labels, of all where none has."""
     from hw_amc.radio import generate_frames
@@ -171,16 +190,16 @@ def _draw(
     cells = cells if len(cells) else np.arange(len(labels))
     rng, numbers = np.random.default_rng(SEED), np.arange(count)
     chosen, snrs = cells[numbers % len(cells)], rng.choice(np.array(recipe.classes.snrs_db), count)
-    long = replace(recipe, frame_len=max(graph.frame_len, LEAST_SAMPLES))
-    frames = generate_frames(long, chosen, snrs, numbers, split=TEST_SPLIT)[:, : graph.frame_len]
-    return frames, labels[chosen], snrs, f"{recipe.name}, split {TEST_SPLIT}, seed {SEED}{note}"
+    long = replace(recipe, frame_len=max(frame_len, LEAST_SAMPLES))
+    frames = generate_frames(long, chosen, snrs, numbers, split=split)[:, :frame_len]
+    return frames, labels[chosen], snrs, f"{recipe.name}, split {split}, seed {SEED}"
 
 
 def _recorded(graph: Graph, data: Path, count: int) -> tuple[NDArray[Any], Labels, NDArray[Any], str]:
     from hw_amc.radio import CaptureOptions, open_frames
 
     with open_frames(data, CaptureOptions(frame_len=graph.frame_len)) as file:
-        labels, known = _known_labels(graph, file)
+        labels, known = known_labels(graph.classes, file)
         if len(known) < count:
             raise DataError(f"{data} holds {len(known)} frames, not {count}; give --frames {len(known)} or fewer")
         chosen = known[np.sort(np.random.default_rng(SEED).permutation(len(known))[:count])]
@@ -188,20 +207,25 @@ def _recorded(graph: Graph, data: Path, count: int) -> tuple[NDArray[Any], Label
     return frames, labels[chosen], snrs, data.name
 
 
-def _known_labels(graph: Graph, file: FrameFile) -> tuple[Labels, NDArray[np.int64]]:
-    """Return the labels (N, heads) of a file's frames, and the rows whose classes the network knows.
+def known_labels(classes: Sequence[Sequence[str]], file: FrameFile) -> tuple[Labels, NDArray[np.int64]]:
+    """Return the labels (N, heads) of a file's frames, and the rows whose classes the network's heads know.
 
     A head of which the file knows no class leaves its label open.
+
+    Raises
+    ------
+    DataError
+        The network knows no class of the file.
     """
     columns: list[tuple[Sequence[str], NDArray[Any]]] = [(file.classes, file.labels)]
     if file.signals:
         columns.append((file.signals, file.signal_labels))
-    labels = _translate(columns, graph.classes)
+    labels = _translate(columns, classes)
     told = labels[:, (labels != NONE).any(axis=0)]
     rows = np.flatnonzero((told != NONE).all(axis=1)) if told.size else np.zeros(0, np.int64)
-    unknown = _unknown(columns, graph)
+    unknown = _unknown(columns, classes)
     if not len(rows):
-        wanted = ", ".join(name for names in graph.classes for name in names)
+        wanted = ", ".join(name for names in classes for name in names)
         got = ", ".join(unknown) or "nothing"
         raise DataError(f"{file.path} holds {got}, of which the network knows none; it knows {wanted}")
     if unknown:
@@ -209,13 +233,13 @@ def _known_labels(graph: Graph, file: FrameFile) -> tuple[Labels, NDArray[np.int
     return labels, rows
 
 
-def _unknown(columns: Sequence[tuple[Sequence[str], NDArray[Any]]], graph: Graph) -> list[str]:
+def _unknown(columns: Sequence[tuple[Sequence[str], NDArray[Any]]], classes: Sequence[Sequence[str]]) -> list[str]:
     """Names of a file that occur in its frames and that no head knows."""
     from hw_amc.radio.names import class_places
 
     found = []
     for names, labels in columns:
-        known = np.max([class_places(names, classes) for classes in graph.classes], axis=0) != NONE
+        known = np.max([class_places(names, head) for head in classes], axis=0) != NONE
         held = np.bincount(labels, minlength=len(names)) > 0
         if known.any() or len(columns) == 1:
             found += [name for name, lacks in zip(names, held[: len(names)] & ~known, strict=True) if lacks]

@@ -1,0 +1,262 @@
+"""Model files of users, in Keras 2's three formats: read without running anything that they say.
+
+A file gives a configuration, which is checked by `safe_h5` before Keras makes layers of it, and weights, which are
+numbers only. The wrappers that pruning left, and names of our own hard gates, become plain on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from hw_amc.compress.deployed import custom_objects, variables_of
+from hw_amc.compress.safe_h5 import JSON_BYTES, WEIGHT_BYTES, read_config, require_config, require_weights
+from hw_amc.errors import DataError, HwAmcError
+from hw_amc.hdf5 import ERRORS, SIGNATURE, open_dataset, open_hdf5, read_attribute
+from hw_amc.models import activations
+from hw_amc.untrusted import brief, open_regular, parse_json, read_bytes
+
+#: What a float model may name beside Keras' own.
+_OURS = {f"hw_amc>{function.__name__}": function for function in (activations.hard_tanh, activations.hard_sigmoid)}
+
+#: The wrapper that pruning leaves around a layer, and the weights that it adds.
+_WRAPPER, _OF_PRUNING = "PruneLowMagnitude", ("mask:", "threshold:", "pruning_step:")
+
+#: Where a .keras archive keeps the weights of its layers.
+_LAYERS = "/_layer_checkpoint_dependencies/"
+
+#: Fields of a configuration that say nothing of what a model computes.
+_LEFT_OUT = ("shared_object_id", "build_config", "compile_config")
+
+#: Most variables of a checkpoint.
+_VARIABLES = 20_000
+
+#: How other files begin or end, and what to do with them.
+_FOREIGN = {
+    ".onnx": "an ONNX file",
+    ".pt": "a PyTorch file",
+    ".pth": "a PyTorch file",
+    ".tflite": "a TensorFlow Lite file",
+    ".pkl": "a pickle",
+    ".json": "a model's structure without its weights",
+}
+
+
+def load_model_file(path: Path) -> Any:
+    """Load a user's model, float or quantised, trained or not.
+
+    Parameters
+    ----------
+    path : Path
+        `.h5`, `.keras`, or the folder of a SavedModel, as Keras 2 writes them; whatever its ending.
+
+    Returns
+    -------
+    keras.Model
+        Not compiled, without the wrappers of pruning.
+
+    Raises
+    ------
+    UnsupportedLayer
+        A layer of a class that is not known here.
+    DataError
+        The file is missing, damaged, of another format, or holds what no model of known layers needs.
+    """
+    if path.is_dir():
+        return _load_saved_model(path)
+    with open_regular(path) as stream:
+        start = stream.read(len(SIGNATURE))
+    if start == SIGNATURE:
+        return _load_h5(path)
+    if start.startswith(b"PK\x03\x04"):
+        return _load_keras(path)
+    what = _FOREIGN.get(path.suffix.lower(), "of no known format")
+    raise DataError(
+        f"{path} is {what}; a Keras 2 model is read from .h5, .keras or the folder of a SavedModel: model.save('m.h5')"
+    )
+
+
+def _load_h5(path: Path) -> Any:
+    with open_hdf5(path) as file:
+        config, wrapped = strip_pruning(_plain(read_config(file, path)))
+        require_config(config, path)
+        with _building(path, require_weights(file, path)):
+            model = _build(config)
+            for layer in model.layers:
+                if layer.weights:
+                    layer.set_weights(_stored(file, wrapped.get(layer.name, layer.name), path))
+    return model
+
+
+def _stored(file: Any, layer: str, path: Path) -> list[Any]:
+    """Weights of a layer, in the order in which they were saved, without those of pruning."""
+    place = f"model_weights/{layer}"
+    if place not in file:
+        raise DataError(f"{path} holds no weights of layer {layer[:80]!r}; save the whole model")
+    names = read_attribute(file[place], "weight_names", path)
+    found = []
+    for name in [] if names is None else names:
+        text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+        if layer.startswith("prune_low_magnitude_") and text.rpartition("/")[2].startswith(_OF_PRUNING):
+            continue
+        if open_dataset(file, f"{place}/{text}", path) is None:
+            raise DataError(f"{path} has lost {text[:80]!r}, a weight of layer {layer[:80]!r}; save the model again")
+        found.append(np.asarray(file[f"{place}/{text}"]))
+    return found
+
+
+def _load_keras(path: Path) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+            config = _plain(parse_json(_member(archive, "config.json", JSON_BYTES, path), f"{path}: config.json"))
+            require_config(config, path)
+            weights = Path(folder) / "model.weights.h5"
+            weights.write_bytes(_member(archive, weights.name, WEIGHT_BYTES, path))
+            with open_hdf5(weights) as file:
+                size = require_weights(file, path, _LAYERS)
+            with _building(path, size):
+                model = _build(config)
+                model.load_weights(weights)
+                return model
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise DataError(f"{path} is not a whole .keras file ({brief(error)}); save it again") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int, path: Path) -> bytes:
+    if name not in archive.namelist():
+        raise DataError(f"{path} is no .keras file: it has no {name}; save the model with model.save('m.keras')")
+    with archive.open(name) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise DataError(f"{path}: {name} is longer than {limit:,} bytes")
+    return data
+
+
+def _load_saved_model(path: Path) -> Any:
+    """Read a SavedModel's configuration and checkpoint; its functions are left alone."""
+    from tensorflow.python.keras.protobuf import saved_metadata_pb2
+
+    metadata, prefix = path / "keras_metadata.pb", path / "variables" / "variables"
+    if not metadata.is_file():
+        raise DataError(
+            f"{path} is no SavedModel of Keras 2: it has no keras_metadata.pb, and its functions are not run;"
+            " load it where it was made and save it: model.save('m.h5')"
+        )
+    parsed = saved_metadata_pb2.SavedMetadata()
+    try:
+        parsed.ParseFromString(read_bytes(metadata, JSON_BYTES))
+    except Exception as error:  # protobuf's own error has no fixed place
+        raise DataError(f"{metadata} is damaged ({brief(error)}); save the model again") from error
+    roots = [node.metadata for node in parsed.nodes if node.node_path == "root"]
+    held = parse_json(roots[0], f"{metadata}: its model") if roots else {}
+    config = _plain(held.get("model_config") if isinstance(held, dict) else None)
+    require_config(config, path)
+    with _building(path, _checkpoint_bytes(prefix, path)):
+        model = _build(config)
+        status = model.load_weights(str(prefix))
+        status.assert_existing_objects_matched()
+        status.expect_partial()
+        return model
+
+
+def _checkpoint_bytes(prefix: Path, path: Path) -> int:
+    """Bytes of the files of a checkpoint, which hold all that it declares."""
+    files = sorted(prefix.parent.glob("variables.*"))
+    if not any(file.suffix == ".index" for file in files):
+        raise DataError(f"{path} has no variables/variables.index: its weights are missing; save the model again")
+    for file in files:
+        open_regular(file).close()
+    size = sum(file.stat().st_size for file in files)
+    try:
+        count = len(tf.train.list_variables(str(prefix)))
+    except (tf.errors.OpError, ValueError) as error:
+        raise DataError(f"{path}: its checkpoint cannot be read ({brief(error)}); save the model again") from error
+    if size > WEIGHT_BYTES or count > _VARIABLES:
+        raise DataError(f"{path}: its checkpoint has {size:,} bytes and {count:,} variables, too many to be read")
+    return size
+
+
+@contextmanager
+def _building(path: Path, size: int) -> Iterator[None]:
+    """Make layers with at most `size` bytes of weights; whatever Keras raises becomes one line."""
+    try:
+        with variables_of(size, path):
+            yield
+    except HwAmcError:
+        raise
+    except ERRORS as error:
+        raise DataError(f"{path} is no model that Keras can make: {brief(error)}") from error
+    except Exception as error:  # what Keras raises on a file that fits no layer is not written down anywhere
+        raise DataError(f"{path} is no model that Keras can make: {brief(error)}") from error
+
+
+def _build(config: Any) -> Any:
+    return keras.models.model_from_json(json.dumps(config), custom_objects={**custom_objects(), **_OURS})
+
+
+def _plain(data: Any) -> Any:
+    """Write tuples as lists and functions by their names, as older versions of Keras do; leave training out."""
+    if isinstance(data, list):
+        return [_plain(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if data.get("class_name") == "__tuple__" and isinstance(data.get("items"), list):
+        return _plain(data["items"])
+    if data.get("class_name") == "function" and isinstance(data.get("config"), str):
+        return data["config"]
+    return {key: _plain(value) for key, value in data.items() if key not in _LEFT_OUT}
+
+
+def strip_pruning(config: Any) -> tuple[Any, dict[str, str]]:
+    """Take the wrappers of pruning off a model's configuration.
+
+    Returns
+    -------
+    (configuration, layer -> name that its wrapper had, under which its weights are stored)
+    """
+    layers = config.get("config", {}).get("layers") if isinstance(config, dict) else None
+    if not isinstance(layers, list):
+        return config, {}
+    wrapped: dict[str, str] = {}
+    plain = [_unwrapped(layer, wrapped) for layer in layers]
+    if not wrapped:
+        return config, {}
+    names = {wrapper: layer for layer, wrapper in wrapped.items()}
+    return _renamed({**config, "config": {**config["config"], "layers": plain}}, names), wrapped
+
+
+def _unwrapped(layer: Any, wrapped: dict[str, str]) -> Any:
+    """Return the layer in a wrapper, and note both names; another layer as it is."""
+    if not isinstance(layer, dict) or str(layer.get("class_name")).rpartition(">")[2] != _WRAPPER:
+        return layer
+    outer = layer.get("config")
+    inner = outer.get("layer") if isinstance(outer, dict) else None
+    own = inner.get("config") if isinstance(inner, dict) else None
+    if not isinstance(own, dict) or not isinstance(own.get("name"), str) or not isinstance(outer.get("name"), str):
+        return layer
+    wrapped[own["name"]] = outer["name"]
+    kept = {key: value for key, value in layer.items() if key in ("name", "inbound_nodes")}
+    return {**inner, **kept}
+
+
+def _renamed(data: Any, names: dict[str, str]) -> Any:
+    """Replace the names of wrappers wherever layers are named: as `name`, and at the head of a connection."""
+    if isinstance(data, dict):
+        return {
+            key: names.get(value, value) if key == "name" and isinstance(value, str) else _renamed(value, names)
+            for key, value in data.items()
+        }
+    if isinstance(data, list):
+        if len(data) >= 3 and isinstance(data[0], str):
+            return [names.get(data[0], data[0]), *data[1:]]
+        return [_renamed(item, names) for item in data]
+    return data

@@ -1,0 +1,111 @@
+"""Frames of `hw-amc init`: some to calibrate on, others to judge by."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.errors import DataError
+from hw_amc.models import Classes
+from hw_amc.radio.files.frames import UNKNOWN_SNR_DB
+from hw_amc.verify.heldout import NONE, SEED, generated, known_labels
+
+#: Most frames of a file to calibrate on and to judge by, and those that are generated.
+CALIBRATED, JUDGED = 256, 1000
+DRAWN, DRAWN_JUDGED = 192, 96
+#: Split of the generated frames to calibrate on; proofs take another.
+CALIBRATION_SPLIT = 1
+
+#: What frames without a label are called.
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True)
+class UserFrames:
+    """Frames for calibration and evaluation, in float."""
+
+    #: (n, T, 2) float32
+    calibration: NDArray[np.float32]
+    #: (m, T, 2) float32
+    evaluation: NDArray[np.float32]
+    #: (m, heads) index into each head's classes, or `NONE`; None where nobody knows them.
+    labels: NDArray[np.int64] | None
+    #: (m,)
+    snrs_db: NDArray[np.int64]
+    #: Where those of the calibration and of the evaluation come from.
+    calibrated: str
+    evaluated: str
+
+    @property
+    def has_snrs(self) -> bool:
+        """Whether every frame has all labels and an SNR."""
+        known = self.labels is not None and bool((self.labels != NONE).all())
+        return known and bool((self.snrs_db != UNKNOWN_SNR_DB).all())
+
+    def right(self, answers: Any) -> NDArray[np.bool_]:
+        """Whether the answers (m, heads) are right in every head that has a label: (m,)."""
+        assert self.labels is not None
+        found: NDArray[np.bool_] = ((answers == self.labels) | (self.labels == NONE)).all(axis=1)
+        return found
+
+    def describe(self) -> str:
+        """Say in one line which frames there are."""
+        labelled = "labelled" if self.labels is not None else "no labels"
+        return (
+            f"{len(self.calibration)} to calibrate on ({self.calibrated}), {len(self.evaluation)} to judge by,"
+            f" {labelled}"
+        )
+
+
+def draw_frames(classes: Classes, frame_len: int) -> UserFrames:
+    """Generate frames of the network's classes, or signals without labels where no recipe has them.
+
+    Their labels are not taken: the network was trained on others.
+    """
+    calibration, _, _, source = generated(classes, frame_len, DRAWN, CALIBRATION_SPLIT)
+    evaluation, _, snrs, judged = generated(classes, frame_len, DRAWN_JUDGED)
+    return UserFrames(calibration, evaluation, None, snrs, f"generated, {source}", f"generated, {judged}")
+
+
+def read_frames(data: Path, classes: Classes, frame_len: int) -> UserFrames:
+    """Take frames of a file, different ones to calibrate on and to judge by where it has several.
+
+    Raises
+    ------
+    DataError
+        The file is missing or damaged, or its frames are of another length.
+
+    Warns
+    -----
+    UserWarning
+        The network knows none of its classes, or the file has one frame only.
+    """
+    from hw_amc.radio import CaptureOptions, open_frames
+
+    with open_frames(data, CaptureOptions(frame_len=frame_len, stand_in=UNLABELLED)) as file:
+        if file.frame_len != frame_len:
+            raise DataError(
+                f"{data} holds frames of {file.frame_len} samples, and the model takes {frame_len}; give frames of its"
+                f" length (`hw-amc data convert` cuts recordings)"
+            )
+        labels, rows = None, np.arange(len(file))
+        if tuple(file.classes) != (UNLABELLED,):
+            try:
+                labels, rows = known_labels(classes, file)
+            except DataError as error:
+                warnings.warn(f"{error}; accuracy is not measured", stacklevel=2)
+        order = rows[np.random.default_rng(SEED).permutation(len(rows))]
+        cut = min(CALIBRATED, max(len(order) // 2, 1))
+        first, second = np.sort(order[:cut]), np.sort(order[cut : cut + JUDGED])
+        if not len(second):
+            warnings.warn(f"{data.name} has one frame of use: it is calibrated and judged by the same", stacklevel=2)
+            second = first
+        calibration = file.read(first)[0]
+        evaluation, _, snrs = file.read(second)
+    told = None if labels is None else labels[second]
+    return UserFrames(calibration, evaluation, told, snrs.astype(np.int64), data.name, data.name)
