@@ -22,9 +22,9 @@ from hw_amc.compress.build import formats_of
 from hw_amc.compress.layers import qkeras
 from hw_amc.compress.model_files import load_model_file
 from hw_amc.errors import ConfigError, DataError, UnsupportedLayer
-from hw_amc.flows.init import InitFlow, InitOptions, Outcome, parse_widths
 from hw_amc.flows.init import run as run_init
 from hw_amc.flows.init_classes import choose_classes
+from hw_amc.flows.init_state import InitFlow, InitOptions, Outcome, parse_widths
 from hw_amc.graph import Graph, golden
 from hw_amc.models import hard_tanh
 from hw_amc.radio.classes import CLASS_SETS, CLASSES_2016
@@ -223,7 +223,7 @@ def test_a_sequential_model_is_the_functional_one(root: Path, made: Callable[[st
     one, other = made("functional").graph, made("qsequential").graph
     said = [[(node.name, node.op, str(node.fmt)) for node in graph.nodes] for graph in (one, other)]
     assert said[0] == said[1]
-    assert said[0][:3] == [("frames", "input", "s16.14"), ("iq", "quantize", "s8.6"), ("c1", "conv1d", "s18.13")]
+    assert said[0][:3] == [("frames", "input", "s16.14"), ("iq", "quantize", "s8.6"), ("c1", "conv1d", "s17.13")]
     wire = np.random.default_rng(0).integers(-(2**15), 2**15, (64, T, 2)).astype(np.int16)
     model = fill(keras.Sequential([keras.Input((T, 2)), *quantised_layers()[:-1]]))
     expected = model.predict(wire / 2.0**14, verbose=0)
@@ -303,7 +303,7 @@ def test_accuracy_before_and_after_on_labelled_frames(root: Path, tmp_path: Path
     assert "wire_frac = 14" in text
 
 
-@pytest.mark.parametrize(("level", "bits", "wire_frac"), [(0.003, 15, 14), (20.0, 8, 10)])
+@pytest.mark.parametrize(("level", "bits", "wire_frac"), [(0.003, 14, 14), (20.0, 8, 10)])
 def test_a_model_of_another_scale_gets_an_input_that_holds_its_frames(
     root: Path, tmp_path: Path, level: float, bits: int, wire_frac: int, recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -328,14 +328,16 @@ def test_a_capture_below_one_step_is_warned_about(root: Path, tmp_path: Path) ->
     )
     with pytest.warns(UserWarning, match=wanted) as told:
         bring_in(root, tmp_path / "m.h5", name="quiet", classes="radioml2018", data=quiet)
-    assert "scale the samples by 256, or set input_shift = 8 in project.toml" in str(told[0].message)
+    assert "scale the samples by 256, or set input_shift = 8 in project.toml" in "".join(
+        str(each.message) for each in told
+    )
 
 
 def test_frames_of_another_scale_than_training_are_warned_about(root: Path, tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((T, 2)), K.BatchNormalization(name="norm"), K.Flatten(), K.Dense(2)])
     model.get_layer("norm").set_weights([np.ones(2), np.zeros(2), np.zeros(2), np.full(2, 50.0)])
     model.save(tmp_path / "m.h5", save_format="h5")
-    with pytest.warns(UserWarning, match=r"batch normalisation 'norm' they are -20 dB from what it remembers"):
+    with pytest.warns(UserWarning, match=r"batch normalisation 'norm' they are -21 dB from what it remembers"):
         bring_in(root, tmp_path / "m.h5", name="level", classes="BPSK,QPSK", data=capture(tmp_path / "x.h5"))
 
 
@@ -444,11 +446,9 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
     model = fill(selu())
     model.save(tmp_path / "m.h5", save_format="h5")
     with h5py.File(tmp_path / "m.h5", "r+") as file:
-        del file["model_weights/dense"]
-    names = [layer.name for layer in model.layers]
-    if "dense" in names:
-        with pytest.raises(DataError, match="holds no weights of layer 'dense'"):
-            load_model_file(tmp_path / "m.h5")
+        del file["model_weights"][model.layers[1].name]
+    with pytest.raises(DataError, match=f"holds no weights of layer '{model.layers[1].name}'"):
+        load_model_file(tmp_path / "m.h5")
 
 
 def test_code_in_a_keras_archive_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,7 +497,7 @@ def test_class_lists_of_another_length_are_refused() -> None:
         ("a,b", (3,), "names 2 classes, and the model gives 3 logits"),
         ("a,b", (2, 2), r"names 2 classes, and the model gives 2 \+ 2 logits"),
         ("a,a", (2,), "a name of its own"),
-        ("radioml2017", (24,), "did you mean radioml2016"),
+        ("radioml2017", (24,), "unknown class set 'radioml2017'; did you mean"),
     ):
         with pytest.raises(ConfigError, match=message):
             choose_classes(asked, heads, None, T)
@@ -508,7 +508,7 @@ def test_the_command_says_what_it_did(root: Path, tmp_path: Path, monkeypatch: p
     by_quadrature().save(tmp_path / "told.h5", save_format="h5")
     assert run("init", str(tmp_path / "told.h5"), "--classes", "BPSK,QPSK") == 0
     said = capsys.readouterr().out
-    assert "5 layers, 12 parameters, float" in said or "4 layers, 10 parameters, float" in said
+    assert "3 layers, 12 parameters, float" in said
     assert "192 to calibrate on (generated, radioml2018-v1, split 1" in said
     assert "integers of 6 layers equal Keras" in said
     assert "next: make hls MODEL=told" in said

@@ -30,8 +30,9 @@ def init(
     board: Board = None,
 ) -> None:
     """Make a project of your own Keras model, float or QKeras: deployed exactly, its cost measured layer by layer."""
-    from hw_amc.flows.init import InitFlow, InitOptions, run
-    from hw_amc.flows.init_files import shown_sqnr
+    from hw_amc.flows.init import run
+    from hw_amc.flows.init_card import shown_sqnr
+    from hw_amc.flows.init_state import InitFlow, InitOptions
 
     options = InitOptions(model_file, name, classes, data, tuple(widths or ()), board)
     outcome = run(InitFlow.open(options, command_of(context), printer))

@@ -52,7 +52,9 @@ def _source(step: Step, plan: Plan) -> str:
 
 
 def _probe(model: Any, names: Iterable[str]) -> Any:
-    return keras.Model(model.input, [model.get_layer(name).output for name in names])
+    # A Sequential model does not list its input.
+    outputs = [model.input if name in model.input_names else model.get_layer(name).output for name in names]
+    return keras.Model(model.input, outputs)
 
 
 def _run(probe: Any, frames: Floats) -> list[Any]:

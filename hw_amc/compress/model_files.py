@@ -241,7 +241,9 @@ def _unwrapped(layer: Any, wrapped: dict[str, str]) -> Any:
     outer = layer.get("config")
     inner = outer.get("layer") if isinstance(outer, dict) else None
     own = inner.get("config") if isinstance(inner, dict) else None
-    if not isinstance(own, dict) or not isinstance(own.get("name"), str) or not isinstance(outer.get("name"), str):
+    if not isinstance(outer, dict) or not isinstance(inner, dict) or not isinstance(own, dict):
+        return layer
+    if not isinstance(own.get("name"), str) or not isinstance(outer.get("name"), str):
         return layer
     wrapped[own["name"]] = outer["name"]
     kept = {key: value for key, value in layer.items() if key in ("name", "inbound_nodes")}

@@ -50,9 +50,9 @@ class InputPath:
 
     def loses(self, frames: NDArray[Any]) -> NDArray[np.bool_]:
         """Which values other than zero become zero on the way: (n, T, 2); errors are those of `to_wire`."""
-        words = to_wire(frames, self.wire_frac, self.normalise).astype(np.int64)
+        words: NDArray[Any] = to_wire(frames, self.wire_frac, self.normalise)
         if self.fmt is not None:
-            words = shift_round(words, self.wire_frac - self.input_shift - self.fmt.frac)
+            words = shift_round(words.astype(np.int64), self.wire_frac - self.input_shift - self.fmt.frac)
         found: NDArray[np.bool_] = (words == 0) & (frames != 0)
         return found
 
