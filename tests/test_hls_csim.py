@@ -19,6 +19,7 @@ from hw_amc.errors import ConfigError, DataError, Mismatch, ToolFailed, ToolMiss
 from hw_amc.graph import Graph, golden
 from hw_amc.graph.reader import build_graph
 from hw_amc.hls import csim
+from hw_amc.hls.estimate.whole import legal_reuse_factors
 from hw_amc.hls.strategies.base import struct_text
 from hw_amc.hls.streams import network_name
 from hw_amc.verify import equality as compare
@@ -327,20 +328,26 @@ def test_the_bench_compares_every_layer_and_names_the_first_difference(case: Cas
 
 
 @pytest.mark.slow
-def test_the_committed_network_equals_golden_on_full_frames(tmp_path: Path) -> None:
+@pytest.mark.parametrize("factor", [1, 2, 8, 40, 80, 160, 400])
+@pytest.mark.parametrize("backend", ["Vitis", "Vivado"])
+def test_the_committed_network_equals_golden_on_full_frames(tmp_path: Path, backend: str, factor: int) -> None:
+    """Every layer at its largest legal factor up to this one."""
     from hw_amc import compress
 
     folder = Path(__file__).parents[1] / "hls_projects" / "gru_cnn_sparse07"
     graph = Graph.load(folder)
     rng = np.random.default_rng(2)
-    frames = rng.normal(0, 6000, (32, *graph.input.shape)).clip(-(1 << 15), (1 << 15) - 1).astype(np.int16)
+    frames = rng.normal(0, 6000, (64, *graph.input.shape)).clip(-(1 << 15), (1 << 15) - 1).astype(np.int16)
     tensors = golden.run(graph, frames, [node.name for node in graph.nodes[1:]])
     model = compress.load_deployed(folder / "weights.h5")
-    project = hls.build_project(
-        model, graph, hls.Target("Vivado", PART, 10.0), frames[:1], {"head": tensors["head"][:1]}
-    )
-    project.write(tmp_path)
-    for flavour, count in (("native", 32), ("ap_fixed", 2)):
+    layers = {
+        node.name: LayerHls(reuse_factor=max(each for each in legal_reuse_factors(graph, node) if each <= factor))
+        for node in graph.nodes[1:]
+        if node.arrays()
+    }
+    target = hls.Target(backend, PART, 8.0, layers)
+    hls.build_project(model, graph, target, frames[:1], {"head": tensors["head"][:1]}).write(tmp_path)
+    for flavour, count in (("native", 64), ("ap_fixed", 2)):
         wanted = {name: tensor[:count] for name, tensor in tensors.items()}
         got = csim.build(tmp_path, flavour).run(frames[:count], list(wanted))
         compare.require_equal(graph, ("golden", flavour), wanted, got)
