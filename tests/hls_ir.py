@@ -18,7 +18,7 @@ from hw_amc import tools
 IR = Path(__file__).parent / "data" / "hls" / "ir"
 FLAGS = (
     "-O2", "-std=c++17", "-w", "-fno-exceptions", "-fno-unroll-loops", "-fno-vectorize", "-fno-slp-vectorize",
-    "-fno-discard-value-names", "-fno-builtin",
+    "-fno-discard-value-names", "-fno-builtin", "-mllvm", "-enable-load-pre=false",
     "-mllvm", "-inline-threshold=1000000000", "-mllvm", "-switch-to-lookup=false", "-mllvm", "-sink-common-insts=false",
 )  # fmt: skip
 
