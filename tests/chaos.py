@@ -59,6 +59,7 @@ test = [[10, 10, 2, 1]]
 [[stage]]
 name = "dense"
 kind = "float"
+dropout = 0.0
 phases = [{ crop = 64, steps = 8, batch = 8, learning_rate = 3e-3, warmup = 1 }]
 [[stage]]
 name = "deployed"
