@@ -99,5 +99,10 @@ def _linear(
 
 
 def _narrowest(node: L, source: Node, shape: tuple[int, ...]) -> L:
-    """Give a node its shape, and the exact accumulator as narrow as the real weights allow."""
-    return replace(node, shape=shape, fmt=node.narrowest_format(source.fmt))
+    """Give a node its shape, and the exact accumulator as narrow as the real weights allow.
+
+    It keeps a bit beside its fraction: of a layer whose sums are all zero, or nearly, rounding would otherwise look for
+    bits that are not there, on which the C simulation's types insist.
+    """
+    fmt = node.narrowest_format(source.fmt)
+    return replace(node, shape=shape, fmt=replace(fmt, bits=max(fmt.bits, fmt.frac + 1)))
