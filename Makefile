@@ -20,7 +20,7 @@ HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
-.PHONY: help system hls csim rtl cosim synth overlay bench train estimate report test test-all chaos test-board bench-csim lint clean
+.PHONY: help system hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz test-board bench-csim lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ test-all: $(VENV)/.all  ## all tests, minutes to hours
 
 chaos: $(VENV)/.all  ## kill each command KILLS times (20) at random moments and run it again; hours
 	@nice $(BIN)/python tests/chaos.py --kills $(or $(KILLS),20) --seed $(or $(SEED),1) --out docs/results/chaos.json
+
+fuzz: $(VENV)/.all  ## give each reader of files wrong ones for SECONDS (60) and count what comes of it
+	@nice $(BIN)/python tests/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --out docs/results/fuzz.json
 
 test-board: $(VENV)-pynq4/.ready  ## driver and simulated device under PYNQ 4, in its own environment
 	@PYTHONPATH=. $(VENV)-pynq4/bin/python -m pytest tests/test_sim_device*.py tests/test_driver*.py

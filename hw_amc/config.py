@@ -7,20 +7,15 @@ default, so that an empty project.toml describes a working project.
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
-from hw_amc.errors import ConfigError
+from hw_amc.errors import ConfigError, DataError
 from hw_amc.parts import PsKind, family_with
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - Python 3.10
-    import tomli as tomllib
+from hw_amc.untrusted import load_toml
 
 #: Characters of a wrong value that a message shows.
 MOST_SHOWN = 80
@@ -268,11 +263,9 @@ def load_settings(path: Path, kind: type[S]) -> S:
         The file is missing, is not TOML, or holds an unknown key or an impossible value: one line with the key.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} is not readable TOML: {error}") from error
+        table = load_toml(path)
+    except DataError as error:
+        raise ConfigError(str(error)) from error
     try:
         return kind.model_validate(table, context={"folder": path.parent})
     except ValidationError as error:

@@ -14,10 +14,10 @@ from board_overlays import BOARDS, golden_overlay, small_graph, trained_model
 from networks import random_frames
 
 from hw_amc import sim_device
-from hw_amc.config import tomllib
 from hw_amc.driver import AmcOverlay
 from hw_amc.graph import golden
 from hw_amc.overlay.archive import save_frames
+from hw_amc.untrusted import tomllib
 from hw_amc.verify.heldout import Stimulus
 
 NOTEBOOKS = sorted((BOARDS / "notebooks").glob("*.ipynb"))

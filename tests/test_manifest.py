@@ -54,3 +54,20 @@ def test_unknown_field_is_named() -> None:
 
 def test_none_survives() -> None:
     assert Manifest.from_json(replace(MANIFEST, cycles_per_frame=None).to_json()).cycles_per_frame is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("frame_len", "1024"), ("frame_len", 0), ("lanes", True), ("clock_mhz", -1), ("mode", ["frames"]), ("heads", [1]),
+     ("graph_digest", "xyz"), ("name", None), ("logit_frac", 1 << 40), ("contexts", None)],
+)  # fmt: skip
+def test_a_value_that_none_can_be_is_named(field: str, value: object) -> None:
+    data = json.loads(MANIFEST.to_json()) | {field: value}
+    with pytest.raises(DataError, match=f"manifest: {field} must be"):
+        Manifest.from_json(json.dumps(data))
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(b'{"schema": "\xff"}')
+    with pytest.raises(DataError, match="not a manifest"):
+        Manifest.load(tmp_path / "manifest.json")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hw_amc.config import tomllib
 from hw_amc.errors import ConfigError
 from hw_amc.train.recipe import Data, TrainRecipe, load_recipe_file
+from hw_amc.untrusted import tomllib
 
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
 

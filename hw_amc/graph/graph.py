@@ -17,7 +17,6 @@ from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from hw_amc.graph.fixed import FixedFormat
 from hw_amc.graph.ops import OPS, Node
 from hw_amc.graph.ops.input import Input
 from hw_amc.graph.ops.quantize import Quantize
+from hw_amc.untrusted import load_npz
 
 SCHEMA = 1
 
@@ -157,8 +157,8 @@ class Graph:
         if data.get("schema") != SCHEMA:
             raise DataError(f"{folder / 'graph.json'} has schema {data.get('schema')!r}, expected {SCHEMA}")
         try:
-            with np.load(folder / "graph.npz", allow_pickle=False) as arrays:
-                nodes = tuple(_node_from_dict(item, arrays) for item in data["nodes"])
+            arrays = load_npz(folder / "graph.npz")
+            nodes = tuple(_node_from_dict(item, arrays) for item in data["nodes"])
             return cls(
                 data["name"],
                 nodes,
@@ -166,7 +166,7 @@ class Graph:
                 tuple(tuple(names) for names in data["classes"]),
                 data["weights_digest"],
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(f"{folder}/graph.json and graph.npz do not fit together: {error}") from error
 
 

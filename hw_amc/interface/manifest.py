@@ -6,6 +6,7 @@ Needs the standard library only, because the driver reads it on the board.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,9 @@ from hw_amc.errors import DataError
 from hw_amc.interface import registers
 
 SCHEMA = 3
+#: Most bytes of a manifest: 256 classes of long names are less.
+_MOST_BYTES = 1 << 20
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -112,27 +116,75 @@ class Manifest:
         Raises
         ------
         DataError
-            The file is missing, is not JSON, or lacks a field.
+            The file is missing, is not JSON, lacks a field or holds what none can be.
         """
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
+            if path.exists() and not path.is_file():
+                raise DataError(f"{path} is no plain file; build the accelerator first")
+            with path.open("rb") as stream:
+                text = stream.read(_MOST_BYTES + 1)
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}; build the accelerator first") from error
+        try:
+            return cls.from_json(text)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
 
     @classmethod
-    def from_json(cls, text: str) -> Manifest:
+    def from_json(cls, text: str | bytes) -> Manifest:
         """Parse the text of a manifest.json; DataError when it is not one."""
+        if len(text) > _MOST_BYTES:
+            raise DataError(f"not a manifest: it is longer than {_MOST_BYTES:,} bytes")
         try:
-            data: dict[str, Any] = json.loads(text)
-            schema = data.pop("schema")
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise DataError(f"not a manifest: {error}") from error
+        if not isinstance(data, dict):
+            raise DataError("not a manifest: it must hold a JSON object")
+        schema = data.pop("schema", None)
         if schema != SCHEMA:
             raise DataError(f"manifest has schema {schema!r}, expected {SCHEMA}; build the accelerator again")
         wanted = {field.name for field in fields(cls)}
         if set(data) != wanted:
             raise DataError(f"manifest fields differ: {', '.join(sorted(set(data) ^ wanted))}")
-        data["heads"] = tuple(Head(head["name"], tuple(head["classes"])) for head in data["heads"])
+        heads = data["heads"]
+        if not isinstance(heads, list) or not heads or not all(map(_is_head, heads)):
+            raise DataError("manifest: heads must be a list of a name and class names each")
+        for name, value in data.items():
+            _require_value(name, value)
+        data["heads"] = tuple(Head(head["name"], tuple(head["classes"])) for head in heads)
         return cls(**data)
+
+
+_TEXTS = ("name", "board", "part")
+_DIGESTS = ("graph_digest", "project_digest")
+_WORDS = {"flow": ("rtl", "hls"), "mode": ("frames", "channels"), "normalise": ("none", "rms")}
+_UNKNOWN = ("cycles_per_frame", "latency_cycles")
+_FRACTIONS = ("wire_frac", "input_shift", "input_frac", "logit_frac")
+
+
+def _is_head(head: Any) -> bool:
+    if not isinstance(head, dict) or set(head) != {"name", "classes"} or not isinstance(head["classes"], list):
+        return False
+    return bool(head["classes"]) and all(isinstance(text, str) for text in (head["name"], *head["classes"]))
+
+
+def _require_value(name: str, value: Any) -> None:
+    """Require one field of a manifest to be of its kind and in its range."""
+    if name == "heads":
+        return
+    if name in _TEXTS:
+        fits, wanted = isinstance(value, str), "a text"
+    elif name in _DIGESTS:
+        fits, wanted = isinstance(value, str) and _DIGEST.fullmatch(value) is not None, "a SHA-256 in hex"
+    elif name in _WORDS:
+        fits, wanted = value in _WORDS[name], " or ".join(_WORDS[name])
+    elif name == "clock_mhz":
+        fits, wanted = type(value) in (int, float) and 0 < value < 10**5, "a clock in MHz"
+    elif name in _FRACTIONS:
+        fits, wanted = type(value) is int and -128 <= value <= 127, "a whole number from -128 to 127"
+    else:
+        fits = (type(value) is int and 1 <= value < 1 << 32) or (value is None and name in _UNKNOWN)
+        wanted = "a whole number from 1 to 4,294,967,295"
+    if not fits:
+        raise DataError(f"manifest: {name} must be {wanted}, not {repr(value)[:80]}; build the accelerator again")
