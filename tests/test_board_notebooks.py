@@ -71,11 +71,14 @@ def test_gallery_of_trained_models(
     answers = []
     for name in ("HW_AMC_OVERLAY", "HW_AMC_CHANNELS"):
         with AmcOverlay(told[name], device=sim_device.enable()) as amc:
-            answers.append((amc.manifest.n_channels, amc.classify(frames["wire"]).logits))
+            channels = amc.manifest.n_channels
+            whole = frames["wire"][: len(frames["wire"]) // channels * channels]
+            answers.append((channels, amc.classify(whole).logits))
     (one, alone), (several, side_by_side) = answers
     assert one == 1 < several
     np.testing.assert_array_equal(alone, golden.classify(GRAPH, frames["wire"])[1])
-    np.testing.assert_array_equal(side_by_side, alone)
+    np.testing.assert_array_equal(side_by_side, alone[: len(side_by_side)])
+    assert len(side_by_side) >= several
     with pytest.raises(SystemExit, match="0"):
         cli.main(["sim-overlays", str(tmp_path / "some"), "two", "--frames", "1"])
     assert [path.name for path in (tmp_path / "some" / "overlays").iterdir()] == ["two"]
