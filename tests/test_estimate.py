@@ -244,6 +244,14 @@ def test_an_unknown_family_is_refused(graph: Graph, board: BoardSettings) -> Non
         estimate.hls(graph, HlsSettings(), board.model_copy(update={"part": "10AX"}))
 
 
+def test_the_sweep_searches_for_no_adder_graph(
+    graph: Graph, board: BoardSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen before: on a fresh machine `make hls` spent minutes on the row of reuse factor 1, in silence."""
+    monkeypatch.setattr("hw_amc.hls.strategies.distributed_arithmetic.DistributedArithmetic.graph", pytest.fail)
+    assert estimate.sweep(graph, HlsSettings(), board, [1, 2])
+
+
 def test_sweep_and_estimate_fit_the_report(graph: Graph, board: BoardSettings, tmp_path: Path) -> None:
     rows = estimate.sweep(graph, HlsSettings(), board, [1, 4, 12])
     assert [row["reuse_factor"] for row in rows] == [1, 4, 12]

@@ -100,6 +100,8 @@ def sweep(
 ) -> list[dict[str, Any]]:
     """Estimate the accelerator at several reuse factors; every layer takes its largest legal one up to each.
 
+    At reuse factor 1 the strategy is `latency`, the upper bound: to find a large matrix' adder graph takes minutes.
+
     Parameters
     ----------
     graph, settings, board
@@ -113,15 +115,17 @@ def sweep(
     """
     rows = []
     for wanted in reuse_factors or _factors_of_largest(graph):
-        layers = {
-            node.name: LayerHls(reuse_factor=max(f for f in legal_reuse_factors(graph, node) if f <= wanted))
-            for node in graph.nodes[1:]
-            if node.arrays()
-        }
+        layers = {node.name: _quick(graph, node, wanted) for node in graph.nodes[1:] if node.arrays()}
         found = hls(graph, settings.model_copy(update={"layers": layers}), board)
         row = {"reuse_factor": wanted, "fits": found.fits, **found.section("")}
         rows.append({key: row[key] for key in row if key not in ("board", "part", "clock_mhz", "command", "kind")})
     return rows
+
+
+def _quick(graph: Graph, node: Node, wanted: int) -> LayerHls:
+    """Settings of a layer that are priced without a search."""
+    factor = max(each for each in legal_reuse_factors(graph, node) if each <= wanted)
+    return LayerHls(reuse_factor=factor, strategy="latency" if factor == 1 else None)
 
 
 def _factors_of_largest(graph: Graph) -> list[int]:
