@@ -90,6 +90,10 @@ class Printer:
         for line in text.splitlines():
             self.line(line)
 
+    def data(self, line: str) -> None:
+        """Print a line that another program reads: whole, however long it is."""
+        self.console.out(line, highlight=False)
+
     def done(self, line: str, step: str = "", seconds: float | None = None) -> None:
         """Print a step that is done."""
         text = Text("✓ ", "green")
@@ -142,11 +146,35 @@ class Printer:
 
     def track(self, items: Sequence[Item], text: str) -> Iterable[Item]:
         """Pass items through behind a bar."""
-        if not items:
-            return
-        name = TextColumn("{task.description}", markup=False)
-        with Progress(name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=self.console) as progress:
-            yield from progress.track(items, description=plain(text))
+        return _track(items, text, self.console)
+
+
+class Aside:
+    """An `hw_amc.flows.base.Output` beside results that another program reads: all of it on the standard error."""
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+
+    def done(self, line: str, step: str = "", seconds: float | None = None) -> None:
+        """Print a step that is done."""
+        self._printer.note(line if seconds is None else f"{line} ({seconds:.1f} s)")
+
+    def status(self, text: str) -> AbstractContextManager[object]:
+        """Show what is being done, where somebody is looking."""
+        return self._printer.problems.status(_text(text))
+
+    def track(self, items: Sequence[Item], text: str) -> Iterable[Item]:
+        """Pass items through behind a bar, unless the results themselves go by on the same screen."""
+        console = self._printer.problems
+        return items if self._printer.console.is_terminal or not console.is_terminal else _track(items, text, console)
+
+
+def _track(items: Sequence[Item], text: str, console: Console) -> Iterator[Item]:
+    if not items:
+        return
+    name = TextColumn("{task.description}", markup=False)
+    with Progress(name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console) as progress:
+        yield from progress.track(items, description=plain(text))
 
 
 def _text(value: object) -> Text:

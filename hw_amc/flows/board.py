@@ -68,7 +68,7 @@ def bench_simulated(flow: RtlFlow, stimulus: Stimulus) -> Bench:
     from hw_amc.bench.measure import run_bench
 
     with flow.exclusive(), flow.step("bench"):
-        found = run_bench(_write_simulated(flow), flow.graph, stimulus.wire)
+        found = run_bench(write_simulated(flow), flow.graph, stimulus.wire)
         own = flow.board.name == flow.workspace.settings().board
         _merge_bench(flow, found, SIMULATED if own else f"{SIMULATED}-{flow.board.name}")
     return found
@@ -106,7 +106,7 @@ def bench_board(flow: RtlFlow, overlay: Path, stimulus: Stimulus) -> Bench:
 def selftest_simulated(flow: RtlFlow) -> SelfTest:
     """Test the simulated accelerator through driver and PYNQ, as `selftest_board` tests a board."""
     with flow.exclusive(), flow.step("selftest"):
-        return selftest_board(_write_simulated(flow))
+        return selftest_board(write_simulated(flow))
 
 
 def selftest_board(overlay: Path) -> SelfTest:
@@ -117,7 +117,7 @@ def selftest_board(overlay: Path) -> SelfTest:
         return amc.selftest()
 
 
-def _write_simulated(flow: RtlFlow) -> Path:
+def write_simulated(flow: RtlFlow) -> Path:
     """Write the simulated overlay and compile its Verilog; return the bitstream."""
     from hw_amc.bench.simulated import compile_overlay, write_sim_overlay
 

@@ -1,4 +1,4 @@
-"""Pictures of frames: samples, constellation, spectrum, spectrogram; and of the limit that noise sets."""
+"""Pictures of frames: samples, constellation, spectrum, spectrogram; of the limit that noise sets."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def plot_frames(file: FrameFile, rows: Rows, path: Path) -> None:
         raise ConfigError(f"a picture shows 1 to {MOST_FRAMES} frames, not {len(rows)}")
     frames, labels, snrs = file.read(rows)
     rate_hz = float(file.attributes.get("sample_rate_hz", 0)) or None
-    with _picture(path, 15.0, 3.1 * len(rows), (len(rows), 4)) as all_axes:
+    with open_picture(path, 15.0, 3.1 * len(rows), (len(rows), 4)) as all_axes:
         for number, axes in enumerate(all_axes):
             name = file.classes[labels[number]]
             if file.signals:
@@ -163,7 +163,7 @@ def plot_limit(
     ConfigError
         Unknown ending.
     """
-    with _picture(path, 8.2, 3.9, (1, 1)) as ((axes,),):
+    with open_picture(path, 8.2, 3.9, (1, 1)) as ((axes,),):
         snrs = [point.snr_db for point in limit.points]
         values = np.array([100 * point.accuracy for point in limit.points])
         errors = np.array([200 * point.error for point in limit.points])
@@ -181,11 +181,16 @@ def plot_limit(
         axes.legend(loc="lower right")
 
 
-@contextmanager
-def _picture(path: Path, width: float, height: float, shape: tuple[int, int]) -> Iterator[Any]:
-    """Yield the axes of a figure in the project's style and write it, whole or not at all."""
+def require_picture(path: Path) -> None:
+    """Require that the ending of `path` says a format of pictures; ConfigError names them."""
     if path.suffix.lower() not in ENDINGS:
         raise ConfigError(f"pictures end in {', '.join(ENDINGS)}, not {path.name!r}")
+
+
+@contextmanager
+def open_picture(path: Path, width: float, height: float, shape: tuple[int, int]) -> Iterator[Any]:
+    """Yield the axes of a figure in the project's style and write it, whole or not at all."""
+    require_picture(path)
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -145,9 +145,13 @@ class Quality:
 
     def problems(self) -> list[str]:
         """Say what to mend, each in one line with its number; empty when all is well."""
+        return [*self._silence(), *self._of_level(), *self.receiver_problems()]
+
+    def _silence(self) -> list[str]:
+        return [f"{self.silent} of {self.frames} frames hold nothing but zeros; drop them"] if self.silent else []
+
+    def _of_level(self) -> list[str]:
         found = []
-        if self.silent:
-            found.append(f"{self.silent} of {self.frames} frames hold nothing but zeros; drop them")
         if self.saturated_share > SATURATED_LIMIT:
             mend = "" if self.path.normalise == "rms" else ', or train and run with normalise = "rms"'
             found.append(
@@ -156,6 +160,11 @@ class Quality:
             )
         if self.lost_share > LOST_LIMIT and self.mean_power:
             found.append(self._quiet())
+        return found
+
+    def receiver_problems(self) -> list[str]:
+        """Say what no other level mends: a constant offset, clipping."""
+        found = []
         i, q = self.mean_offset
         common = i * i + q * q
         if common > max(OFFSET_LIMIT * self.mean_power, _COMMON * self.offset_power / max(self.frames, 1) ** 2):

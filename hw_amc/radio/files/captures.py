@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
-from hw_amc.radio.files.frames import UNKNOWN_SNR_DB, FrameFile, Index
+from hw_amc.radio.files.frames import UNKNOWN_SNR_DB, FrameFile, Index, Rows
 from hw_amc.radio.names import label_columns
 
 SampleFormat = Literal["int8", "uint8", "int16", "float32"]
@@ -39,6 +39,8 @@ class CaptureOptions:
     samples: SampleFormat | None = None
     #: What to call frames that nobody has labelled, to look at them only; None refuses them.
     stand_in: str | None = None
+    #: Cut all samples, whatever stretches are labelled.
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if self.frame_len is not None and self.frame_len < 1:
@@ -85,7 +87,7 @@ class CaptureFile(FrameFile):
         ((self.classes, labels),) = label_columns([[segment.label for segment in segments]], self.path)
         starts = [s.start + frame_len * np.arange(n, dtype=np.int64) for s, n in zip(segments, counts, strict=True)]
         self._frame_len = frame_len
-        self._starts = np.concatenate(starts)
+        self._starts: Rows = np.concatenate(starts)
         self._found = Index(
             np.repeat(labels, counts),
             np.repeat([segment.snr_db for segment in segments], counts).astype(np.int8),
@@ -98,6 +100,11 @@ class CaptureFile(FrameFile):
     def frame_len(self) -> int:
         """Samples a frame, T."""
         return self._frame_len
+
+    @property
+    def starts(self) -> Rows:
+        """First sample of every frame, (N,) int64."""
+        return self._starts
 
     def _load_index(self) -> Index:
         return self._found

@@ -86,6 +86,14 @@ class FrameFile(ABC):
         return {}
 
     @property
+    def starts(self) -> Rows | None:
+        """First sample of every frame, (N,) int64, in a recording that was cut; None in a file of frames."""
+        return None
+
+    def release(self) -> None:  # noqa: B027 - most readers mirror nothing
+        """Give back memory that mirrors what was read of the file; the next read takes it again."""
+
+    @property
     def labels(self) -> Labels:
         """Class of every frame, (N,) uint8 index into `classes`; found at first use."""
         return self.index.labels

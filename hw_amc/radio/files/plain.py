@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,6 +35,17 @@ RAW_FORMATS = {
     **dict.fromkeys((".cs8", ".sc8", ".ci8"), "int8"),
     **dict.fromkeys((".cu8", ".uc8"), "uint8"),
 }
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where samples follow each other in a file."""
+
+    #: Of I and of Q.
+    dtype: np.dtype[Any]
+    #: Bytes before them.
+    offset: int
+    count: int
 
 
 class PlainFile(CaptureFile):
@@ -90,6 +101,17 @@ class PlainFile(CaptureFile):
     def close(self) -> None:
         """Forget the mapping; the next read makes it again."""
         self._map = None
+
+    def release(self) -> None:
+        """Map the samples anew at the next read."""
+        self._map = None
+
+    def layout(self) -> Layout | None:
+        """Say where the samples lie; None where they do not follow each other, I beside Q."""
+        samples = self._mapped()
+        if not samples.flags.c_contiguous or samples.dtype.itemsize > 8:
+            return None
+        return Layout(samples.dtype, int(getattr(samples, "offset", 0)), samples.size // 2)
 
     def _mapped(self) -> NDArray[Any]:
         """Real samples (n, 2) or (m, T, 2), not yet read."""

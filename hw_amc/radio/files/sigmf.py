@@ -105,6 +105,10 @@ class SigMfFile(CaptureFile):
         """Close the recording; the next read opens it again."""
         self._opened, self._maps = [], {}
 
+    def release(self) -> None:
+        """Map the samples anew at the next read."""
+        self._maps = {}
+
     def _parts(self) -> list[_Part]:
         """All recordings, opened once in each process."""
         if not self._opened:
@@ -128,7 +132,7 @@ class SigMfFile(CaptureFile):
 
     def _segments(self, parts: Sequence[_Part], options: CaptureOptions) -> list[Segment]:
         """Labelled stretches of all recordings, in order and without overlap, cut where a capture starts."""
-        labelled = [part for part in parts if part.metadata.annotations]
+        labelled = [part for part in parts if part.metadata.annotations and not options.whole]
         if labelled and options.label:
             raise DataError(f"{self.path}: its annotations carry labels; leave --label out")
         if labelled and len(labelled) < len(parts):

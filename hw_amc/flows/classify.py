@@ -1,0 +1,173 @@
+"""From a recording to answers: the frames of any file through golden, or through the driver of an accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.errors import ConfigError
+from hw_amc.flows.rtl import RtlFlow
+from hw_amc.graph import Graph
+from hw_amc.interface.wire import Normalisation, to_wire
+from hw_amc.radio.answers import Answers
+from hw_amc.radio.files.frames import FrameFile
+from hw_amc.radio.level import Level, examine, scale
+from hw_amc.radio.quality import InputPath
+from hw_amc.verify.heldout import input_path
+from hw_amc.verify.results import golden_logits
+
+if TYPE_CHECKING:
+    from hw_amc.driver import AmcOverlay
+
+#: Frames at a time: of golden or a board, and of a simulation, which takes about a second for each.
+_BLOCK, _SIMULATED_BLOCK = 1024, 16
+
+#: What frames that nobody has labelled are called inside.
+_UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How the samples of a file become the words of a network's input."""
+
+    path: InputPath
+    #: Factor of the samples, before anything else.
+    gain: float = 1.0
+
+    def to_wire(self, frames: NDArray[np.float32]) -> NDArray[np.int16]:
+        """Convert frames (n, T, 2) to wire words."""
+        return to_wire(scale(frames, self.gain), self.path.wire_frac, self.path.normalise)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """What answers: golden, a simulation, or a board."""
+
+    name: str
+    #: Wire words (n, T, 2) -> raw logits (n, classes) of all heads.
+    run: Callable[[NDArray[np.int16]], NDArray[np.int32]]
+    #: Frames at a time.
+    block: int
+
+
+def make_entry(
+    flow: RtlFlow, normalise: Normalisation | None = None, input_shift: int | None = None, gain: float = 1.0
+) -> Entry:
+    """Make the way into a network: project.toml's, with what is asked for in place of it.
+
+    Raises
+    ------
+    ConfigError
+        The gain is no positive number.
+    """
+    if not 0 < gain < float("inf"):
+        raise ConfigError(f"a gain is a factor above 0, not {gain:g}")
+    path = input_path(flow.graph, flow.workspace.settings().input)
+    shift = path.input_shift if input_shift is None else input_shift
+    return Entry(replace(path, normalise=normalise or path.normalise, input_shift=shift), gain)
+
+
+def open_recording(flow: RtlFlow, path: Path, samples: Any = None) -> FrameFile:
+    """Open a file and cut all of it into frames of the network's length; see `hw_amc.radio.open_frames` for errors.
+
+    Raises
+    ------
+    ConfigError
+        The file holds frames of another length.
+    """
+    from hw_amc.radio import CaptureOptions, open_frames
+
+    wanted = flow.graph.frame_len
+    options = CaptureOptions(wanted, samples=samples, stand_in=_UNLABELLED, whole=True)
+    file = open_frames(path, options)
+    if file.frame_len != wanted:
+        raise ConfigError(f"{path} holds frames of {file.frame_len} samples, {flow.workspace.model} takes {wanted}")
+    return file
+
+
+@contextmanager
+def open_classifier(flow: RtlFlow, input_shift: int, overlay: Path | None, simulated: bool) -> Iterator[Classifier]:
+    """Open golden; or the accelerator of an overlay, or a simulated one, through driver and PYNQ.
+
+    Raises
+    ------
+    ConfigError
+        The overlay holds another network.
+    DeviceError, ToolMissing, ToolFailed
+        The device fails; what a simulation needs is missing, or fails.
+    """
+    if overlay is None and not simulated:
+        yield Classifier("golden", lambda wire: golden_logits(flow.graph, wire, input_shift), _BLOCK)
+        return
+    from hw_amc.bench.backend import Device
+    from hw_amc.driver import AmcOverlay
+    from hw_amc.flows.board import write_simulated
+
+    if overlay is None:
+        with flow.exclusive():
+            overlay = write_simulated(flow)
+    with AmcOverlay(overlay) as amc:
+        device = Device(flow.graph, amc)
+        amc.set_input_shift(input_shift)
+        block = _SIMULATED_BLOCK if amc.simulated else _BLOCK
+        yield Classifier(device.name, lambda wire: _through(amc, wire), block)
+
+
+def _through(amc: AmcOverlay, wire: NDArray[np.int16]) -> NDArray[np.int32]:
+    """Classify by an accelerator, with silence in the channels that are left over."""
+    missing = -len(wire) % amc.manifest.n_channels
+    filled = np.concatenate([wire, np.zeros((missing, *wire.shape[1:]), np.int16)])
+    return amc.classify(filled).logits[: len(wire)]
+
+
+def classify(flow: RtlFlow, classifier: Classifier, file: FrameFile, entry: Entry) -> Iterator[Answers]:
+    """Yield the answers to all frames of a file, a block at a time."""
+    blocks = range(0, len(file), classifier.block)
+    for first in flow.output.track(blocks, f"{classifier.name}: {file.path.name}"):
+        rows = np.arange(first, min(first + classifier.block, len(file)))
+        frames, _, _ = file.read(rows)
+        file.release()
+        yield to_answers(flow.graph, classifier.run(entry.to_wire(frames)), first)
+
+
+def to_answers(graph: Graph, logits: NDArray[np.int32], first: int = 0) -> Answers:
+    """Take class and margin of every head from raw logits (n, classes); the lowest index wins a tie."""
+    ends = np.cumsum([len(classes) for classes in graph.classes])[:-1]
+    labels, margins = [], []
+    for head in np.split(logits.astype(np.int64), ends, axis=1):
+        labels.append(head.argmax(axis=1))
+        ranked = np.sort(head, axis=1)
+        lead = ranked[:, -1] - ranked[:, -2] if head.shape[1] > 1 else np.zeros(len(head))
+        margins.append(lead / 2.0**graph.logit_frac)
+    return Answers(first, np.stack(labels, axis=1).astype(np.int16), np.stack(margins, axis=1))
+
+
+def measure_level(flow: RtlFlow, file: FrameFile, entry: Entry) -> Level:
+    """Measure the level of a file's frames at the network's input, on at most 4,096 frames of all over it."""
+    level = Level(entry.path, entry.gain, trained_levels_db(flow))
+    examine(level, file)
+    return level
+
+
+def trained_levels_db(flow: RtlFlow) -> tuple[float, float] | None:
+    """Return the lowest and highest level of a model's training, dB about a mean power of 1.
+
+    Generated frames have a mean power of 1, signal and noise together, and training may vary it; None where a model was
+    trained on a file, elsewhere, or on signals (radar) that have that power in their pulses only.
+    """
+    from hw_amc.radio import load_recipe
+    from hw_amc.train.recipe import load_recipe_file
+
+    path = flow.workspace.folder / "train.toml"
+    if not path.is_file():
+        return None
+    data = load_recipe_file(path).data
+    if data.recipe is None or len(load_recipe(data.recipe).classes.heads) > 1:
+        return None
+    return 0.0 - data.gain_db, data.gain_db
