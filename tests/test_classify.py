@@ -59,12 +59,17 @@ phases = [{ crop = 16, steps = 1, batch = 1, learning_rate = 1e-3 }]
 """
 
 
+def make_workspace(root: Path) -> None:
+    """Make a workspace with `GRAPH` as the trained model `small`."""
+    trained_model(root, "small")
+    GRAPH.save(root / "hls_projects" / "small")
+    (root / "hls_projects" / "small" / "train.toml").write_text(TRAINED)
+
+
 @pytest.fixture(autouse=True)
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace with the trained model `small`, which is the current folder."""
-    trained_model(tmp_path / "ws", "small")
-    GRAPH.save(tmp_path / "ws" / "hls_projects" / "small")
-    (tmp_path / "ws" / "hls_projects" / "small" / "train.toml").write_text(TRAINED)
+    make_workspace(tmp_path / "ws")
     monkeypatch.chdir(tmp_path / "ws")
     monkeypatch.delenv("HW_AMC_ROOT", raising=False)
     return tmp_path / "ws"

@@ -102,7 +102,7 @@ def test_every_command_is_there() -> None:
     names = {command.name for command in app.registered_commands}
     assert names == {
         *("models", "hls", "csim", "graph", "estimate", "rtl", "cosim", "synth", "overlay", "bench", "sim-overlays"),
-        *("init", "classify"),
+        *("init", "classify", "evaluate"),
         *("sim-device", "train", "compare", "report", "cache", "doctor"),
     }
 

@@ -47,6 +47,21 @@ class Scaling(str, Enum):
     RMS = "rms"
 
 
+SimulatedBoard = Annotated[
+    str | None, typer.Option(help="Through the driver to a simulated board: a folder under boards/, or sim.")
+]
+Overlay = Annotated[
+    Path | None, typer.Option(help="Through the driver to this overlay, on the board that is here or driven.")
+]
+Gain = Annotated[float, typer.Option(help="Factor of the samples.")]
+InputShift = Annotated[
+    int | None, typer.Option(help="Shift of the accelerator's input; project.toml's by default.", min=-15, max=15)
+]
+Normalise = Annotated[
+    Scaling | None, typer.Option(help="rms brings each frame to unit power; project.toml's by default.")
+]
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """What to make of the answers."""
@@ -69,23 +84,13 @@ def classify(
     picture: Annotated[
         Path | None, typer.Option(help="Draw spectrogram, answers and margins: .png, .svg or .pdf.")
     ] = None,
-    board: Annotated[
-        str | None,
-        typer.Option(help="Through the driver to a simulated board: a folder under boards/, or sim."),
-    ] = None,
-    overlay: Annotated[
-        Path | None, typer.Option(help="Through the driver to this overlay, on the board that is here or driven.")
-    ] = None,
+    board: SimulatedBoard = None,
+    overlay: Overlay = None,
     cycles: Cycles = None,
     samples: Format = None,
-    gain: Annotated[float, typer.Option(help="Factor of the samples.")] = 1.0,
-    input_shift: Annotated[
-        int | None,
-        typer.Option(help="Shift of the accelerator's input; project.toml's by default.", min=-15, max=15),
-    ] = None,
-    normalise: Annotated[
-        Scaling | None, typer.Option(help="rms brings each frame to unit power; project.toml's by default.")
-    ] = None,
+    gain: Gain = 1.0,
+    input_shift: InputShift = None,
+    normalise: Normalise = None,
 ) -> None:
     """Say what is in recordings: modulation, margin and time of every frame, by golden or through the driver."""
     from hw_amc.flows.classify import make_entry, open_classifier
@@ -96,8 +101,7 @@ def classify(
         require_picture(picture)
         if len(files) > 1:
             raise ConfigError("--picture draws one file; give one, or leave it out")
-    if overlay is not None and (board, cycles) != (None, None):
-        raise ConfigError("the overlay has its board and its cycles per step already; leave --board and -R out")
+    require_one_way(overlay, board, cycles)
     output = printer if form is Form.TABLE else Aside(printer)
     flow = RtlFlow.open(model, RtlOptions(board, cycles), command_of(context), output)
     entry = make_entry(flow, normalise.value if normalise else None, input_shift, gain)
@@ -123,13 +127,9 @@ def _classify_one(
     first: bool,
 ) -> None:  # fmt: skip
     from hw_amc.flows.classify import classify as answers_of
-    from hw_amc.flows.classify import measure_level
     from hw_amc.radio.answers import Timeline
 
-    level = measure_level(flow, file, entry)
-    flow.output.done(f"{shown(file.path)}: {len(file):,} frames by {classifier.name}; {level.summary()}")
-    for problem in level.problems():
-        printer.warning(f"{file.path.name}: {problem}")
+    print_level(flow, classifier, file, entry)
     lines = _Lines(flow, file, wanted.form)
     if first:
         lines.print_head()
@@ -145,6 +145,22 @@ def _classify_one(
         flow.output.done(f"{count:,} annotations in {shown(target.path)}")
     if wanted.picture is not None:
         _draw(flow, timeline, file, wanted.picture)
+
+
+def require_one_way(overlay: Path | None, board: str | None, cycles: int | None) -> None:
+    """Require that an overlay is not asked for together with what it has settled; ConfigError says so."""
+    if overlay is not None and (board, cycles) != (None, None):
+        raise ConfigError("the overlay has its board and its cycles per step already; leave --board and -R out")
+
+
+def print_level(flow: RtlFlow, classifier: Classifier, file: FrameFile, entry: Entry) -> None:
+    """Say how many frames there are, at which level, and what to mend about it."""
+    from hw_amc.flows.classify import measure_level
+
+    level = measure_level(flow, file, entry)
+    flow.output.done(f"{shown(file.path)}: {len(file):,} frames by {classifier.name}; {level.summary()}")
+    for problem in level.problems():
+        printer.warning(f"{file.path.name}: {problem}")
 
 
 def _draw(flow: RtlFlow, timeline: Timeline, file: FrameFile, picture: Path) -> None:

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from hw_amc import __version__
-from hw_amc.cli import board, cache, classify, data, doctor, hls, models, rtl, train
+from hw_amc.cli import board, cache, classify, data, doctor, evaluate, hls, models, rtl, train
 from hw_amc.cli.options import show_help
 from hw_amc.cli.output import printer
 from hw_amc.errors import EXIT_CODES, STOPPED, HwAmcError, Stopped
@@ -46,16 +46,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 for command in (
     *(models.init, models.models, hls.hls, hls.csim, hls.graph, hls.estimate, rtl.rtl, rtl.cosim, rtl.synth),
-    *(
-        classify.classify,
-        board.overlay,
-        board.bench,
-        board.sim_overlays,
-        train.train,
-        train.compare,
-        models.report,
-        cache.cache,
-    ),
+    *(classify.classify, evaluate.evaluate, board.overlay, board.bench, board.sim_overlays, train.train, train.compare),
+    *(models.report, cache.cache),
     doctor.doctor,
 ):
     app.command(command.__name__.replace("_", "-"))(command)

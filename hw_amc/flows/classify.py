@@ -16,7 +16,7 @@ from hw_amc.flows.rtl import RtlFlow
 from hw_amc.graph import Graph
 from hw_amc.interface.wire import Normalisation, to_wire
 from hw_amc.radio.answers import Answers
-from hw_amc.radio.files.frames import FrameFile
+from hw_amc.radio.files.frames import FrameFile, Rows
 from hw_amc.radio.level import Level, examine, scale
 from hw_amc.radio.quality import InputPath
 from hw_amc.verify.heldout import input_path
@@ -73,8 +73,10 @@ def make_entry(
     return Entry(replace(path, normalise=normalise or path.normalise, input_shift=shift), gain)
 
 
-def open_recording(flow: RtlFlow, path: Path, samples: Any = None) -> FrameFile:
-    """Open a file and cut all of it into frames of the network's length; see `hw_amc.radio.open_frames` for errors.
+def open_recording(flow: RtlFlow, path: Path, samples: Any = None, labelled: bool = False) -> FrameFile:
+    """Open a file and cut it into frames of the network's length: all of it, or what is labelled.
+
+    Errors are those of `hw_amc.radio.open_frames` as well.
 
     Raises
     ------
@@ -84,7 +86,9 @@ def open_recording(flow: RtlFlow, path: Path, samples: Any = None) -> FrameFile:
     from hw_amc.radio import CaptureOptions, open_frames
 
     wanted = flow.graph.frame_len
-    options = CaptureOptions(wanted, samples=samples, stand_in=_UNLABELLED, whole=True)
+    options = CaptureOptions(wanted, samples=samples)
+    if not labelled:
+        options = replace(options, stand_in=_UNLABELLED, whole=True)
     file = open_frames(path, options)
     if file.frame_len != wanted:
         raise ConfigError(f"{path} holds frames of {file.frame_len} samples, {flow.workspace.model} takes {wanted}")
@@ -126,12 +130,14 @@ def _through(amc: AmcOverlay, wire: NDArray[np.int16]) -> NDArray[np.int32]:
     return amc.classify(filled).logits[: len(wire)]
 
 
-def classify(flow: RtlFlow, classifier: Classifier, file: FrameFile, entry: Entry) -> Iterator[Answers]:
-    """Yield the answers to all frames of a file, a block at a time."""
-    blocks = range(0, len(file), classifier.block)
+def classify(
+    flow: RtlFlow, classifier: Classifier, file: FrameFile, entry: Entry, rows: Rows | None = None
+) -> Iterator[Answers]:
+    """Yield the answers to the frames of a file, all or those of `rows`, a block at a time."""
+    wanted = np.arange(len(file)) if rows is None else rows
+    blocks = range(0, len(wanted), classifier.block)
     for first in flow.output.track(blocks, f"{classifier.name}: {file.path.name}"):
-        rows = np.arange(first, min(first + classifier.block, len(file)))
-        frames, _, _ = file.read(rows)
+        frames, _, _ = file.read(wanted[first : first + classifier.block])
         file.release()
         yield to_answers(flow.graph, classifier.run(entry.to_wire(frames)), first)
 

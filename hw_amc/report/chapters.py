@@ -21,6 +21,7 @@ from hw_amc.report.document import (
     number,
     percent,
 )
+from hw_amc.report.judged import evaluation_chapters
 from hw_amc.report.tables import (
     RESOURCES,
     Report,
@@ -55,6 +56,7 @@ def build_document(report: Report, title: str, accuracy: Report | None = None, h
     chapters = (
         _proof(report),
         accuracy_chapter(report, accuracy, heads),
+        *evaluation_chapters(report, heads),
         _layers(report),
         _sweep(report),
         _resources(report),

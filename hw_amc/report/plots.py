@@ -75,14 +75,14 @@ def _label(text: str) -> str:
     return plain(text, limit=NAME_LIMIT).replace("$", r"\$")
 
 
-def confusion(matrices: dict[int, NDArray[np.float64]], classes: Sequence[str]) -> str:
-    """Confusion matrices side by side: rows are the sent class, each row sums to 1."""
+def confusion(matrices: dict[int, NDArray[np.float64]], classes: Sequence[str], title: str = "{} dB") -> str:
+    """Confusion matrices side by side: rows are the sent class, each row sums to 1; `title` takes the SNR."""
     columns, names = len(matrices), list(map(_label, classes))
     with _figure(3.75 * columns + 1.2, 4.75, columns) as (figure, all_axes):
         for index, (snr, axes) in enumerate(zip(sorted(matrices), np.atleast_1d(all_axes), strict=True)):
             axes.grid(visible=False)
             image = axes.imshow(matrices[snr], cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(f"{snr} dB", fontsize=11, fontweight="bold")
+            axes.set_title(title.format(snr), fontsize=11, fontweight="bold")
             axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
             axes.set_yticks(range(len(names)), names if index == 0 else [""] * len(names), fontsize=8)
             axes.tick_params(length=0)

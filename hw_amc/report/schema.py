@@ -64,6 +64,17 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and all(_is_table(lambda item: _is_scalar(item) or cell(item))(row) for row in value)
 
 
+def _is_confusion(value: Any) -> bool:
+    """Rows of classes that occur, with the counts of what they were taken for."""
+    return _is_rows(value) and all(
+        set(row) == {"sent", "recognised"}
+        and _is_text(row["sent"])
+        and _is_table(_is_count)(row["recognised"])
+        and sum(row["recognised"].values()) > 0
+        for row in value
+    )
+
+
 def _is_percentiles(value: Any) -> bool:
     return _is_amounts(value) and {"p50", "p90", "p99"} <= set(value)
 
@@ -116,6 +127,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("wall_frames_per_s", "device_frames_per_s", "arrival_ns", "fmax_mhz"), _AMOUNT),
     **dict.fromkeys(("sparsity", "average_accuracy", "accuracy_at_least_10_db"), _FRACTION),
     "accuracy": _BY_SNR,
+    "confusion": Rule(_is_confusion, "a list of tables of `sent` and `recognised`, a table of counts"),
     **dict.fromkeys(("wall_latency_us", "device_latency_us"), _PERCENTILES),
     **dict.fromkeys(("percent", "estimated"), _AMOUNTS),
     **dict.fromkeys(("error_percent", "timing"), _NUMBERS),
@@ -132,6 +144,9 @@ SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
         *("name", "graph_sha256", "weights_sha256", "parameters", "nonzeros", "weight_bits", "sparsity"),
         *("kernel_weights", "kernel_nonzeros", "macs_per_frame", "nonzero_macs_per_frame", "memory_bytes"),
         *("heads", "eval_set", "accuracy", "average_accuracy", "accuracy_at_least_10_db"),
+    ),
+    ("evaluation", ANY): (
+        *("source", "frames", "accuracy", "average_accuracy", "accuracy_at_least_10_db", "confusion"),
     ),
     ("golden",): _COMPARED,
     ("csim", "ap_fixed"): (*_COMPARED, "seconds_compile", "backend"),
