@@ -199,7 +199,7 @@ def edit(path: Path, old: str, new: str) -> None:
         ("hwh", 'DEVICE="xczu7ev"', 'DEVICE="xczu28dr"', "part", "the .hwh is for xczu28dr, manifest.json for"),
         ("hwh", 'sg_length_width" VALUE="26"', 'sg_length_width" VALUE="5"', "ports", "exceed a DMA transfer of 31"),
         ("hwh", "hw_amc:user:", "other:user:", "ports", "0 IPs that are an accelerator of this package"),
-        ("manifest.json", "schema", "scheme", "overlay", "not a manifest"),
+        ("manifest.json", "schema", "scheme", "overlay", "manifest has schema None, expected 3"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(tmp_path: Path, name: str, old: str, new: str, topic: str, message: str) -> None:

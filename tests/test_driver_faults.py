@@ -100,7 +100,7 @@ def test_no_overlay(tmp_path: Path) -> None:
 def test_failed_open_frees_device_and_memory(overlay: Path) -> None:
     device = sim_device.enable()
     (overlay.parent / "manifest.json").write_text("{}")
-    with pytest.raises(DataError, match="not a manifest"):
+    with pytest.raises(DataError, match="manifest has schema None, expected 3"):
         AmcOverlay(overlay, device=device)
     overlay.with_suffix(".hwh").write_text(overlay.with_suffix(".hwh").read_text().replace("hw_amc:user", "a:b"))
     golden_overlay(overlay.parent / "whole", GRAPH)
