@@ -26,8 +26,6 @@ from hw_amc.train.trainee import Trainee
 INPUT = (8, 1)
 FOUR = (("a", "b", "c", "d"),)
 
-needs_compiler = pytest.mark.skipif(not kernel.available(), reason="no C++ compiler")
-
 
 def random_weights(seed: int, cells: int, scale: float = 0.3) -> list[Any]:
     generator = np.random.default_rng(seed)
@@ -48,7 +46,6 @@ def hard_gru(cells: int) -> Any:
     return GruCnnSpec("t", cells, classes=FOUR, frame=(32, 2)).build().get_layer("gru")
 
 
-@needs_compiler
 @pytest.mark.parametrize(("batch", "steps", "cells"), [(1, 3, 5), (16, 20, 16), (37, 30, 40), (18, 12, 50)])
 def test_kernel_equals_keras_forwards_and_backwards(batch: int, steps: int, cells: int) -> None:
     generator = np.random.default_rng(batch)
@@ -70,7 +67,6 @@ def random_network(spec: NetworkSpec, scale: float, formats: dict[str, dict[str,
     return model
 
 
-@needs_compiler
 @pytest.mark.parametrize(
     ("scale", "widths"),
     [(0.2, {}), (1.5, {}), (0.4, {"gate_bits": 6, "candidate_bits": 5, "state_bits": 7, "recurrent_bits": 4})],
@@ -86,7 +82,6 @@ def test_quantised_kernel_equals_qgru_in_every_integer(scale: float, widths: dic
     assert len(np.unique(expected[0])) > 10
 
 
-@needs_compiler
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_quantised_kernel_equals_qgru_with_extreme_weights(sign: float) -> None:
     slow = deployed.untrained(GruCnnSpec("t", 16, classes=FOUR, frame=(48, 2)))
@@ -125,8 +120,6 @@ def test_any_deployed_network_has_an_equal_fast_form(name: str) -> None:
 
 @pytest.mark.parametrize("quantised", [False, True])
 def test_without_a_compiler_the_network_gives_the_same_logits(quantised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not kernel.available():
-        pytest.skip("no C++ compiler")
     spec = GruCnnSpec("t", 12, classes=FOUR, frame=(40, 2))
     model = random_network(spec, 0.4, {}) if quantised else spec.build()
     x = tf.constant(round_input(np.random.default_rng(10).normal(size=(6, 40, 2)).astype(np.float32), *INPUT))
@@ -138,7 +131,6 @@ def test_without_a_compiler_the_network_gives_the_same_logits(quantised: bool, m
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-@needs_compiler
 def test_fused_network_equals_keras_in_loss_and_gradients() -> None:
     model = GruCnnSpec("t", 13, classes=(tuple("abcde"),), frame=(40, 2)).build(dropout=0.0)
     start = model.get_weights()
@@ -159,7 +151,6 @@ def test_fused_network_equals_keras_in_loss_and_gradients() -> None:
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-@needs_compiler
 def test_gradients_reach_layers_in_front_of_a_recurrent_one() -> None:
     hard = {name: getattr(hard_gru(4), name) for name in ("activation", "recurrent_activation")}
     layers = [keras.layers.Conv1D(3, 3, padding="same"), keras.layers.GRU(4, return_sequences=True, **hard)]
@@ -211,8 +202,6 @@ def test_a_frozen_layer_stays_and_the_others_move() -> None:
 
 
 def test_the_kernel_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not kernel.available():
-        pytest.skip("no C++ compiler")
     first = kernel.build()
     monkeypatch.setattr(kernel.tools, "run", lambda *a, **k: pytest.fail("compiled again"))
     assert kernel.build()._name == first._name

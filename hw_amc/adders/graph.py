@@ -45,6 +45,16 @@ class Output:
     shift: int = 0
 
 
+def formats_of(inputs: Sequence[FixedFormat], coefficients: NDArray[np.int64]) -> tuple[FixedFormat, ...]:
+    """Narrowest integer format of each linear form, (values, inputs), of inputs in these formats."""
+    low_in = np.array([fmt.min_raw for fmt in inputs], np.int64)
+    high_in = np.array([fmt.max_raw for fmt in inputs], np.int64)
+    positive, negative = np.maximum(coefficients, 0), np.minimum(coefficients, 0)
+    low = positive @ low_in + negative @ high_in
+    high = positive @ high_in + negative @ low_in
+    return tuple(integer_format(int(lo), int(hi)) for lo, hi in zip(low, high, strict=True))
+
+
 @dataclass(frozen=True)
 class AdderGraph:
     """The adders that compute y = x @ matrix."""
@@ -72,12 +82,7 @@ class AdderGraph:
     @cached_property
     def formats(self) -> tuple[FixedFormat, ...]:
         """Narrowest integer format of each value, from its linear form."""
-        low_in = np.array([fmt.min_raw for fmt in self.inputs], np.int64)
-        high_in = np.array([fmt.max_raw for fmt in self.inputs], np.int64)
-        positive, negative = np.maximum(self.coefficients, 0), np.minimum(self.coefficients, 0)
-        low = positive @ low_in + negative @ high_in
-        high = positive @ high_in + negative @ low_in
-        return tuple(integer_format(int(lo), int(hi)) for lo, hi in zip(low, high, strict=True))
+        return formats_of(self.inputs, self.coefficients)
 
     @cached_property
     def levels(self) -> tuple[int, ...]:

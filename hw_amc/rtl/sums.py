@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc.adders import AdderGraph, Output, integer_format
+from hw_amc.adders import AdderGraph, Output, formats_of
 from hw_amc.errors import Mismatch
 from hw_amc.graph.fixed import FixedFormat
 
@@ -71,12 +71,7 @@ class SumGraph:
     @cached_property
     def formats(self) -> tuple[FixedFormat, ...]:
         """Narrowest integer format of each value, from its linear form."""
-        low_in = np.array([fmt.min_raw for fmt in self.inputs], np.int64)
-        high_in = np.array([fmt.max_raw for fmt in self.inputs], np.int64)
-        positive, negative = np.maximum(self.coefficients, 0), np.minimum(self.coefficients, 0)
-        low = positive @ low_in + negative @ high_in
-        high = positive @ high_in + negative @ low_in
-        return tuple(integer_format(int(lo), int(hi)) for lo, hi in zip(low, high, strict=True))
+        return formats_of(self.inputs, self.coefficients)
 
     @cached_property
     def levels(self) -> tuple[int, ...]:
