@@ -6,10 +6,14 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -458,6 +462,12 @@ def test_the_verilog_answers_as_golden_does(workspace: Path, capsys: pytest.Capt
     [
         (["air.cf32", "air.cf32", "--picture", "a.png"], 2, "--picture draws one file"),
         (["air.cf32", "--overlay", "x.bit", "--board", "sim"], 2, "leave --board and -R out"),
+        (["air.cf32", "-", "--samples", "int16"], 2, "--watch follows one file"),
+        (["-"], 7, "the standard input does not say what its samples are; give --samples int16"),
+        (["air.cf32", "--watch", "--annotate"], 2, "need a recording that is complete"),
+        (["air.cf32", "--every", "2", "--annotate"], 2, "annotations speak of all samples"),
+        (["air.cf32", "--idle", "2"], 2, "--idle ends what --watch begins"),
+        (["long.npy", "--watch"], 7, "is an HDF5 file, which does not grow"),
         (["air.cf32", "--gain", "0"], 2, "a gain is a factor above 0"),
         (["air.cf32", "--picture", "a.txt"], 2, "pictures end in"),
         (["long.npy"], 2, "frames of 20 samples, small takes 16"),
@@ -501,6 +511,132 @@ def test_the_guide_runs_word_for_word(tmp_path: Path, monkeypatch: pytest.Monkey
 def _parameters() -> list[Any]:
     group: Any = typer.main.get_command(app)
     return list(group.commands["classify"].params)
+
+
+def pieces_of(data: bytes, size: int) -> list[bytes]:
+    return [data[place : place + size] for place in range(0, len(data), size)]
+
+
+def hw_amc(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hw_amc", *arguments]
+
+
+@pytest.mark.parametrize(("kind", "form"), [("float32", "csv"), ("int16", "jsonl"), ("int16", "table")])
+def test_the_standard_input_is_answered_as_a_file_is(workspace: Path, kind: str, form: str) -> None:
+    samples = air().view(np.float32)
+    data = samples.astype("<f4") if kind == "float32" else np.rint(samples / 8 * 2**15).astype("<i2")
+    wanted_answers = expected(air() if kind == "float32" else (data / np.float32(2**15)).view(np.complex64))
+    done = subprocess.run(
+        hw_amc("classify", "small", "-", "--samples", kind, "--format", form),
+        input=data.tobytes(), capture_output=True, check=True,
+    )  # fmt: skip
+    said = done.stdout.decode()
+    if form == "csv":
+        rows = rows_of(said)
+        assert told(rows) == wanted(wanted_answers)
+        assert [int(row["sample"]) for row in rows] == [T * number for number in range(FRAMES)]
+        assert f"{REST} samples at the end fill no frame" in done.stderr.decode()
+        assert "50 frames in " in done.stderr.decode()
+    elif form == "jsonl":
+        rows = [json.loads(line) for line in said.splitlines()]
+        assert [(row["label"], row["margin"]) for row in rows] == wanted(wanted_answers)
+        assert b"frames are -18.1 dB from the level of training: --gain 8, --input-shift 3" in done.stderr
+    else:
+        stretches = Timeline(wanted_answers, T, np.arange(FRAMES) * T, None).stretches()
+        told_lines = [line.split() for line in said.splitlines() if line.startswith(" ")]
+        names = GRAPH.classes[0]
+        assert told_lines[1:] == [
+            [f"{item.start:,}", str(item.frames), names[item.label], f"{item.margin:.3f}"] for item in stretches
+        ]
+        assert "mean margin" in said
+
+
+@pytest.mark.parametrize("form", ["cf32", "sigmf-meta", "wav"])
+def test_a_recording_is_followed_while_it_grows(workspace: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    samples = air()
+    path = workspace / f"air.{form}"
+    if form == "wav":
+        from scipy.io import wavfile
+
+        wavfile.write(path, 1_000_000, samples.view(np.float32).reshape(-1, 2))
+        whole = bytearray(path.read_bytes())
+        place = whole.index(b"data") + 4
+        whole[place : place + 4] = bytes(4)  # a recorder does not know yet how long it becomes
+        data, growing = bytes(whole), path
+    else:
+        record(workspace / "air", samples)
+        growing = path if form == "cf32" else path.with_suffix(".sigmf-data")
+        data = samples.tobytes()
+    head = data[:400]  # no whole number of frames
+    growing.write_bytes(head)
+
+    def grow() -> None:
+        for piece in pieces_of(data[len(head) :], 1001):
+            time.sleep(0.1)
+            with growing.open("ab") as stream:
+                stream.write(piece)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    assert run("classify", "small", str(path), "--watch", "--idle", "1", "--format", "jsonl") == 0
+    writer.join()
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["label"], row["margin"]) for row in rows] == wanted(expected(samples))
+    rate = None if form == "cf32" else 1e6
+    assert [row["time_s"] for row in rows] == [None if rate is None else n * T / rate for n in range(FRAMES)]
+
+
+def test_ctrl_c_ends_the_watch(workspace: Path) -> None:
+    air().tofile("air.cf32")
+    watched = subprocess.Popen(
+        hw_amc("classify", "small", "air.cf32", "--watch"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert watched.stdout is not None
+    seen = []
+    while not any("frames" in line and "label" in line for line in seen):
+        seen.append(watched.stdout.readline())
+    time.sleep(0.5)
+    watched.send_signal(signal.SIGINT)
+    out, problems = watched.communicate(timeout=30)
+    assert watched.returncode == 0
+    assert problems == ""
+    assert "50 frames in " in out
+    assert "mean margin" in out
+
+
+def test_a_watched_file_that_shrinks_is_an_error(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = workspace / "air.cf32"
+    air().tofile(path)
+
+    def shrink() -> None:
+        time.sleep(0.5)
+        os.truncate(path, 100)
+
+    writer = threading.Thread(target=shrink)
+    writer.start()
+    assert run("classify", "small", str(path), "--watch", "--format", "csv") == 7
+    writer.join()
+    assert "has become shorter while it was watched" in capsys.readouterr().err
+
+
+def test_of_a_long_file_some_frames_are_answered(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    meta = record(workspace / "air", air())
+    assert run("classify", "small", str(meta), "--every", "7", "--format", "csv") == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert told(rows) == wanted(expected(air()))[::7]
+    assert [int(row["frame"]) for row in rows] == list(range(0, FRAMES, 7))
+    assert [float(row["time_s"]) for row in rows] == [n * T / 1e6 for n in range(0, FRAMES, 7)]
+    assert run("classify", "small", str(meta), "--every", "2", "--picture", "a.png") == 0
+    out = capsys.readouterr().out.replace(" ", "")
+    assert f"│{2 * T / 1e6:.6f}│1│" in out
+    assert Path("a.png").stat().st_size > 10_000
+
+
+def test_stretches_of_each_second_frame_are_not_torn() -> None:
+    answers = Answers(0, np.array([[0], [0], [1]], np.int16), np.ones((3, 1)))
+    timeline = Timeline(answers, 10, np.array([0, 20, 40]), None, every=2)
+    assert timeline.is_gapless
+    assert [(item.first, item.frames) for item in timeline.stretches()] == [(0, 2), (2, 1)]
 
 
 #: Classifies recordings of two lengths and prints what is most in memory after each.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Iterator
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
-from hw_amc.cli.data import Format, Samples
+from hw_amc.cli.answers import Clock, Form, Lines, Running, Shares, print_table
+from hw_amc.cli.data import Format
 from hw_amc.cli.options import Context, Cycles, Model, command_of
 from hw_amc.cli.output import Aside, printer
 from hw_amc.errors import ConfigError
@@ -25,19 +23,14 @@ if TYPE_CHECKING:
     from hw_amc.flows.classify import Classifier, Entry
     from hw_amc.flows.rtl import RtlFlow
     from hw_amc.radio.annotations import Target
-    from hw_amc.radio.answers import Answers, Stretch, Timeline
+    from hw_amc.radio.answers import Timeline
+    from hw_amc.radio.files.captures import SampleFormat
     from hw_amc.radio.files.frames import FrameFile
+    from hw_amc.radio.files.live import LiveSamples
+    from hw_amc.radio.level import Level
 
-#: Rows of a table on the screen.
-_ROWS = 40
-
-
-class Form(str, Enum):
-    """Forms of the answers."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSONL = "jsonl"
+#: Name of the standard input.
+STANDARD_INPUT = Path("-")
 
 
 class Scaling(str, Enum):
@@ -69,12 +62,33 @@ class _Wanted:
     form: Form
     annotate: bool
     picture: Path | None
+    #: Each so many frames.
+    every: int
+    #: Follow files that grow.
+    watch: bool
+    #: Seconds after which a file that does not grow is complete; never by default.
+    idle_s: float | None
+
+    def check(self, files: list[Path]) -> None:
+        """Require that all of it can be made; ConfigError says what cannot."""
+        if self.idle_s is not None and not self.watch:
+            raise ConfigError("--idle ends what --watch begins; give both")
+        live = self.watch or STANDARD_INPUT in files
+        if len(files) > 1 and (live or self.picture):
+            raise ConfigError(f"{'--watch follows' if live else '--picture draws'} one file; give one")
+        if live and (self.annotate or self.picture or self.every > 1):
+            raise ConfigError("--annotate, --picture and --every need a recording that is complete")
+        if self.annotate and self.every > 1:
+            raise ConfigError("annotations speak of all samples; leave --every out, or --annotate")
 
 
 def classify(
     context: Context,
     model: Model,
-    files: Annotated[list[Path], typer.Argument(help="Recordings or files of frames, of any format of `data info`.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Recordings or files of frames, of any format of `data info`; - is the standard input."),
+    ],
     form: Annotated[
         Form, typer.Option("--format", help="Table; or every frame as CSV or a line of JSON.")
     ] = Form.TABLE,
@@ -83,6 +97,11 @@ def classify(
     ] = False,
     picture: Annotated[
         Path | None, typer.Option(help="Draw spectrogram, answers and margins: .png, .svg or .pdf.")
+    ] = None,
+    every: Annotated[int, typer.Option(help="Of a long file, each so many frames.", min=1)] = 1,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow a recording that grows, until Ctrl-C.")] = False,
+    idle_s: Annotated[
+        float | None, typer.Option("--idle", help="Seconds without growth that end --watch.", min=0)
     ] = None,
     board: SimulatedBoard = None,
     overlay: Overlay = None,
@@ -97,54 +116,121 @@ def classify(
     from hw_amc.flows.rtl import RtlFlow, RtlOptions
     from hw_amc.radio.plots import require_picture
 
+    wanted = _Wanted(form, annotate, picture, every, watch, idle_s)
+    wanted.check(files)
     if picture is not None:
         require_picture(picture)
-        if len(files) > 1:
-            raise ConfigError("--picture draws one file; give one, or leave it out")
     require_one_way(overlay, board, cycles)
     output = printer if form is Form.TABLE else Aside(printer)
     flow = RtlFlow.open(model, RtlOptions(board, cycles), command_of(context), output)
     entry = make_entry(flow, normalise.value if normalise else None, input_shift, gain)
-    wanted = _Wanted(form, annotate, picture)
-    opened = [_open(flow, path, samples, wanted) for path in files]
+    work = _classify_live if watch or files == [STANDARD_INPUT] else _classify_files
     with open_classifier(flow, entry.path.input_shift, overlay, board is not None) as classifier:
-        for number, (file, target) in enumerate(opened):
-            with file:
-                _classify_one(flow, classifier, entry, wanted, file, target, number == 0)
+        work(_Task(flow, classifier, entry, wanted), files, samples.value if samples else None)
 
 
-def _open(flow: RtlFlow, path: Path, samples: Samples | None, wanted: _Wanted) -> tuple[FrameFile, Target | None]:
-    """Open a file and see where its annotations go, before anything is computed."""
+@dataclass(frozen=True)
+class _Task:
+    """What answers, and what is made of the answers."""
+
+    flow: RtlFlow
+    classifier: Classifier
+    entry: Entry
+    wanted: _Wanted
+
+    def lines(self, name: str, clock: Clock) -> Lines:
+        """How answers to a file are printed for programs."""
+        return Lines(name, clock, self.flow.graph.outputs, self.flow.graph.classes)
+
+    def print_rate(self, frames: int, seconds: float, rate_hz: float | None) -> None:
+        """Say how fast the frames were answered, beside how fast they come."""
+        speed = frames / max(seconds, 1e-9)
+        comes = "" if rate_hz is None else f"; the recording has {rate_hz / self.flow.graph.frame_len:,.0f} a second"
+        name = self.classifier.name
+        self.flow.output.done(f"{frames:,} frames in {seconds:,.1f} s by {name}, {speed:,.0f} a second{comes}")
+
+
+def _classify_files(task: _Task, files: list[Path], samples: SampleFormat | None) -> None:
+    """Answer complete files, all of which are opened before anything is computed."""
+    for number, (file, target) in enumerate([_open(task, path, samples) for path in files]):
+        with file:
+            _classify_one(task, file, target, number == 0)
+
+
+def _open(task: _Task, path: Path, samples: SampleFormat | None) -> tuple[FrameFile, Target | None]:
+    """Open a file and see where its annotations go."""
     from hw_amc.flows.classify import open_recording
     from hw_amc.radio.annotations import find_target
 
-    file = open_recording(flow, path, samples.value if samples else None)
-    return file, find_target(file, flow.workspace.model, flow.graph.digest()) if wanted.annotate else None
+    file = open_recording(task.flow, path, samples)
+    if not task.wanted.annotate:
+        return file, None
+    return file, find_target(file, task.flow.workspace.model, task.flow.graph.digest())
 
 
-def _classify_one(
-    flow: RtlFlow, classifier: Classifier, entry: Entry, wanted: _Wanted, file: FrameFile, target: Target | None,
-    first: bool,
-) -> None:  # fmt: skip
+def _classify_one(task: _Task, file: FrameFile, target: Target | None, is_first: bool) -> None:
     from hw_amc.flows.classify import classify as answers_of
-    from hw_amc.radio.answers import Timeline
+    from hw_amc.radio.answers import Timeline, rate_of
 
-    print_level(flow, classifier, file, entry)
-    lines = _Lines(flow, file, wanted.form)
-    if first:
-        lines.print_head()
-    parts = []
-    for part in answers_of(flow, classifier, file, entry):
+    flow, wanted = task.flow, task.wanted
+    print_level(flow, task.classifier, file, task.entry)
+    clock = Clock(flow.graph.frame_len, file.starts, file.starts is not None, rate_of(file), wanted.every)
+    lines, shares, parts = task.lines(str(file.path), clock), Shares(flow.graph.classes), []
+    if is_first:
+        lines.print_head(wanted.form)
+    started = time.monotonic()
+    for part in answers_of(flow, task.classifier, file, task.entry, np.arange(0, len(file), wanted.every)):
+        lines.print(part, wanted.form)
+        shares.add(part)
         parts.append(part)
-        lines.print(part)
-    timeline = Timeline.join(file, parts)
+    task.print_rate(shares.frames, time.monotonic() - started, clock.rate_hz)
+    timeline = Timeline.join(file, parts, wanted.every)
     if wanted.form is Form.TABLE:
-        _print_table(flow, timeline)
+        print_table(timeline, clock, flow.graph.classes[0])
+        shares.print()
     if target is not None:
         count = target.write(timeline.stretches(), flow.graph.classes[0])
         flow.output.done(f"{count:,} annotations in {shown(target.path)}")
     if wanted.picture is not None:
         _draw(flow, timeline, file, wanted.picture)
+
+
+def _classify_live(task: _Task, files: list[Path], samples: SampleFormat | None) -> None:
+    """Answer samples as they come, until they end or Ctrl-C does."""
+    from hw_amc.flows.classify import open_live
+
+    (path,), shares, started = files, Shares(task.flow.graph.classes), time.monotonic()
+    with open_live(task.flow, path, samples, task.wanted.idle_s) as live:
+        with suppress(KeyboardInterrupt):  # the end of what has no end
+            _follow(task, live, shares)
+        if live.rest:
+            task.flow.output.done(f"{live.rest:,} samples at the end fill no frame")
+        task.print_rate(shares.frames, time.monotonic() - started, live.rate_hz)
+        if task.wanted.form is Form.TABLE:
+            shares.print()
+
+
+def _follow(task: _Task, live: LiveSamples, shares: Shares) -> None:
+    from hw_amc.flows.classify import classify_live, live_level
+
+    flow, form = task.flow, task.wanted.form
+    clock = Clock(live.frame_len, rate_hz=live.rate_hz)
+    lines, running = task.lines(str(live.path), clock), Running(clock, flow.graph.classes[0])
+    level, is_told = live_level(flow, task.entry), False
+    lines.print_head(form)
+    if form is Form.TABLE:
+        running.print_head()
+    try:
+        for answers in classify_live(flow, task.classifier, live, task.entry, level):
+            if not is_told:
+                _print_level(flow, level, f"{live.path} by {task.classifier.name}", live.path.name)
+                is_told = True
+            shares.add(answers)
+            lines.print(answers, form)
+            if form is Form.TABLE:
+                running.print(answers)
+    finally:
+        running.finish()
 
 
 def require_one_way(overlay: Path | None, board: str | None, cycles: int | None) -> None:
@@ -158,9 +244,13 @@ def print_level(flow: RtlFlow, classifier: Classifier, file: FrameFile, entry: E
     from hw_amc.flows.classify import measure_level
 
     level = measure_level(flow, file, entry)
-    flow.output.done(f"{shown(file.path)}: {len(file):,} frames by {classifier.name}; {level.summary()}")
+    _print_level(flow, level, f"{shown(file.path)}: {len(file):,} frames by {classifier.name}", file.path.name)
+
+
+def _print_level(flow: RtlFlow, level: Level, what: str, name: str) -> None:
+    flow.output.done(f"{what}; {level.summary()}")
     for problem in level.problems():
-        printer.warning(f"{file.path.name}: {problem}")
+        printer.warning(f"{name}: {problem}")
 
 
 def _draw(flow: RtlFlow, timeline: Timeline, file: FrameFile, picture: Path) -> None:
@@ -168,77 +258,3 @@ def _draw(flow: RtlFlow, timeline: Timeline, file: FrameFile, picture: Path) -> 
 
     plot_answers(file, timeline, flow.graph.classes[0], picture, f"{plain(file.path.name)}, {flow.workspace.model}")
     flow.output.done(shown(picture))
-
-
-class _Lines:
-    """Answers as lines that another program reads, one a frame, as soon as they are there."""
-
-    def __init__(self, flow: RtlFlow, file: FrameFile, form: Form) -> None:
-        from hw_amc.radio.answers import rate_of
-
-        self._flow, self._form = flow, form
-        self._path, self._starts, self._rate = plain(file.path), file.starts, rate_of(file)
-        names = ["", *(f"_{name}" for name in flow.graph.outputs[1:])]
-        self._columns = [f"{what}{name}" for name in names for what in ("label", "margin")]
-
-    def print_head(self) -> None:
-        if self._form is Form.CSV:
-            printer.data(_row(["file", "frame", "sample", "time_s", *self._columns]))
-
-    def print(self, answers: Answers) -> None:
-        if self._form is Form.TABLE:
-            return
-        for frame, values in enumerate(self._values(answers), answers.first):
-            start = None if self._starts is None else int(self._starts[frame])
-            time = None if start is None or self._rate is None else start / self._rate
-            if self._form is Form.CSV:
-                printer.data(_row([self._path, frame, start, time, *values]))
-            else:
-                known = {"file": self._path, "frame": frame, "sample": start, "time_s": time}
-                printer.data(json.dumps({**known, **dict(zip(self._columns, values, strict=True))}))
-
-    def _values(self, answers: Answers) -> Iterator[list[str | float]]:
-        classes = self._flow.graph.classes
-        for labels, margins in zip(answers.labels.tolist(), answers.margins.tolist(), strict=True):
-            heads = zip(classes, labels, margins, strict=True)
-            yield [item for names, label, margin in heads for item in (plain(names[label]), margin)]
-
-
-def _row(values: Iterable[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
-
-
-def _print_table(flow: RtlFlow, timeline: Timeline) -> None:
-    """Print frames, or where these are many the stretches of equal answers; and how often each class was answered."""
-    names = flow.graph.classes[0]
-    stretches = timeline.stretches(merged=len(timeline) > _ROWS)
-    place = "frame" if timeline.starts is None else "sample" if timeline.rate_hz is None else "time, s"
-    rows = [_told(stretch, timeline, names) for stretch in islice(stretches, _ROWS)]
-    printer.table((place, "frames", "label", "margin"), rows)
-    if more := sum(1 for _ in stretches):
-        printer.line(f"and {more:,} stretches more; --format csv or jsonl prints every frame")
-    _print_shares(flow, timeline)
-
-
-def _told(stretch: Stretch, timeline: Timeline, names: tuple[str, ...]) -> tuple[str, ...]:
-    if stretch.start is None:
-        place = f"{stretch.first:,}"
-    else:
-        place = f"{stretch.start:,}" if timeline.rate_hz is None else f"{stretch.start / timeline.rate_hz:.6f}"
-    return place, f"{stretch.frames:,}", names[stretch.label], f"{stretch.margin:.3f}"
-
-
-def _print_shares(flow: RtlFlow, timeline: Timeline) -> None:
-    """Print the shares of the answers of every head."""
-    rows: list[tuple[str, ...]] = []
-    for head, names in enumerate(flow.graph.classes):
-        labels, margins = timeline.answers.labels[:, head], timeline.answers.margins[:, head]
-        counts = np.bincount(labels, minlength=len(names))
-        sums = np.bincount(labels, margins, len(names))
-        rows += [()] if head else []
-        for label in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]:
-            share, mean = counts[label] / len(timeline), sums[label] / counts[label]
-            rows.append((names[label], f"{counts[label]:,}", f"{share:.1%}", f"{mean:.3f}"))
-    printer.table(("answer", "frames", "share", "mean margin"), rows)

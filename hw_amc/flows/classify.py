@@ -16,14 +16,16 @@ from hw_amc.flows.rtl import RtlFlow
 from hw_amc.graph import Graph
 from hw_amc.interface.wire import Normalisation, to_wire
 from hw_amc.radio.answers import Answers
+from hw_amc.radio.files.captures import CaptureOptions
 from hw_amc.radio.files.frames import FrameFile, Rows
-from hw_amc.radio.level import Level, examine, scale
+from hw_amc.radio.level import EXAMINED, Level, examine, scale
 from hw_amc.radio.quality import InputPath
 from hw_amc.verify.heldout import input_path
 from hw_amc.verify.results import golden_logits
 
 if TYPE_CHECKING:
     from hw_amc.driver import AmcOverlay
+    from hw_amc.radio.files.live import LiveSamples
 
 #: Frames at a time: of golden or a board, and of a simulation, which takes about a second for each.
 _BLOCK, _SIMULATED_BLOCK = 1024, 16
@@ -83,7 +85,7 @@ def open_recording(flow: RtlFlow, path: Path, samples: Any = None, labelled: boo
     ConfigError
         The file holds frames of another length.
     """
-    from hw_amc.radio import CaptureOptions, open_frames
+    from hw_amc.radio import open_frames
 
     wanted = flow.graph.frame_len
     options = CaptureOptions(wanted, samples=samples)
@@ -142,6 +144,28 @@ def classify(
         yield to_answers(flow.graph, classifier.run(entry.to_wire(frames)), first)
 
 
+def open_live(flow: RtlFlow, path: Path, samples: Any = None, idle_s: float | None = None) -> LiveSamples:
+    """Open the standard input (`-`) or a file that grows; errors are those of `LiveSamples`."""
+    from hw_amc.radio.files.live import LiveSamples
+
+    return LiveSamples(path, CaptureOptions(flow.graph.frame_len, samples=samples), idle_s)
+
+
+def live_level(flow: RtlFlow, entry: Entry) -> Level:
+    """Make what measures the level of frames as they come."""
+    return Level(entry.path, entry.gain, trained_levels_db(flow))
+
+
+def classify_live(
+    flow: RtlFlow, classifier: Classifier, live: LiveSamples, entry: Entry, level: Level
+) -> Iterator[Answers]:
+    """Yield the answers to frames as they come; `level` measures the first of them."""
+    for first, frames in live.batches(classifier.block):
+        if level.quality.frames < EXAMINED:
+            level.add(frames)
+        yield to_answers(flow.graph, classifier.run(entry.to_wire(frames)), first)
+
+
 def to_answers(graph: Graph, logits: NDArray[np.int32], first: int = 0) -> Answers:
     """Take class and margin of every head from raw logits (n, classes); the lowest index wins a tie."""
     ends = np.cumsum([len(classes) for classes in graph.classes])[:-1]
@@ -156,7 +180,7 @@ def to_answers(graph: Graph, logits: NDArray[np.int32], first: int = 0) -> Answe
 
 def measure_level(flow: RtlFlow, file: FrameFile, entry: Entry) -> Level:
     """Measure the level of a file's frames at the network's input, on at most 4,096 frames of all over it."""
-    level = Level(entry.path, entry.gain, trained_levels_db(flow))
+    level = live_level(flow, entry)
     examine(level, file)
     return level
 

@@ -43,28 +43,31 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Answers to all frames of a file."""
+    """Answers to the frames of a file."""
 
     answers: Answers
     frame_len: int
-    #: First sample of every frame, of a recording.
+    #: First sample of every frame that was answered, of a recording.
     starts: Rows | None
     #: Samples a second, where they are known.
     rate_hz: float | None
+    #: Each so many frames of the file were answered.
+    every: int = 1
 
     @classmethod
-    def join(cls, file: FrameFile, parts: Sequence[Answers]) -> Timeline:
-        """Put the answers to the frames of a file together, in their order."""
+    def join(cls, file: FrameFile, parts: Sequence[Answers], every: int = 1) -> Timeline:
+        """Put the answers to the frames of a file, or to each so many of them, together in their order."""
         labels, margins = (np.concatenate([getattr(part, name) for part in parts]) for name in ("labels", "margins"))
-        return cls(Answers(0, labels, margins), file.frame_len, file.starts, rate_of(file))
+        starts = None if file.starts is None else file.starts[::every]
+        return cls(Answers(0, labels, margins), file.frame_len, starts, rate_of(file), every)
 
     def __len__(self) -> int:
         return len(self.answers)
 
     @property
     def is_gapless(self) -> bool:
-        """Whether the frames follow each other in a recording without a gap."""
-        return self.starts is not None and bool((np.diff(self.starts) == self.frame_len).all())
+        """Whether the file's frames follow each other in a recording without a gap."""
+        return self.starts is not None and bool((np.diff(self.starts) == self.frame_len * self.every).all())
 
     def stretches(self, merged: bool = True) -> Iterator[Stretch]:
         """Yield stretches of equal answers without a gap, or every frame as one."""
@@ -73,7 +76,7 @@ class Timeline:
         if merged:
             change = np.diff(labels) != 0
             if self.starts is not None:
-                change |= np.diff(self.starts) != self.frame_len
+                change |= np.diff(self.starts) != self.frame_len * self.every
             cuts = np.flatnonzero(change) + 1
         edges = np.concatenate([[0], cuts, [len(self)]])
         sums = np.add.reduceat(margins, edges[:-1])

@@ -21,7 +21,7 @@ TOLERANCE_DB = 0.5
 SPREAD_DB = 2.0
 
 #: Frames that are looked at, spread evenly over the file, and how many at a time.
-_EXAMINED, _BATCH = 4096, 256
+EXAMINED, _BATCH = 4096, 256
 
 #: Decibels of one bit of `input_shift`, and the shifts that the accelerator has.
 _BIT_DB, _SHIFTS = 20 * math.log10(2), range(-15, 16)
@@ -119,7 +119,7 @@ def scale(frames: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
 
 def examine(level: Level, file: FrameFile) -> None:
     """Take in frames of all over a file."""
-    rows: NDArray[Any] = np.unique(np.linspace(0, len(file) - 1, min(len(file), _EXAMINED)).astype(np.int64))
+    rows: NDArray[Any] = np.unique(np.linspace(0, len(file) - 1, min(len(file), EXAMINED)).astype(np.int64))
     for frames, _, _ in file.batches(rows, _BATCH):
         level.add(frames)
         file.release()
