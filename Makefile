@@ -20,7 +20,7 @@ HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
-.PHONY: help system hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz test-board bench-csim lint clean
+.PHONY: help system hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz test-board test-gpu bench-csim lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -90,6 +90,11 @@ fuzz: $(VENV)/.all  ## give each reader of files wrong ones for SECONDS (60) and
 
 test-board: $(VENV)-pynq4/.ready  ## driver and simulated device under PYNQ 4, in its own environment
 	@PYTHONPATH=. $(VENV)-pynq4/bin/python -m pytest tests/test_sim_device*.py tests/test_driver*.py
+
+test-gpu: $(VENV)/.all  ## training by PyTorch beside TensorFlow, in its own environment; on a GPU where there is one
+	@$(PYTHON) -m venv $(VENV)-gpu
+	@$(VENV)-gpu/bin/pip install --quiet -c constraints.txt -e '.[train,dev]' torch
+	@$(VENV)-gpu/bin/python -m pytest tests/test_train_gpu.py tests/test_train_cuda.py
 
 $(VENV)-pynq4/.ready: boards/requirements-pynq4.txt
 	@$(PYTHON) -m venv $(VENV)-pynq4

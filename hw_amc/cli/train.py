@@ -17,6 +17,7 @@ def train(
     recipe: Annotated[Path | None, typer.Option(help="train.toml; the model folder's by default.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin again instead of resuming.")] = False,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it takes here.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, or cuda: float and pruning stages of a GRU-CNN on a GPU.")] = "cpu",
 ) -> None:
     """Train: float, pruned, quantised, deployable. Resumes where it was stopped; TensorBoard reads checkpoints/logs."""
     workspace = Workspace.open(model)
@@ -26,7 +27,7 @@ def train(
         return
     from hw_amc.train import run_recipe
 
-    run_recipe(model, path, workspace.take_over(), restart, workspace.root / "data")
+    run_recipe(model, path, workspace.take_over(), restart, workspace.root / "data", device=device)
 
 
 def _print_duration(workspace: Workspace, path: Path) -> None:

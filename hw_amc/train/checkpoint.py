@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:
         raise DataError(f"checkpoint {path} is damaged; delete it, or give --restart") from error
 
 
-def set_arrays(model: Any, path: Path) -> None:
-    """Give a float network the weights of a stage's file.
+def read_weights(path: Path, take: Callable[[list[Any]], None]) -> None:
+    """Give the weights in a stage's file to a network, by its `set_weights`.
 
     Raises
     ------
@@ -48,6 +49,6 @@ def set_arrays(model: Any, path: Path) -> None:
     if not path.exists():
         raise ConfigError(f"{path} does not exist; run the recipe that makes it first")
     try:
-        model.set_weights(load_arrays(path)[0])
+        take(load_arrays(path)[0])
     except ValueError as error:
         raise ConfigError(f"{path} holds the weights of another network") from error

@@ -112,6 +112,37 @@ def keep_frames(name: str, plan: Any, folder: Path, make: Callable[[], FrameSet]
     return FrameSet(wire, labels, snrs)
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Which window is cut out of each frame, and by what it is turned and scaled.
+
+    Attributes
+    ----------
+    starts : (n,) first samples
+    cosines, sines : (n, 1) or (n, length) float32, gain included
+    """
+
+    starts: np.ndarray[Any, np.dtype[np.int64]]
+    cosines: Floats
+    sines: Floats
+
+
+def draw_cut(
+    count: int, room: int, length: int, generator: np.random.Generator, carrier_offset: float, gain_db: float
+) -> Cut:
+    """Draw the windows of `count` frames, which may begin at samples 0..`room`; the rest is as in `crop`."""
+    starts = generator.integers(0, room + 1, count)
+    angles = generator.uniform(0, 2 * np.pi, (count, 1)).astype(np.float32)
+    if carrier_offset:
+        offsets = generator.uniform(-carrier_offset, carrier_offset, (count, 1))
+        angles = (angles + 2 * np.pi * offsets * np.arange(length)).astype(np.float32)
+    c, s = np.cos(angles), np.sin(angles)
+    if gain_db:
+        gains = 10 ** (generator.uniform(-gain_db, gain_db, (count, 1)) / 20)
+        c, s = (gains * c).astype(np.float32), (gains * s).astype(np.float32)
+    return Cut(starts, c, s)
+
+
 def crop(
     frames: FrameSet,
     rows: Any,
@@ -129,17 +160,9 @@ def crop(
     -------
     (n, length, 2) float32 values raw / 2^14, and int32 labels, (n,) or (n, heads).
     """
-    T = frames.wire.shape[1]
-    starts = generator.integers(0, T - length + 1, len(rows))
-    words = np.stack([frames.wire[row, s : s + length] for row, s in zip(rows, starts, strict=True)])
-    angles = generator.uniform(0, 2 * np.pi, (len(rows), 1)).astype(np.float32)
-    if carrier_offset:
-        offsets = generator.uniform(-carrier_offset, carrier_offset, (len(rows), 1))
-        angles = (angles + 2 * np.pi * offsets * np.arange(length)).astype(np.float32)
-    c, s = np.cos(angles), np.sin(angles)
-    if gain_db:
-        gains = 10 ** (generator.uniform(-gain_db, gain_db, (len(rows), 1)) / 20)
-        c, s = (gains * c).astype(np.float32), (gains * s).astype(np.float32)
+    cut = draw_cut(len(rows), frames.wire.shape[1] - length, length, generator, carrier_offset, gain_db)
+    words = np.stack([frames.wire[row, s : s + length] for row, s in zip(rows, cut.starts, strict=True)])
+    c, s = cut.cosines, cut.sines
     i, q = words[..., 0].astype(np.float32), words[..., 1].astype(np.float32)
     turned = np.stack([np.rint(c * i - s * q), np.rint(s * i + c * q)], axis=-1)
     return np.clip(turned, -(2.0**15), 2.0**15 - 1) / np.float32(1 << WIRE_FRAC), frames.labels[rows].astype(np.int32)

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import tensorflow as tf
-
-from hw_amc.train.recipe import Phase
-
-
-def learning_rate(phase: Phase, step: int) -> float:
-    """Learning rate of a step of a phase: linear warm-up, then half a cosine down to the final share."""
-    if step < phase.warmup:
-        return phase.learning_rate * (step + 1) / phase.warmup
-    done = (step - phase.warmup) / max(1, phase.steps - phase.warmup)
-    share = phase.final_share + (1.0 - phase.final_share) * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
-    return phase.learning_rate * share
 
 
 class Adam:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -49,6 +50,14 @@ class Phase(Settings):
     final_share: Share = 0.01
     #: Steps of the warm-up.
     warmup: Annotated[int, Field(ge=0, le=10**9)] = 100
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: linear warm-up, then half a cosine down to the final share."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        share = self.final_share + (1.0 - self.final_share) * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+        return self.learning_rate * share
 
 
 class Stage(Settings):

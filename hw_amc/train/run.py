@@ -7,31 +7,26 @@ import shutil
 import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from hw_amc.compress import save_deployed
-from hw_amc.compress.deploy import deploy, plan_deploy
-from hw_amc.compress.deployed import clipped_weights
-from hw_amc.compress.formats import input_format
 from hw_amc.compress.magnitude import ramp_keep
 from hw_amc.config import load_project
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive, write_text
+from hw_amc.graph.graph import Graph
 from hw_amc.models.network import NetworkSpec
-from hw_amc.train.card import measure
-from hw_amc.train.checkpoint import load_arrays, save_arrays, set_arrays
-from hw_amc.train.data import FrameSet, crop, whole
-from hw_amc.train.fast_model import fast_probe
-from hw_amc.train.optimiser import learning_rate
+from hw_amc.train.checkpoint import load_arrays, read_weights, save_arrays
+from hw_amc.train.data import FrameSet, whole
+from hw_amc.train.learner import Learner, validate
+from hw_amc.train.log import TrainingLog
 from hw_amc.train.progress import training_bar
 from hw_amc.train.recipe import Phase, Progress, Stage, TrainRecipe, load_recipe_file
 from hw_amc.train.sets import load_part
-from hw_amc.train.teacher import Teacher, load_teacher
-from hw_amc.train.trainee import Trainee, validate
 from hw_amc.workspace import network_of
 
 #: Steps between two rounds of removing weights.
@@ -61,22 +56,28 @@ class Run:
     folder : where checkpoints live
     data_folder : where generated frames are kept
     progress : told about every step
+    device : "cpu", or a GPU as PyTorch names it: float and prune stages are trained there, qat stages on the processor
     """
 
     def __init__(
-        self, spec: NetworkSpec, recipe: TrainRecipe, folder: Path, data_folder: Path, progress: Progress
+        self,
+        spec: NetworkSpec,
+        recipe: TrainRecipe,
+        folder: Path,
+        data_folder: Path,
+        progress: Progress,
+        device: str = "cpu",
     ) -> None:
-        self.spec, self.recipe, self.folder, self.progress = spec, recipe, folder, progress
-        self.input_format = input_format(plan_deploy(spec.build()), recipe.widths)
+        self.spec, self.recipe, self.folder, self.progress, self.device = spec, recipe, folder, progress, device
         self.train = load_part(recipe.data, "train", data_folder, spec.classes)
         self.validation = load_part(recipe.data, "validation", data_folder, spec.classes)
         require_fitting(spec, recipe, self.train)
         self.generator = np.random.default_rng(recipe.seed)
         self.position = Position()
-        self._trainee: Trainee | None = None
+        self._learner: Learner | None = None
         self.best: list[Any] = []
         self.started = time.monotonic()
-        self._log = tf.summary.create_file_writer(str(folder / "logs"))
+        self._log = TrainingLog(folder / "logs")
 
     # -- checkpoints ---------------------------------------------------------------------------------------
 
@@ -85,18 +86,38 @@ class Run:
         return round(time.monotonic() - self.started, 1)
 
     @property
-    def trainee(self) -> Trainee:
+    def learner(self) -> Learner:
         """The network of the stage that the run is in."""
-        if self._trainee is None:
+        if self._learner is None:
             raise ConfigError("this run has not started a stage yet; call run()")
-        return self._trainee
+        return self._learner
+
+    @cached_property
+    def input_format(self) -> tuple[int, int]:
+        """(bits, integer bits) onto which the network's input is rounded; without TensorFlow, those of its graph.json.
+
+        Raises
+        ------
+        ConfigError
+            There is neither TensorFlow nor a graph with a quantiser behind its input.
+        """
+        if find_spec("tensorflow"):
+            from hw_amc.compress.deploy import plan_deploy
+            from hw_amc.compress.formats import input_format
+
+            return input_format(plan_deploy(self.spec.build()), self.recipe.widths)
+        graph = self.folder.parent / "graph.json"
+        quantizer = Graph.load(graph).input_quantizer if graph.exists() else None
+        if quantizer is None:
+            raise ConfigError(f"without TensorFlow, {graph} must say how the network's input is rounded, and does not")
+        return quantizer.fmt.bits, quantizer.fmt.bits - 1 - quantizer.fmt.frac
 
     @property
     def _state_path(self) -> Path:
         return self.folder / "state.npz"
 
     def save(self) -> None:
-        """Write the whole state: weights, statistics, optimiser, masks, generator, position."""
+        """Write the whole state: weights, statistics, optimiser, masks, generator; between stages no arrays."""
         note = {
             "position": asdict(self.position),
             "seconds": self._seconds(),
@@ -104,7 +125,8 @@ class Run:
             "recipe": self.recipe.digest,
             "best": len(self.best),
         }
-        save_arrays(self._state_path, [*(v.numpy() for v in self.trainee.state), *self.best], note)
+        arrays = [*self._learner.state, *self.best] if self._learner else []
+        save_arrays(self._state_path, arrays, note)
 
     def resume(self) -> bool:
         """Go to where the last run was stopped; return whether there was one.
@@ -124,11 +146,10 @@ class Run:
         self.position = Position(**note["position"])
         self.started = time.monotonic() - float(note.get("seconds", 0.0))
         self.generator.bit_generator.state = note["generator"]
-        if self.position.stage < len(self.recipe.stages):
-            self._trainee = self._make_trainee(self.recipe.stages[self.position.stage])
+        if arrays and self.position.stage < len(self.recipe.stages):
             count = len(arrays) - note["best"]
-            for variable, array in zip(self.trainee.state, arrays[:count], strict=True):
-                variable.assign(array)
+            self._learner = self._make_learner(self.recipe.stages[self.position.stage])
+            self._learner.set_state(arrays[:count])
             self.best = arrays[count:]
         return True
 
@@ -142,56 +163,54 @@ class Run:
         number = self.recipe.stages.index(stage)
         return self._stage_path(self.recipe.stages[number - 1]) if number else self.recipe.start
 
-    def _teacher(self, stage: Stage) -> Teacher | None:
-        if stage.teacher is None:
-            return None
-        return load_teacher(stage.teacher, self.spec, self.input_format, stage.teacher_share, stage.temperature)
-
-    def _make_trainee(self, stage: Stage) -> Trainee:
+    def _make_learner(self, stage: Stage) -> Learner:
         """Build a stage's network; that of a qat stage has the weights of the stage before, folded."""
-        shares, freeze, teacher = self.recipe.head_shares, stage.freeze, self._teacher(stage)
+        if stage.kind != "qat" and self.device != "cpu":
+            from hw_amc.train.gpu.learner import GpuLearner
+
+            return GpuLearner(self.spec, stage, self.input_format, self.device)
+        _require_tensorflow(stage)
+        from hw_amc.train.teacher import load_teacher
+        from hw_amc.train.trainee import Trainee
+
+        taught = None
+        if stage.teacher is not None:
+            taught = load_teacher(stage.teacher, self.spec, self.input_format, stage.teacher_share, stage.temperature)
+        shares, freeze = self.recipe.head_shares, stage.freeze
         if stage.kind == "qat":
-            return Trainee(self.deployed(stage), None, teacher, shares, freeze)
-        return Trainee(self.spec.build(stage.dropout), self.input_format, teacher, shares, freeze)
+            return Trainee(self.deployed(stage), None, taught, shares, freeze)
+        return Trainee(self.spec.build(stage.dropout), self.input_format, taught, shares, freeze)
 
     def deployed(self, stage: Stage) -> Any:
         """Deploy what the stage before a qat stage left; formats are chosen from its weights and validation frames."""
+        from hw_amc.compress.deploy import deploy
+        from hw_amc.train.fast_model import fast_probe
+
         number, before = self.recipe.stages.index(stage), self._before(stage)
         if before is None or (number > 0 and self.recipe.stages[number - 1].kind == "qat"):
             raise ConfigError(f"stage {stage.name!r}: a qat stage must follow a float or prune stage, or a `start`")
         model = self.spec.build(dropout=0.0)
-        set_arrays(model, before)
+        read_weights(before, model.set_weights)
         rows = np.linspace(0, len(self.validation) - 1, CALIBRATION_FRAMES).astype(int)
         return deploy(model, whole(self.validation, rows)[0], self.recipe.widths, fast_probe)
 
-    def _enter(self, stage: Stage) -> Trainee:
+    def _enter(self, stage: Stage) -> Learner:
         """Build a stage's network and give it the weights of the stage before."""
-        trainee, before = self._make_trainee(stage), self._before(stage)
-        if stage.kind != "qat" and before is not None:
-            set_arrays(trainee.model, before)
-        elif stage.kind != "qat":
-            self._initialise(trainee)
-        trainee.keep_zeros()
-        return trainee
-
-    def _initialise(self, trainee: Trainee) -> None:
-        """Draw the first weights from the run's own generator."""
-        for kernel in trainee.kernels:
-            shape = kernel.variable.shape.as_list()
-            if kernel.gates:
-                square = (shape[0], shape[0])
-                blocks = [np.linalg.qr(self.generator.normal(size=square))[0] for _ in range(kernel.gates)]
-                kernel.variable.assign(np.concatenate(blocks, axis=1).astype(np.float32) * 0.5)
+        learner, before = self._make_learner(stage), self._before(stage)
+        if stage.kind != "qat":
+            if before is None:
+                learner.draw_weights(self.generator)
             else:
-                fan = float(np.prod(shape[:-1]) + shape[-1])
-                kernel.variable.assign(self.generator.normal(size=shape).astype(np.float32) * np.sqrt(2.0 / fan))
+                read_weights(before, learner.set_weights)
+        learner.keep_zeros()
+        return learner
 
     def run(self) -> None:
         """Run every stage that is left."""
         while self.position.stage < len(self.recipe.stages):
             stage = self.recipe.stages[self.position.stage]
-            if self._trainee is None:
-                self._trainee = self._enter(stage)
+            if self._learner is None:
+                self._learner = self._enter(stage)
             rows = np.flatnonzero(self.train.snr_db >= stage.min_snr_db)
             while self.position.phase < len(stage.phases):
                 self._run_phase(stage, stage.phases[self.position.phase], rows)
@@ -205,8 +224,9 @@ class Run:
                 self._prune(stage, step)
             chosen = rows[self.generator.integers(0, len(rows), phase.batch)]
             data = self.recipe.data
-            x, labels = crop(self.train, chosen, phase.crop, self.generator, data.carrier_offset, data.gain_db)
-            loss, accuracy = self.trainee.step(x, labels, learning_rate(phase, step))
+            cut = (phase.crop, self.generator, data.carrier_offset, data.gain_db)
+            x, labels = self.learner.crop(self.train, chosen, *cut)
+            loss, accuracy = self.learner.step(x, labels, phase.rate(step))
             self.position.step = step + 1
             figures = {"loss": loss, "accuracy": accuracy}
             if (step + 1) % self.recipe.validate_every == 0 or step + 1 == phase.steps:
@@ -217,41 +237,38 @@ class Run:
                 self.save()
             self._report(stage, phase, step, figures)
         if stage.patience and self.best:
-            for variable, array in zip(self.trainee.model.weights, self.best, strict=True):
-                variable.assign(array)
+            self.learner.set_weights(self.best)
         self.position = Position(self.position.stage, self.position.phase + 1)
         self.best = []
 
     def _report(self, stage: Stage, phase: Phase, step: int, figures: dict[str, float]) -> None:
         """Tell the progress and TensorBoard, whose steps count through the phases of a stage."""
         earlier = sum(p.steps for p in stage.phases[: self.position.phase])
-        with self._log.as_default(step=earlier + step):
-            for name, value in {**figures, "learning_rate": learning_rate(phase, step)}.items():
-                tf.summary.scalar(f"{stage.name}/{name}", value)
+        self._log.write(stage.name, earlier + step, {**figures, "learning_rate": phase.rate(step)})
         self.progress(stage, self.position.phase, step, figures)
 
     def _prune(self, stage: Stage, step: int) -> None:
         if step > stage.ramp_steps or (step % PRUNE_EVERY and step < stage.ramp_steps):
             return
-        total = self.trainee.kernel_weights
+        total = self.learner.kernel_weights
         number = self.recipe.stages.index(stage)
         earlier = [s.sparsity for s in self.recipe.stages[:number] if s.kind == "prune"]
         start = round(total * (1.0 - max([stage.start_sparsity, *earlier])))
         target = round(total * (1.0 - stage.sparsity))
         keep = ramp_keep(total, start, target, step / stage.ramp_steps if stage.ramp_steps else 1.0)
-        self.trainee.prune(keep, stage.scope == "layer")
+        self.learner.prune(keep, stage.scope == "layer")
 
     def _validation_frames(self, phase: Phase) -> tuple[Any, Any]:
         generator = np.random.default_rng(self.recipe.seed + 1)
         count = min(self.recipe.validate_frames, len(self.validation))
         rows = generator.choice(len(self.validation), count, replace=False)
-        return crop(self.validation, rows, phase.crop, generator)
+        return self.learner.crop(self.validation, rows, phase.crop, generator)
 
     def _validate(self, check: tuple[Any, Any]) -> dict[str, float]:
-        loss, accuracy = validate(self.trainee, *check)
+        loss, accuracy = validate(self.learner, *check)
         if loss < self.position.best:
             self.position.best, self.position.bad = loss, 0
-            self.best = [w.numpy() for w in self.trainee.model.weights]
+            self.best = self.learner.weights
         else:
             self.position.bad += 1
         return {"val_loss": loss, "val_accuracy": accuracy}
@@ -260,15 +277,19 @@ class Run:
         """Recalibrate, keep the stage's weights, and go to the next stage."""
         phase = stage.phases[-1]
         rows = np.flatnonzero(self.train.snr_db >= stage.min_snr_db)
-        batches = [crop(self.train, rows[self.generator.integers(0, len(rows), 256)], phase.crop, self.generator)[0]
-                   for _ in range(16)]  # fmt: skip
-        self.trainee.recalibrate(batches)
+        batches = [
+            self.learner.crop(self.train, rows[self.generator.integers(0, len(rows), 256)], phase.crop, self.generator)[
+                0
+            ]
+            for _ in range(16)
+        ]
+        self.learner.recalibrate(batches)
         note = {"stage": stage.name, "network": self.spec.to_dict()}
-        save_arrays(self._stage_path(stage), self.trainee.model.get_weights(), note)
+        save_arrays(self._stage_path(stage), self.learner.weights, note)
         self._log.flush()
         self.position = Position(self.position.stage + 1)
         if self.position.stage < len(self.recipe.stages):
-            self._trainee = self._enter(self.recipe.stages[self.position.stage])
+            self._learner = None
         self.save()
 
     def deploy(self, path: Path) -> Any:
@@ -276,13 +297,25 @@ class Run:
 
         The checkpoints' `summary.json` gets the seconds spent and the weights that the formats clipped.
         """
+        from hw_amc.compress import save_deployed
+        from hw_amc.compress.deployed import clipped_weights
+
         stage = self.recipe.stages[-1]
+        _require_tensorflow(stage)
         model = self.deployed(stage)
-        set_arrays(model, self._stage_path(stage))
+        read_weights(self._stage_path(stage), model.set_weights)
         summary = {"seconds": self._seconds(), "clipped_weights": clipped_weights(model)}
         write_text(self.folder / "summary.json", json.dumps(summary))
         save_deployed(model, path)
         return model
+
+
+def _require_tensorflow(stage: Stage) -> None:
+    if not find_spec("tensorflow"):
+        raise ConfigError(
+            f"stage {stage.name!r} needs TensorFlow; the stages before it are kept: run the same command again where"
+            " hw-amc[train] is installed, with this folder's checkpoints"
+        )
 
 
 def require_fitting(spec: NetworkSpec, recipe: TrainRecipe, frames: FrameSet) -> None:
@@ -321,6 +354,7 @@ def run_recipe(
     restart: bool = False,
     data_dir: Path = Path("data"),
     progress: Progress | None = None,
+    device: str = "cpu",
 ) -> Path:
     """Train a network by its recipe, save its deployed form and measure it; go on where an earlier run stopped.
 
@@ -332,6 +366,7 @@ def run_recipe(
     restart : forget the checkpoints of an earlier run
     data_dir : where generated frames are kept
     progress : told about every step; None shows a bar
+    device : "cpu", or a GPU as PyTorch names it ("cuda"), for the float and prune stages of a GRU-CNN
 
     Returns
     -------
@@ -354,9 +389,11 @@ def run_recipe(
             for old in folder.glob("*.npz"):
                 old.unlink()
             shutil.rmtree(folder / "logs", ignore_errors=True)
-        run = Run(spec, recipe, folder, data_dir, report)
+        run = Run(spec, recipe, folder, data_dir, report, device)
         run.resume()
         run.run()
         run.deploy(weights)
+        from hw_amc.train.card import measure
+
         measure(spec, recipe, out_dir, data_dir)
     return weights

@@ -1,4 +1,4 @@
-"""A network under training: one optimiser step, pruning masks, validation, batch-norm statistics."""
+"""A network under training on the processor: one optimiser step, pruning masks, batch-norm statistics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tensorflow import keras
 
 from hw_amc.compress.deploy import round_input
 from hw_amc.compress.magnitude import choose_masks, choose_masks_by_layer, masks_of
+from hw_amc.train.data import crop
 from hw_amc.train.fast_model import FastModel
+from hw_amc.train.learner import by_head, draw_kernel
 from hw_amc.train.optimiser import Adam
 from hw_amc.train.select import find_kernels, trained_variables
 from hw_amc.train.teacher import Teacher, soft_loss
@@ -20,7 +22,7 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Trainee:
-    """A network, its logits, its optimiser.
+    """A network, its logits, its optimiser: a `Learner` on the processor, by TensorFlow.
 
     Parameters
     ----------
@@ -122,26 +124,32 @@ class Trainee:
         for norm, momentum in zip(norms, usual, strict=True):
             norm.momentum = momentum
 
+    crop = staticmethod(crop)
+
     @property
-    def state(self) -> list[Any]:
-        """Variables that a checkpoint must keep: weights, statistics, optimiser, masks."""
+    def weights(self) -> list[Floats]:
+        """Weights and statistics of the model, as arrays."""
+        return [variable.numpy() for variable in self.model.weights]
+
+    @property
+    def state(self) -> list[Floats]:
+        """What a checkpoint must keep, as arrays: weights, statistics, optimiser, masks."""
+        return [variable.numpy() for variable in self._state]
+
+    @property
+    def _state(self) -> list[Any]:
         return [*self.model.weights, *self.adam.state, *self.masks]
 
+    def draw_weights(self, generator: np.random.Generator) -> None:
+        """Draw the first weights of the kernels, by `draw_kernel`."""
+        for kernel in self.kernels:
+            kernel.variable.assign(draw_kernel(kernel.variable.shape.as_list(), kernel.gates, generator))
 
-def by_head(labels: Any) -> Any:
-    """Labels as one column a head: (n,) -> (n, 1)."""
-    array = np.asarray(labels)
-    return array[:, None] if array.ndim == 1 else array
+    def set_weights(self, arrays: Sequence[Floats]) -> None:
+        """Take weights and statistics in the order of `weights`."""
+        self.model.set_weights(arrays)
 
-
-def validate(trainee: Trainee, x: Floats, labels: Any, batch: int = 256) -> tuple[float, float]:
-    """Mean loss, and share with every head right, over frames (n, T, channels)."""
-    parts = [trainee.predict(x[i : i + batch]) for i in range(0, len(x), batch)]
-    logits = [np.concatenate(head) for head in zip(*parts, strict=True)]
-    columns = by_head(labels)
-    loss = 0.0
-    for head, (given, share) in enumerate(zip(logits, trainee.shares, strict=True)):
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(columns[:, head].astype(np.int32), given)
-        loss += share * float(np.mean(losses.numpy()))
-    answers = np.stack([np.argmax(head, -1) for head in logits], axis=1)
-    return loss, float(np.mean((answers == columns).all(axis=1)))
+    def set_state(self, arrays: Sequence[Floats]) -> None:
+        """Take the arrays of `state`."""
+        for variable, array in zip(self._state, arrays, strict=True):
+            variable.assign(array)
