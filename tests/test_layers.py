@@ -34,6 +34,7 @@ LAYERS = (
     "search",
     "report",
     "flows",
+    "gnuradio",
     "cli",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
@@ -45,6 +46,7 @@ ADMITTED = {
     "qkeras": ("compress",),
     "hls4ml": ("hls",),
     "pynq": ("driver", "sim_device"),
+    "gnuradio": ("gnuradio.amc_classifier",),
     "subprocess": ("tools",),
     "typer": ("cli",),
     "rich": ("cli", "report.terminal", "train", "radio.generator.dataset"),
