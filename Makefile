@@ -85,8 +85,8 @@ test-all: $(VENV)/.all  ## all tests, minutes to hours
 chaos: $(VENV)/.all  ## kill each command KILLS times (20) at random moments and run it again; hours
 	@nice $(BIN)/python tests/chaos.py --kills $(or $(KILLS),20) --seed $(or $(SEED),1) --out docs/results/chaos.json
 
-fuzz: $(VENV)/.all  ## give each reader of files wrong ones for SECONDS (60) and count what comes of it
-	@nice $(BIN)/python tests/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --out docs/results/fuzz.json
+fuzz: $(VENV)/.all  ## give each reader of files wrong ones for SECONDS (60) more and count what comes of it
+	@nice $(BIN)/python tests/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --resume --out docs/results/fuzz.json
 
 test-board: $(VENV)-pynq4/.ready  ## driver and simulated device under PYNQ 4, in its own environment
 	@PYTHONPATH=. $(VENV)-pynq4/bin/python -m pytest tests/test_sim_device*.py tests/test_driver*.py

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
+from xml.etree import ElementTree
 
 from hw_amc.errors import DataError
 
@@ -27,8 +28,8 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - Python 3.10
     import tomli as tomllib
 
-#: Most bytes of a JSON and of a TOML file.
-JSON_BYTES, TOML_BYTES = 32 << 20, 128 << 10
+#: Most bytes of a JSON, of a TOML and of an XML file, and of one of plain lines.
+JSON_BYTES, TOML_BYTES, XML_BYTES, TEXT_BYTES = 32 << 20, 128 << 10, 64 << 20, 16 << 20
 
 #: Most dots in a line of TOML: of a key of n parts, the parser keeps n * n / 2.
 _TOML_DOTS = 2000
@@ -126,6 +127,11 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return data
 
 
+def read_text(path: Path) -> str:
+    """Read a text of at most 16 MiB, bytes that are no UTF-8 replaced; errors as `read_bytes`."""
+    return read_bytes(path, TEXT_BYTES).decode("utf-8", errors="replace")
+
+
 def load_json(path: Path, limit: int = JSON_BYTES) -> dict[str, Any]:
     """Read a JSON object of bounded size and depth.
 
@@ -171,6 +177,28 @@ def load_toml(path: Path) -> dict[str, Any]:
         said = "it is nested too deeply" if isinstance(error, RecursionError) else brief(error)
         raise DataError(f"{path} is not readable TOML: {said}") from error
     return data
+
+
+def load_xml(path: Path) -> ElementTree.Element:
+    """Read an XML file of bounded size, without declarations of its own; errors as `parse_xml`."""
+    return parse_xml(read_bytes(path, XML_BYTES), str(path))
+
+
+def parse_xml(text: str | bytes, name: str) -> ElementTree.Element:
+    """Parse XML that declares nothing: no entity, which could stand for more text than memory holds.
+
+    Raises
+    ------
+    DataError
+        It is no XML, or has a document type.
+    """
+    data = text.encode(errors="replace") if isinstance(text, str) else text
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\0" in data:
+        raise DataError(f"{name} is not readable XML: it declares a document type")
+    try:
+        return ElementTree.fromstring(data)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter: an unknown encoding
+        raise DataError(f"{name} is not readable XML: {brief(error)}") from error
 
 
 def _integer(text: str) -> int:
@@ -297,8 +325,8 @@ def _parse_npy_header(text: str) -> tuple[str, str, tuple[int, ...]] | None:
     return found["descr"], found["order"], tuple(map(int, sizes))
 
 
-def load_npz(path: Path, limit: int = NPZ_BYTES) -> dict[str, Any]:
-    """Read all arrays of an .npz archive: numbers only, of bounded size.
+def load_npz(path: Path, limit: int = NPZ_BYTES, texts: bool = False) -> dict[str, Any]:
+    """Read all arrays of an .npz archive: numbers only, and texts where they are asked for, of bounded size.
 
     Returns
     -------
@@ -316,7 +344,7 @@ def load_npz(path: Path, limit: int = NPZ_BYTES) -> dict[str, Any]:
                 total = sum(member.file_size for member in members)
                 if total > limit or len(members) > NPZ_ARRAYS:
                     raise DataError(f"{path} unpacks to {len(members)} arrays of {total:,} bytes; {limit:,} are most")
-                return dict(_arrays(archive, members, str(path)))
+                return dict(_arrays(archive, members, str(path), "biufcU" if texts else "biufc"))
         except DataError:
             raise
         # What zipfile and zlib raise on damaged archives is not written down anywhere.
@@ -324,14 +352,16 @@ def load_npz(path: Path, limit: int = NPZ_BYTES) -> dict[str, Any]:
             raise DataError(f"{path} is not a whole .npz archive ({brief(error)})") from error
 
 
-def _arrays(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str) -> Iterator[tuple[str, Any]]:
+def _arrays(
+    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str, kinds: str
+) -> Iterator[tuple[str, Any]]:
     import numpy as np
 
     for member in members:
         with archive.open(member) as stream:
             header = read_npy_header(stream, f"{name}: {member.filename}")
             dtype = np.dtype(header.dtype)
-            if dtype.kind not in "biufc":
+            if dtype.kind not in kinds:
                 raise DataError(f"{name}: {member.filename} holds {dtype}, which are no numbers")
             data = stream.read(member.file_size)
         if len(data) != header.size * dtype.itemsize:

@@ -1,212 +1,58 @@
-"""Gives every reader of files wrong ones: each value by each wrong value, then small valid files with damaged bytes.
+"""Gives every reader of files wrong ones: each value by each wrong value, several at once, then damaged bytes.
 
-`python tests/fuzz.py --seconds 60 --seed 1 --out docs/results/fuzz.json` (`make fuzz`) counts what came of it and keeps
-each input that broke a reader in tests/data/fuzz/<reader>; tests/test_fuzz.py reads those again, and a bounded slice
-of the same inputs. A reader may answer with a result or with an error of the package; anything else is a finding: a
-foreign exception, 5 seconds, or (run as a program) 1 GB more than the process began with.
+`python tests/fuzz.py --inputs 1000000 --seconds 600 --out docs/results/fuzz.json` (`make fuzz`) counts what came of it
+and keeps each input that broke a reader in tests/data/fuzz/<reader>; tests/test_fuzz.py reads those again, and a
+bounded slice of the same inputs. With `--resume` the numbers of `--out` are gone on from. A reader may answer with a
+result or with an error of the package; anything else is a finding: a foreign exception, a crash, 5 seconds, or 1 GB
+more than its process began with.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import hashlib
 import json
-import pickle
+import mmap
+import multiprocessing as mp
+import os
 import resource
-import shutil
 import signal
+import struct
 import sys
 import tempfile
 import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import h5py
-import numpy as np
-import scipy.io.wavfile
-from networks import gru_cnn_graph
+from fuzz_inputs import VERSION, Inputs, make_input
+from fuzz_targets import READ, REFUSED, TARGETS, Target, refused
 
-from hw_amc.config import BoardSettings, load_project, load_settings
-from hw_amc.errors import HwAmcError
-from hw_amc.graph import Graph
-from hw_amc.interface.manifest import Head, Manifest
-from hw_amc.radio.files.captures import CaptureOptions
-from hw_amc.radio.files.readers import open_frames
-from hw_amc.report import store
-from hw_amc.report.evaluation import load_accuracy
-from hw_amc.train.recipe import load_recipe_file
-
-ROOT = Path(__file__).parents[1]
 FOUND = Path(__file__).parent / "data" / "fuzz"
 LONGEST_S = 5.0
 MEMORY = 1 << 30
+#: Inputs that one process is given; then another takes its place, so that nothing adds up.
+BATCH = 20_000
+#: A reader that does not even see its alarm, seconds.
+DEAF_S = 3.0
 
-#: What stands for every value of a JSON file in turn.
-WRONG: tuple[Any, ...] = (
-    None, True, -1, 0, 1, 2**31, 2**63, 10**30, 0.5, -1e308, "", "x", "../..", "\0", "[red]\x1b[2J", "\ud800",
-    "9" * 5000, [], [None], [[]], {}, {"": None}, [1, "a"], float("nan"), float("inf"),
-)  # fmt: skip
-#: The same as TOML, where a line gives a key its value.
-WRONG_TOML = (
-    "true", "-1", "0", "1", "2147483648", "9223372036854775807", "9" * 5000, "0.5", "-1e308", "nan", "inf", '""', '"x"',
-    '"../.."', r'"\u0000"', r'"[red]\u001b[2J"', "[]", "[[]]", "{}", "{x = 1}", '[1, "a"]', "1979-05-27", "[" * 200, "",
-)  # fmt: skip
+
+def folder_of(target: Target) -> str:
+    """Where the inputs that once broke a reader are kept."""
+    return target.name.replace(" ", "_")
 
 
 class Hang(BaseException):
     """A reader took longer than it may; no Exception, so that none of the package's handlers swallows it."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """One reader: the file it reads, how a valid one is made, and reading it."""
-
-    name: str
-    file: str
-    make: Callable[[Path], object]
-    read: Callable[[Path], object]
-
-
-def read_frames(path: Path) -> None:
-    options = CaptureOptions(frame_len=16)
-    if path.suffix in (".npy", ".wav", ".iq"):
-        options = CaptureOptions(
-            frame_len=16, label="BPSK", snr_db=0, samples="float32" if path.suffix == ".iq" else None
-        )
-    with open_frames(path, options) as frames:
-        count = len(frames)
-        _ = frames.attributes, frames.index, frames.classes
-        frames.read(np.arange(min(count, 4)))
-        if count <= 1000 and frames.frame_len <= 4096:
-            _ = frames.origins
-
-
-def frames(count: int = 8) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.random.default_rng(1).normal(size=(count, 16, 2)).astype(np.float32)
-
-
-def make_pickle(path: Path) -> None:
-    path.write_bytes(pickle.dumps({("BPSK", 0): frames().swapaxes(1, 2), ("QPSK", 2): frames().swapaxes(1, 2)}, 2))
-
-
-def make_hdf5(path: Path) -> None:
-    with h5py.File(path, "w", track_order=False) as file:
-        file["X"], file["Z"] = frames(), np.zeros((8, 1), np.int64)
-        file["Y"] = np.eye(24, dtype=np.int64)[:8]
-
-
-def make_sigmf(path: Path) -> None:
-    frames().tofile(path.with_suffix(".sigmf-data"))
-    path.write_text(json.dumps({
-        "global": {"core:datatype": "cf32_le", "core:sample_rate": 1e6, "core:version": "1.0.0"},
-        "captures": [{"core:sample_start": 0, "core:frequency": 1e9}],
-        "annotations": [{"core:sample_start": 0, "core:sample_count": 64, "core:label": "BPSK"}],
-    }))  # fmt: skip
-
-
-def make_manifest(path: Path) -> None:
-    manifest = Manifest(
-        name="net", graph_digest="ab" * 32, project_digest="cd" * 32, flow="rtl", interface=65536, frame_len=1024,
-        wire_frac=14, normalise="rms", input_shift=-2, input_bits=8, input_frac=6, heads=(Head("a", ("x", "y")),),
-        logit_frac=17, mode="channels", contexts=4, n_channels=4, lanes=1, cycles_per_frame=10240, latency_cycles=None,
-        board="pynq-z2", part="xc7z020clg400-1", clock_mhz=125.0,
-    )  # fmt: skip
-    path.write_text(manifest.to_json())
-
-
-def make_report(path: Path) -> None:
-    run = {"frames": 2, "mismatches": 0, "frames_per_s": 9.5, "command": "c", "kind": "measured"}
-    path.write_text(json.dumps({"schema": 1, "golden": run, "csim": {"native": run}}))
-
-
-def copy(source: str) -> Callable[[Path], object]:
-    return lambda path: shutil.copy(ROOT / source, path)
-
-
-def make_graph(path: Path) -> None:
-    gru_cnn_graph(np.random.default_rng(1)).save(path.parent)
-
-
-TARGETS = (
-    Target("train.toml", "train.toml", copy("hls_projects/gru_cnn_sparse07/train.toml"), load_recipe_file),
-    Target("project.toml", "project.toml", copy("hls_projects/gru_cnn_sparse07/project.toml"),
-           lambda path: load_project(path.parent)),
-    Target("board.toml", "board.toml", copy("boards/pynq-z2/board.toml"),
-           lambda path: load_settings(path, BoardSettings)),
-    Target("accuracy.json", "accuracy.json", copy("hls_projects/gru_cnn_sparse07/accuracy.json"),
-           lambda path: load_accuracy(path.parent)),
-    Target("manifest.json", "manifest.json", make_manifest, Manifest.load),
-    Target("report.json", "report.json", make_report, lambda path: store.load(path.parent)),
-    Target("graph.json", "graph.json", make_graph, lambda path: Graph.load(path.parent)),
-    Target("graph.npz", "graph.npz", make_graph, lambda path: Graph.load(path.parent)),
-    Target("npy", "a.npy", lambda path: np.save(path, frames()), read_frames),
-    Target("pickle", "a.pkl", make_pickle, read_frames),
-    Target("hdf5", "a.hdf5", make_hdf5, read_frames),
-    Target("sigmf", "a.sigmf-meta", make_sigmf, read_frames),
-    Target("wav", "a.wav", lambda path: scipy.io.wavfile.write(path, 48000, frames().reshape(-1, 2)), read_frames),
-    Target("raw", "a.iq", lambda path: frames().tofile(path), read_frames),
-)  # fmt: skip
-
-
-def leaves(data: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where each value of parsed JSON stands."""
-    yield at
-    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for key, value in items:
-        yield from leaves(value, (*at, key))
-
-
-def replaced(data: Any, at: tuple[Any, ...], value: Any) -> Any:
-    if not at:
-        return value
-    changed = dict(data) if isinstance(data, dict) else list(data)
-    changed[at[0]] = replaced(data[at[0]], at[1:], value)
-    return changed
-
-
-def structured(target: Target, valid: bytes) -> Iterator[bytes]:
-    """Each value by each wrong value, of a JSON or TOML file; nothing of others."""
-    if target.file.endswith(".toml"):
-        lines = valid.decode().splitlines()
-        for number, line in enumerate(lines):
-            key, equals, _ = line.partition("=")
-            for value in WRONG_TOML if equals and not line.startswith("#") else ():
-                yield "\n".join([*lines[:number], f"{key}= {value}", *lines[number + 1 :]]).encode()
-    elif target.file.endswith((".json", ".sigmf-meta")):
-        data = json.loads(valid)
-        for at in leaves(data):
-            yield from (json.dumps(replaced(data, at, value)).encode() for value in WRONG)
-
-
-def mutated(valid: bytes, seed: int) -> Iterator[bytes]:
-    """Damage a valid file without end: bytes changed, cut out, doubled, put in; the seed decides all of it."""
-    rng = np.random.default_rng(seed)
-    special = (b"\0", b"\xff", b"\xff" * 4, b"\0" * 8, b"\x7f" + b"\xff" * 7, b"-", b"9" * 20, b"[", b'"', b"\n")
-    while True:
-        data = bytearray(valid)
-        for _ in range(rng.integers(1, 5)):
-            at = int(rng.integers(len(data) + 1))
-            span = int(rng.integers(1, 17))
-            what = rng.integers(5)
-            if what == 0 and at < len(data):
-                data[at] ^= 1 << int(rng.integers(8))
-            elif what == 1:
-                data[at : at + span] = special[rng.integers(len(special))]
-            elif what == 2:
-                del data[at : at + (span if rng.integers(4) else len(data))]
-            elif what == 3:
-                data[at:at] = data[at : at + span]
-            else:
-                data[at : at + span] = rng.bytes(span)
-        yield bytes(data)
 
 
 @contextmanager
@@ -232,80 +78,236 @@ def _raised_at(error: BaseException) -> str:
 def outcome(target: Target, path: Path) -> str:
     """Read a file: "read", "refused", or the finding in one line."""
     try:
-        with warnings.catch_warnings(), limited(LONGEST_S):
-            warnings.simplefilter("ignore")
+        with limited(LONGEST_S):
             target.read(path)
-    except HwAmcError as error:
-        return "refused" if "\n" not in str(error) else f"a message of two lines: {error!s}"[:200]
     except (Exception, Hang) as error:
+        if refused(error):
+            return REFUSED
         return f"{type(error).__name__} at {_raised_at(error)}: {error}".replace("\n", " ")[:200]
-    return "read"
+    return READ
 
 
-def inputs(target: Target, folder: Path, seed: int) -> Iterator[bytes]:
-    """Make the valid file in `folder` and give what it is replaced by."""
-    path = folder / target.file
-    target.make(path)
-    valid = path.read_bytes()
-    if outcome(target, path) != "read":
-        raise AssertionError(f"{target.name}: the valid file is not read: {outcome(target, path)}")
-    yield from structured(target, valid)
-    yield from mutated(valid, seed)
+@dataclass
+class Tally:
+    """What came of a reader's inputs."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    #: Finding -> an input that made it.
+    found: dict[str, bytes] = field(default_factory=dict)
+    longest_s: float = 0.0
+    peak_bytes: int = 0
+
+    def add(self, said: str, data: bytes, took: float) -> None:
+        self.counts[said if said in (READ, REFUSED) else "findings"] += 1
+        self.longest_s = max(self.longest_s, took)
+        if said not in (READ, REFUSED):
+            self.found.setdefault(said.partition(": ")[0], data)
+
+    def join(self, other: Tally) -> None:
+        self.counts += other.counts
+        self.found = {**other.found, **self.found}
+        self.longest_s, self.peak_bytes = max(self.longest_s, other.longest_s), max(self.peak_bytes, other.peak_bytes)
 
 
-def fuzz(target: Target, seed: int, seconds: float, most: int = sys.maxsize) -> tuple[Counter[str], dict[str, bytes]]:
-    """Feed a reader until the time or the number is over: (how often each outcome came, one input a finding)."""
-    counts: Counter[str] = Counter()
-    found: dict[str, bytes] = {}
-    end = time.monotonic() + seconds
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / target.file
-        for number, data in enumerate(inputs(target, Path(folder), seed)):
-            if number >= most or (number and time.monotonic() > end):
+@dataclass(frozen=True)
+class Bench:
+    """A reader with its valid file, in a folder of its own."""
+
+    target: Target
+    path: Path
+    valid: bytes
+    inputs: Inputs
+
+    @classmethod
+    def set_up(cls, target: Target, folder: Path) -> Bench:
+        path = folder / target.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target.make(path)
+        if (said := outcome(target, path)) != target.valid:
+            raise AssertionError(f"{target.name}: the valid file is not {target.valid}: {said}")
+        valid = path.read_bytes()
+        return cls(target, path, valid, target.form(valid))
+
+    def feed(self, tally: Tally, seed: int, number: int) -> None:
+        data = make_input(self.inputs, self.valid, seed, number)
+        self.path.write_bytes(data)
+        started = time.monotonic()
+        tally.add(outcome(self.target, self.path), data, time.monotonic() - started)
+
+
+def fuzz(target: Target, seed: int, seconds: float, numbers: Sequence[int]) -> Tally:
+    """Feed a reader in this process, without a limit of memory, until the time or the numbers are over."""
+    tally, end = Tally(), time.monotonic() + seconds
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bench = Bench.set_up(target, Path(folder))
+        for number in numbers:
+            bench.feed(tally, seed, number)
+            if time.monotonic() > end:
                 break
-            path.write_bytes(data)
-            said = outcome(target, path)
-            counts[said if said in ("read", "refused") else "findings"] += 1
-            if said not in ("read", "refused"):
-                found.setdefault(said.partition(": ")[0], data)
-    return counts, found
+    return tally
+
+
+def _status(name: str) -> int:
+    """A line of /proc/self/status, bytes."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) << 10
+
+
+def _work(target: Target, seed: int, numbers: range, seconds: float, seen: mmap.mmap, answer: Connection) -> None:
+    """Feed a part of the inputs in a process of its own; `seen` tells its parent where it is, should it die."""
+    faulthandler.disable()
+    warnings.simplefilter("ignore")
+    tally = Tally()
+    with tempfile.TemporaryDirectory(dir=_memory_folder()) as folder:
+        bench = Bench.set_up(target, Path(folder))
+        # What libraries print of wrong files; descriptor 2 is theirs, too.
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+        os.dup2(sys.stdout.fileno(), 2)
+        used, resident = _status("VmSize"), _status("VmRSS")
+        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+        done, end = 0, time.monotonic() + seconds
+        for number in numbers:
+            seen[:16] = struct.pack("qd", number, time.monotonic())
+            bench.feed(tally, seed, number)
+            done += 1
+            if time.monotonic() > end:
+                break
+        tally.peak_bytes = max(0, _status("VmHWM") - resident)
+        answer.send((tally, done))
+
+
+def _memory_folder() -> str | None:
+    """Where files cost no disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def run_batch(target: Target, seed: int, numbers: range, seconds: float) -> tuple[Tally, int]:
+    """Feed some inputs in a process of its own: (what came of them, how many were read).
+
+    A process that dies or hangs counts as a finding of the input that it was at.
+    """
+    seen = mmap.mmap(-1, 16)
+    seen[:16] = struct.pack("qd", -1, time.monotonic())
+    reader, writer = mp.Pipe(duplex=False)
+    process = mp.get_context("fork").Process(target=_work, args=(target, seed, numbers, seconds, seen, writer))
+    process.start()
+    writer.close()
+    while not reader.poll(0.5):
+        number, since = struct.unpack("qd", seen[:16])
+        if number >= 0 and time.monotonic() - since > LONGEST_S + DEAF_S:
+            process.kill()
+    number = struct.unpack("qd", seen[:16])[0]
+    try:
+        tally, done = reader.recv()
+    except EOFError:
+        process.join()
+        if number < 0:
+            raise RuntimeError(f"{target.name}: its process ended before the first input") from None
+        # What came before it is lost with the process, and read again.
+        before = range(numbers.start, number)
+        tally, done = run_batch(target, seed, before, len(before) * LONGEST_S) if before else (Tally(), 0)
+        if done == len(before):
+            tally.add(_death(process.exitcode), _remake(target, seed, number), 0.0)
+            done += 1
+    process.join()
+    return tally, done
+
+
+def _death(code: int | None) -> str:
+    name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+    return f"{'Hang' if name == 'SIGKILL' else 'Crash'} at {name}: the process ended"
+
+
+def _remake(target: Target, seed: int, number: int) -> bytes:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bench = Bench.set_up(target, Path(folder))
+        return make_input(bench.inputs, bench.valid, seed, number)
+
+
+@dataclass
+class Reader:
+    """A reader's line in the results."""
+
+    target: Target
+    #: Number of the next input.
+    following: int = 0
+    seconds: float = 0.0
+    tally: Tally = field(default_factory=Tally)
+
+    def run(self, seed: int, seconds: float, most: int) -> None:
+        started = time.monotonic()
+        while self.following < most and (left := seconds - (time.monotonic() - started)) > 0:
+            numbers = range(self.following, min(most, self.following + BATCH))
+            tally, done = run_batch(self.target, seed, numbers, left)
+            self.tally.join(tally)
+            self.following += done
+            self.keep(tally.found)
+        self.seconds += time.monotonic() - started
+
+    def keep(self, found: dict[str, bytes]) -> None:
+        for said, data in found.items():
+            kept = FOUND / folder_of(self.target) / hashlib.sha256(data).hexdigest()[:16]
+            if not kept.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_bytes(data)
+                print(f"{self.target.name}: {said} ({kept.name})", flush=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        counts = self.tally.counts
+        return {
+            "inputs": counts.total(), **{key: counts[key] for key in (READ, REFUSED, "findings")},
+            "next": self.following, "seconds": round(self.seconds, 1),
+            "inputs_per_s": round(counts.total() / max(self.seconds, 1e-9), 1),
+            "longest_s": round(self.tally.longest_s, 3), "peak_mib": round(self.tally.peak_bytes / 2**20, 1),
+        }  # fmt: skip
+
+    def resume(self, told: dict[str, Any]) -> None:
+        self.following, self.seconds = told["next"], told["seconds"]
+        self.tally = Tally(Counter({key: told[key] for key in (READ, REFUSED, "findings")}), {}, told["longest_s"],
+                           int(told["peak_mib"] * 2**20))  # fmt: skip
+
+
+def save(path: Path, readers: list[Reader], seed: int) -> None:
+    told = {
+        "date": str(date.today()), "command": " ".join(["python", "tests/fuzz.py", *sys.argv[1:]]), "kind": "measured",
+        "seed": seed, "numbering": VERSION, "readers": {reader.target.name: reader.to_dict() for reader in readers},
+    }  # fmt: skip
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(json.dumps({"schema": 1, "fuzz": told}, indent=2) + "\n")
+    fresh.replace(path)
+
+
+def load(path: Path, readers: list[Reader], seed: int) -> None:
+    """Go on where an earlier run of the same numbers ended."""
+    told = json.loads(path.read_text())["fuzz"]
+    if (told.get("seed"), told.get("numbering")) != (seed, VERSION):
+        sys.exit(f"{path} counts other inputs; leave --resume out")
+    for reader in readers:
+        if reader.target.name in told["readers"]:
+            reader.resume(told["readers"][reader.target.name])
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=60.0, help="for each reader")
+    options.add_argument("--seconds", type=float, default=60.0, help="for each reader, in this run")
+    options.add_argument("--inputs", type=int, default=sys.maxsize, help="for each reader, with those of --resume")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", nargs="*", default=[target.name for target in TARGETS])
     options.add_argument("--out", type=Path)
+    options.add_argument("--resume", action="store_true")
     given = options.parse_args()
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
-    readers: dict[str, Any] = {}
-    for target in (target for target in TARGETS if target.name in given.only):
-        counts, found = fuzz(target, given.seed, given.seconds)
-        for said, data in found.items():
-            kept = FOUND / target.name / hashlib.sha256(data).hexdigest()[:16]
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(data)
-            print(f"{target.name}: {said} ({kept.name})")
-        readers[target.name] = {"inputs": counts.total()} | {
-            key: counts[key] for key in ("read", "refused", "findings")
-        }
-        print(target.name, readers[target.name], flush=True)
-    said = {
-        "date": str(date.today()),
-        "command": " ".join(["python", "tests/fuzz.py", *sys.argv[1:]]),
-        "kind": "measured",
-    }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if given.out:
-        given.out.write_text(
-            json.dumps(
-                {"schema": 1, "fuzz": said | {"seed": given.seed, "peak_kib": peak, "readers": readers}}, indent=2
-            )
-            + "\n"
-        )
-    return int(any(reader["findings"] for reader in readers.values()))
+    readers = [Reader(target) for target in TARGETS]
+    if given.resume and given.out and given.out.exists():
+        load(given.out, readers, given.seed)
+    for reader in readers:
+        if reader.target.name in given.only:
+            reader.run(given.seed, given.seconds, given.inputs)
+            print(reader.target.name, reader.to_dict(), flush=True)
+            if given.out:
+                save(given.out, [each for each in readers if each.following], given.seed)
+    return int(any(reader.tally.counts["findings"] for reader in readers))
 
 
 if __name__ == "__main__":

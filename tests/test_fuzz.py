@@ -5,21 +5,65 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fuzz import FOUND, TARGETS, Target, fuzz, outcome
+from fuzz import FOUND, folder_of, fuzz, outcome, run_batch
+from fuzz_inputs import make_input
+from fuzz_targets import HEAVY, LIGHT, READ, REFUSED, TARGETS, Target
 
-KEPT = [(target, path) for target in TARGETS for path in sorted((FOUND / target.name).glob("*"))]
+KEPT = [(target, path) for target in TARGETS for path in sorted((FOUND / folder_of(target)).glob("*"))]
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def named(target: Target) -> str:
+    return target.name
+
+
+@pytest.mark.parametrize("target", LIGHT, ids=named)
 def test_wrong_files_are_read_or_refused(target: Target) -> None:
-    counts, found = fuzz(target, seed=0, seconds=1.5, most=1000)
-    assert list(found) == []
-    assert counts["refused"] + counts["read"] == counts.total() > 0
+    tally, done = run_batch(target, 0, range(1000), 1.0)
+    assert list(tally.found) == []
+    assert tally.counts[REFUSED] + tally.counts[READ] == done > 0
+
+
+@pytest.mark.parametrize("target", HEAVY, ids=named)
+def test_wrong_models_are_read_or_refused(target: Target) -> None:
+    # Every 50th of those with one wrong value, then some others.
+    tally = fuzz(target, 0, 3.0, [*range(0, 5000, 50), *range(10_000, 10_100)])
+    assert list(tally.found) == []
+    assert tally.counts[REFUSED] + tally.counts[READ] == tally.counts.total() > 0
 
 
 @pytest.mark.parametrize(("target", "kept"), KEPT, ids=[f"{target.name}-{path.name}" for target, path in KEPT])
 def test_what_once_broke_a_reader_is_refused(target: Target, kept: Path, tmp_path: Path) -> None:
     path = tmp_path / target.file
+    path.parent.mkdir(exist_ok=True)
     target.make(path)
     path.write_bytes(kept.read_bytes())
-    assert outcome(target, path) in ("read", "refused")
+    assert outcome(target, path) in (READ, REFUSED)
+
+
+def reads(action: str) -> Target:
+    """Give a reader that does wrong on a file of another first byte than the valid one."""
+
+    def read(path: Path) -> None:
+        if path.read_bytes() != b"good":
+            exec(action, {})  # one of the lines below
+
+    return Target("wrong", "a.bin", lambda path: path.write_bytes(b"good"), read)
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ("raise KeyError('x')", "KeyError at ?"),
+        ("while True: pass", "Hang at ?"),
+        ("bytearray(1500 << 20)", "MemoryError at ?"),
+        ("import os; os.abort()", "Crash at SIGABRT"),
+        ("import signal, time; signal.pthread_sigmask(0, [14]); time.sleep(60)", "Hang at SIGKILL"),
+    ],
+)
+def test_what_a_reader_must_not_do_is_found(monkeypatch: pytest.MonkeyPatch, action: str, said: str) -> None:
+    monkeypatch.setattr("fuzz.LONGEST_S", 0.3)
+    monkeypatch.setattr("fuzz.DEAF_S", 0.3)
+    target = reads(action)
+    tally, done = run_batch(target, 0, range(1), 5.0)
+    assert (list(tally.found), done, tally.counts["findings"]) == ([said], 1, 1)
+    assert tally.found[said] == make_input(target.form(b"good"), b"good", 0, 0)

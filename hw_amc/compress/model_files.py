@@ -178,7 +178,7 @@ def _checkpoint_bytes(prefix: Path, path: Path) -> int:
     size = sum(file.stat().st_size for file in files)
     try:
         count = len(tf.train.list_variables(str(prefix)))
-    except (tf.errors.OpError, ValueError) as error:
+    except Exception as error:  # what TensorFlow raises on a damaged checkpoint is not written down anywhere
         raise DataError(f"{path}: its checkpoint cannot be read ({brief(error)}); save the model again") from error
     if size > WEIGHT_BYTES or count > _VARIABLES:
         raise DataError(f"{path}: its checkpoint has {size:,} bytes and {count:,} variables, too many to be read")
@@ -223,7 +223,8 @@ def strip_pruning(config: Any) -> tuple[Any, dict[str, str]]:
     -------
     (configuration, layer -> name that its wrapper had, under which its weights are stored)
     """
-    layers = config.get("config", {}).get("layers") if isinstance(config, dict) else None
+    inner = config.get("config") if isinstance(config, dict) else None
+    layers = inner.get("layers") if isinstance(inner, dict) else None
     if not isinstance(layers, list):
         return config, {}
     wrapped: dict[str, str] = {}

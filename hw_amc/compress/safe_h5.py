@@ -83,7 +83,7 @@ def require_config(config: Any, path: Path) -> None:
 
 
 def _check_model(config: Any) -> None:
-    if not isinstance(config, dict) or config.get("class_name") not in MODELS:
+    if not isinstance(config, dict) or not _is_one(config.get("class_name"), MODELS):
         said = config.get("class_name") if isinstance(config, dict) else config
         raise ValueError(f"its model is {_shown(said)}, neither functional nor sequential")
     _check(config, "model", "")
@@ -123,7 +123,7 @@ def _check_class(data: dict[str, Any], layer: str) -> str:
     """Require that an object is of a known class, and return the name of the layer that it belongs to."""
     kind, config = data["class_name"], data.get("config")
     own = config.get("name") if isinstance(config, dict) else None
-    inner = own if isinstance(own, str) and kind not in OTHERS else layer
+    inner = own if isinstance(own, str) and isinstance(kind, str) and kind not in OTHERS else layer
     if not isinstance(kind, str) or _last(kind) not in CLASSES:
         if isinstance(own, str):
             raise UnsupportedLayer(
@@ -147,6 +147,10 @@ def _check_text(text: str, key: str, layer: str) -> None:
             raise ValueError(f"{key} = {_shown(text)} of {layer or 'the model'} is not known here")
 
 
+def _is_one(name: Any, names: frozenset[str]) -> bool:
+    return isinstance(name, str) and name in names
+
+
 def _last(name: str) -> str:
     """Name of a class without the package under which it is registered."""
     return name.rpartition(">")[2]
@@ -163,7 +167,7 @@ def _check_graphs(data: Any) -> None:
         item = waiting.pop()
         if isinstance(item, dict):
             config = item.get("config")
-            if item.get("class_name") in MODELS and isinstance(config, dict) and "layers" in config:
+            if _is_one(item.get("class_name"), MODELS) and isinstance(config, dict) and "layers" in config:
                 layers = config["layers"]
                 count += len(layers) if isinstance(layers, list) else 1
                 if count > _LAYERS:
@@ -183,14 +187,17 @@ def _check_graph(layers: Any) -> None:
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
         raise ValueError("its layers are no list of objects")
     calls: dict[_Call, list[_Call]] = {}
+    names: set[str] = set()
     for layer in layers:
         name, nodes = layer.get("name"), layer.get("inbound_nodes")
         if not isinstance(name, str) or not isinstance(nodes, list):
             raise ValueError(f"a layer {_shown(name)} has no name or no inbound_nodes")
-        if (name, 0) in calls:
+        if name in names:
             raise ValueError(f"two layers are called {_shown(name)}")
-        for number, node in enumerate(nodes or [[]]):
-            calls[name, number] = list(_sources(node, name))
+        names.add(name)
+        # An input is there without being called; any other layer that nobody calls gives nothing.
+        for number, node in enumerate(nodes or ([[]] if layer.get("class_name") == "InputLayer" else [])):
+            calls[name, number + _first_call(layer)] = list(_sources(node, name))
     for call, sources in calls.items():
         for source in sources:
             if source not in calls:
@@ -198,6 +205,20 @@ def _check_graph(layers: Any) -> None:
                     f"layer {_shown(call[0])} is fed by {_shown(source[0])}, call {source[1]}, which is none"
                 )
     _require_no_cycle(calls)
+
+
+def _first_call(layer: dict[str, Any]) -> int:
+    """Return the number of a layer's first call: a model that has its own input counts that as call 0."""
+    config = layer.get("config")
+    inner = config.get("layers") if isinstance(config, dict) else None
+    if not _is_one(layer.get("class_name"), MODELS) or not isinstance(inner, list):
+        return 0
+    if layer["class_name"] != "Sequential":
+        return 1
+    first = inner[0] if inner and isinstance(inner[0], dict) else {}
+    settings = first.get("config")
+    shaped = isinstance(settings, dict) and "batch_input_shape" in settings
+    return int(first.get("class_name") == "InputLayer" or shaped)
 
 
 def _sources(node: Any, name: str) -> Iterator[_Call]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 from hw_amc.errors import DataError
 from hw_amc.parts import FAMILIES, Family
+from hw_amc.untrusted import load_xml
 
 DMA, IP_PREFIX = "axi_dma", "hw_amc:user:"
+
+#: No parameter is as large.
+_MOST = 1e15
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,12 @@ class Module:
         """Return a parameter as a number; DataError where there is none."""
         text = self.parameters.get(name)
         try:
-            return float(text or "")
+            number = float(text or "")
         except ValueError:
-            raise DataError(f"{self.instance} has {name} = {text!r} in the .hwh, which is no number") from None
+            number = math.nan
+        if not abs(number) < _MOST:
+            raise DataError(f"{self.instance} has {name} = {repr(text)[:80]} in the .hwh, which is no number")
+        return number
 
 
 @dataclass(frozen=True)
@@ -58,18 +66,15 @@ class Handoff:
         DataError
             There is none, or it is not what Vivado writes.
         """
-        try:
-            root = ElementTree.parse(path).getroot()
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}; it belongs beside the bitstream") from error
-        except ElementTree.ParseError as error:
-            raise DataError(f"{path} is no .hwh: {error}") from error
+        if not path.exists():
+            raise DataError(f"{path} does not exist; it belongs beside the bitstream")
+        root = load_xml(path)
         info = root.find("SYSTEMINFO")
         if info is None:
             raise DataError(f"{path} is no .hwh: it has no SYSTEMINFO")
         modules = tuple(_parse_module(module) for module in root.iter("MODULE"))
         ranges = {
-            entry.get("INSTANCE", ""): int(entry.get("BASEVALUE", "0"), 16)
+            entry.get("INSTANCE", ""): _parse_address(entry.get("BASEVALUE", "0"), path)
             for module in root.iter("MODULE")
             if module.get("MODTYPE") in {family.ps_ip for family in FAMILIES}
             for entry in module.iter("MEMRANGE")
@@ -128,6 +133,13 @@ class Handoff:
         if len(found) != 1:
             raise DataError(f"the .hwh has {len(found)} modules that are {what}; one is needed")
         return found[0]
+
+
+def _parse_address(text: str, path: Path) -> int:
+    try:
+        return int(text[:20], 16)
+    except ValueError:
+        raise DataError(f"{path} has the address {repr(text)[:80]}, which is no number") from None
 
 
 def _parse_module(module: ElementTree.Element) -> Module:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from hw_amc.driver.errors import DeviceError
 from hw_amc.driver.transfer import Link
 from hw_amc.errors import ConfigError, DataError
+from hw_amc.files import file_digest
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Manifest
+from hw_amc.untrusted import is_plain_name, read_text
 
 _CHECKSUMS = "SHA256SUMS"
 
@@ -31,12 +32,14 @@ def check_files(folder: Path) -> None:
     sums = folder / _CHECKSUMS
     if not sums.is_file():
         return
-    for line in sums.read_text(encoding="utf-8").splitlines():
+    for line in read_text(sums).splitlines():
         digest, _, name = line.partition("  ")
+        if not is_plain_name(name):
+            raise DataError(f"{sums} names {repr(name)[:80]}, which is no file of its folder")
         path = folder / name
         if not path.is_file():
             raise DataError(f"{path} is missing; unpack the overlay's archive again")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        if file_digest(path) != digest:
             raise DataError(f"{path} is not the file that the overlay was built with; unpack the archive again")
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
 from hw_amc.interface.manifest import Manifest
+from hw_amc.untrusted import load_npz
 
 #: File of an overlay's folder.
 NAME = "golden.npz"
@@ -44,16 +45,16 @@ class Vectors:
             There are none, or they are another accelerator's.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
-                found = cls(data["wire"], data["logits"], bytes(data["graph_digest"]).hex())
-        except (OSError, ValueError, KeyError) as error:
+            data = load_npz(path)
+            found = cls(data["wire"], data["logits"], data["graph_digest"].tobytes().hex())
+        except (DataError, KeyError) as error:
             raise DataError(
                 f"cannot read {path}: {error}; unpack the overlay's archive again, or pack it anew"
             ) from error
-        n, frame_len, classes = len(found.wire), manifest.frame_len, manifest.classes
-        shapes = (found.wire.shape, found.logits.shape) == ((n, frame_len, 2), (n, classes))
+        n, frame_len, classes = found.wire.shape[:1], manifest.frame_len, manifest.classes
+        shapes = (found.wire.shape, found.logits.shape) == ((*n, frame_len, 2), (*n, classes))
         kinds = found.wire.dtype == np.int16 and found.logits.dtype == np.int32
-        if not (n and shapes and kinds):
+        if not (n != (0,) and shapes and kinds):
             raise DataError(f"{path} holds no frames of {frame_len} samples with {classes} logits each")
         if found.graph_digest != manifest.graph_digest:
             raise DataError(

@@ -27,6 +27,7 @@ from hw_amc.graph.fixed import FixedFormat
 from hw_amc.graph.ops import OPS, Node
 from hw_amc.graph.ops.input import Input
 from hw_amc.graph.ops.quantize import Quantize
+from hw_amc.graph.typed import field_types, is_of
 from hw_amc.untrusted import load_npz
 
 SCHEMA = 1
@@ -159,13 +160,10 @@ class Graph:
         try:
             arrays = load_npz(folder / "graph.npz")
             nodes = tuple(_node_from_dict(item, arrays) for item in data["nodes"])
-            return cls(
-                data["name"],
-                nodes,
-                tuple(data["outputs"]),
-                tuple(tuple(names) for names in data["classes"]),
-                data["weights_digest"],
-            )
+            texts = {"name": data["name"], "weights_digest": data["weights_digest"]}
+            lists = {key: _to_tuple(data[key]) for key in ("outputs", "classes")}
+            _require_types(cls, "the graph", {**texts, **lists})
+            return cls(nodes=nodes, **texts, **lists)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(f"{folder}/graph.json and graph.npz do not fit together: {error}") from error
 
@@ -192,7 +190,7 @@ def _node_from_dict(data: dict[str, Any], arrays: Any) -> Node:
         raise DataError(f"graph node {data.get('name')!r} has unknown operation {op!r}; known: {', '.join(OPS)}")
     for key, value in values.items():
         if isinstance(value, dict) and "bits" in value:
-            values[key] = FixedFormat(**value)
+            values[key] = _format_from_dict(value, f"{key} of graph node {data.get('name')!r}")
         elif isinstance(value, dict):
             array = arrays[f"{data['name']}/{key}"]
             if _array_digest(array) != value["sha256"]:
@@ -200,7 +198,27 @@ def _node_from_dict(data: dict[str, Any], arrays: Any) -> Node:
             values[key] = array
         elif isinstance(value, list):
             values[key] = _to_tuple(value)
+    _require_types(OPS[op], f"graph node {data.get('name')!r}", values)
     return OPS[op](**values)
+
+
+def _format_from_dict(data: dict[str, Any], what: str) -> FixedFormat:
+    _require_types(FixedFormat, what, data)
+    try:
+        return FixedFormat(**data)
+    except ConfigError as error:
+        raise DataError(f"{what}: {error}") from error
+
+
+def _require_types(cls: type, what: str, values: dict[str, Any]) -> None:
+    """Require that what a file gives for the fields of `cls` is of their types; DataError names the first that is not.
+
+    Unknown and missing fields are left to `cls` itself.
+    """
+    declared = field_types(cls)
+    for name, value in values.items():
+        if name in declared and not is_of(value, declared[name]):
+            raise DataError(f"{what}: {name} cannot be {repr(value)[:80]}; build the graph again")
 
 
 def _to_tuple(value: Any) -> Any:

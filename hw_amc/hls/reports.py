@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 from xml.etree import ElementTree
 
 from hw_amc.errors import DataError, ToolFailed
+from hw_amc.untrusted import parse_xml
 
 #: The tools' names of resources -> ours. Vivado HLS says DSP48E, Vitis HLS DSP; block RAMs are halves (18 kbit).
 RESOURCES = {"LUT": "lut", "FF": "ff", "DSP": "dsp", "DSP48E": "dsp", "BRAM_18K": "bram18", "BRAM": "bram18",
              "URAM": "uram"}  # fmt: skip
+
+_COUNT = re.compile(r"[0-9]{1,18}")
+
+#: Shortest clock period that is believed.
+_SHORTEST_NS = 1e-3
 
 
 def parse_csynth(text: str) -> dict[str, Any]:
@@ -26,20 +33,17 @@ def parse_csynth(text: str) -> dict[str, Any]:
     DataError
         The text is not such a report.
     """
-    try:
-        root = ElementTree.fromstring(re.sub(r'\sxmlns="[^"]+"', "", text, count=1))
-    except ElementTree.ParseError as error:
-        raise DataError(f"the C synthesis report is not XML ({error}); run csynth.tcl again") from error
+    root = parse_xml(re.sub(r'\sxmlns="[^"]+"', "", text, count=1), "the C synthesis report")
     period = root.findtext("./PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod")
     used = _resources(root, "Resources")
     if period is None or not used:
         raise DataError("the C synthesis report lacks the clock or the resources; run csynth.tcl again")
-    figures: dict[str, Any] = {"fmax_mhz": round(1000 / float(period), 2), **used}
+    figures: dict[str, Any] = {"fmax_mhz": _clock_mhz(period, "C synthesis"), **used}
     latency = "./PerformanceEstimates/SummaryOfOverallLatency/"
     for key, tag in (("latency_cycles", "Worst-caseLatency"), ("interval_cycles", "Interval-max")):
         value = root.findtext(latency + tag)
         # "undef" and "?" stand for a loop whose bounds the tool does not know.
-        if value is not None and value.strip().isdigit():
+        if value is not None and _COUNT.fullmatch(value.strip()):
             figures[key] = int(value)
     available = _resources(root, "AvailableResources")
     figures["percent"] = {
@@ -65,13 +69,13 @@ def parse_cosim(text: str) -> dict[str, Any]:
     row = next((line for line in text.splitlines() if re.match(r"\s*\|\s*Verilog\s*\|", line)), None)
     if row is None:
         raise DataError("the RTL co-simulation report has no line for Verilog; run cosim.tcl again")
-    _, status, *cells = (cell.strip() for cell in row.strip().strip("|").split("|"))
+    _, status, *cells = (cell.strip() for cell in [*row.strip().strip("|").split("|"), ""])
     if status.lower() != "pass":
         raise ToolFailed(f"RTL co-simulation: {status}; read logs/cosim.log")
-    if len(cells) < 6:
+    if len(cells) < 7:
         raise DataError("the RTL co-simulation report lacks latency and interval; run cosim.tcl again")
     figures = {"latency_cycles": cells[2], "interval_cycles": cells[5]}
-    return {key: int(cell) for key, cell in figures.items() if cell.isdigit()}
+    return {key: int(cell) for key, cell in figures.items() if _COUNT.fullmatch(cell)}
 
 
 def parse_export(text: str) -> dict[str, Any]:
@@ -83,16 +87,27 @@ def parse_export(text: str) -> dict[str, Any]:
         The text has no resources.
     """
     figures: dict[str, Any] = {}
-    for name, value in re.findall(r"^\s*(\w+):\s+(\d+)\s*$", text, re.MULTILINE):
+    for name, value in re.findall(r"^\s*(\w+):\s+(\d{1,18})\s*$", text, re.MULTILINE | re.ASCII):
         if name in RESOURCES:
             figures[RESOURCES[name]] = int(value)
     if not {"lut", "ff"} <= figures.keys():
         raise DataError("the export report lacks the resources; run export.tcl again")
     # The implemented clock stands behind the synthesised one, where there is one.
-    achieved = re.findall(r"CP achieved post-\w+:\s+([\d.]+)", text)
-    if achieved and float(achieved[-1]):
-        figures["fmax_mhz"] = round(1000 / float(achieved[-1]), 2)
+    achieved = re.findall(r"CP achieved post-\w+:\s+([\d.]+)", text, re.ASCII)
+    if achieved and achieved[-1].strip("0."):
+        figures["fmax_mhz"] = _clock_mhz(achieved[-1], "export")
     return _with_bram36(figures)
+
+
+def _clock_mhz(period_ns: str, report: str) -> float:
+    """Clock of a period, MHz; DataError where it is none."""
+    try:
+        period = float(period_ns)
+    except ValueError:
+        period = math.nan
+    if not _SHORTEST_NS <= period <= 1 / _SHORTEST_NS:
+        raise DataError(f"the {report} report has a clock period of {repr(period_ns)[:40]}; run {report} again")
+    return round(1000 / period, 2)
 
 
 def _resources(root: ElementTree.Element, group: str) -> dict[str, Any]:
@@ -100,7 +115,7 @@ def _resources(root: ElementTree.Element, group: str) -> dict[str, Any]:
     figures = {
         RESOURCES[item.tag]: int(item.text)
         for item in (found if found is not None else ())
-        if item.tag in RESOURCES and item.text and item.text.strip().isdigit()
+        if item.tag in RESOURCES and item.text and _COUNT.fullmatch(item.text.strip())
     }
     return _with_bram36(figures)
 

@@ -19,7 +19,7 @@ _ROWS = {
     "uram": ("URAM",),
     "carry": ("CARRY8", "CARRY4"),
 }
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True)

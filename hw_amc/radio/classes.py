@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import DataError
+from hw_amc.untrusted import read_text
 
 #: Column order of Y in the RadioML 2018.01A file. The `classes.txt` shipped beside it has another order.
 CLASSES: tuple[str, ...] = (
@@ -144,10 +145,7 @@ def load_class_names(path: Path) -> tuple[str, ...]:
     DataError
         The file cannot be read or holds no name.
     """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    text = read_text(path)
     quoted = re.findall(r"""['"]([^'"]+)['"]""", text)
     names = quoted or [line.strip().strip(",") for line in text.splitlines()]
     found = tuple(name for name in names if name)

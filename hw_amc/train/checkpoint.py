@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import save_npz
+from hw_amc.untrusted import load_npz, parse_json
 
 
 def save_arrays(path: Path, arrays: list[Any], note: dict[str, Any]) -> None:
@@ -29,10 +29,12 @@ def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:
         The file is damaged.
     """
     try:
-        with np.load(path) as archive:
-            note = json.loads(str(archive["note"]))
-            return [archive[key] for key in sorted(archive.files) if key != "note"], note
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = load_npz(path, texts=True)
+        note = parse_json(str(arrays.pop("note")), "its note")
+        if not isinstance(note, dict) or any(array.dtype.kind == "U" for array in arrays.values()):
+            raise ValueError("it holds no state of a training")
+        return [arrays[key] for key in sorted(arrays)], note
+    except (DataError, ValueError, KeyError) as error:
         raise DataError(f"checkpoint {path} is damaged; delete it, or give --restart") from error
 
 

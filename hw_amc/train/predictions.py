@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from hw_amc.errors import DataError
 from hw_amc.files import file_digest, save_npz
 from hw_amc.models.network import Classes, find_classes
+from hw_amc.untrusted import load_npz, parse_json
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -67,15 +67,30 @@ def load_predictions(folder: Path) -> Predictions:
         The file is missing or damaged, or belongs to other weights.
     """
     path = folder / "predictions.npz"
+    if not path.exists():
+        raise DataError(f"{path} does not exist; run `hw-amc compare {folder.name}`")
     try:
-        with np.load(path) as kept:
-            note = json.loads(str(kept["note"]))
-            names = tuple(tuple(map(str, head)) for head in note.get("names", _FIRST))
-            found = Predictions(kept["classes"], kept["labels"], kept["snr_db"], note["eval_set"], names)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run `hw-amc compare {folder.name}`") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        kept = load_npz(path, texts=True)
+        note = parse_json(str(kept["note"]), "its note")
+        names = tuple(tuple(map(str, head)) for head in note.get("names", _FIRST))
+        found = Predictions(kept["classes"], kept["labels"], kept["snr_db"], dict(note["eval_set"]), names)
+        _require_answers(found)
+        weights = str(note["weights"])
+    except (DataError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is damaged; restore it") from error
-    if note["weights"] != file_digest(folder / "weights.h5"):
+    if weights != file_digest(folder / "weights.h5"):
         raise DataError(f"{path} belongs to other weights than weights.h5; run `hw-amc compare {folder.name}`")
     return found
+
+
+def _require_answers(found: Predictions) -> None:
+    """Require arrays of one length, of a column a head, and only answers that there are; ValueError otherwise."""
+    heads = len(found.names)
+    shapes = {(len(found.snr_db), heads), (len(found.snr_db),)} if heads == 1 else {(len(found.snr_db), heads)}
+    fits = found.classes.shape == found.labels.shape and found.classes.shape in shapes and found.snr_db.ndim == 1
+    small = found.classes.dtype == found.labels.dtype == np.uint8 and found.snr_db.dtype == np.int8
+    if not (fits and small and heads):
+        raise ValueError("its arrays are no answers")
+    for column, names in zip(found.classes.reshape(-1, heads).T, found.names, strict=True):
+        if len(column) and int(column.max()) >= len(names):
+            raise ValueError("it holds a class without a name")

@@ -26,6 +26,10 @@ _AXES: dict[int, tuple[str, ...]] = {
 }
 
 
+#: Most values of one tensor of one frame: of a file, this bounds what its execution takes.
+_MOST_VALUES = 1 << 26
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
     """One operation and its one output tensor.
@@ -146,6 +150,7 @@ class Node:
         """
         self.require(self.arity in (None, len(sources)), f"it has {len(sources)} inputs, not {self.arity}")
         self.require(len(self.shape) > 0 and min(self.shape) > 0, f"shape {self.shape} is empty")
+        self.require(prod(self.shape) <= _MOST_VALUES, f"shape {self.shape} has more than {_MOST_VALUES:,} values")
         for source in sources:
             fits = self.rank in (None, len(source.shape))
             self.require(fits, f"its input has shape {source.shape}, which is not of {self.rank} axes")

@@ -100,7 +100,7 @@ class RadComFile(Hdf5Frames):
     def _contents(self) -> _Contents:
         """Every frame's place and labels, read from the names of all data sets."""
         try:
-            keys = list(self._handle())
+            keys = [str(key) for key in self._handle()]
         except ERRORS as error:
             raise DataError(f"{self.path}: its names cannot be read ({brief(error)}); fetch it again") from error
         parsed = [_KEY.fullmatch(key) for key in keys]
