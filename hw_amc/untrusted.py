@@ -179,26 +179,26 @@ def load_toml(path: Path) -> dict[str, Any]:
     return data
 
 
-def load_xml(path: Path) -> ElementTree.Element:
-    """Read an XML file of bounded size, without declarations of its own; errors as `parse_xml`."""
-    return parse_xml(read_bytes(path, XML_BYTES), str(path))
+def load_xml(path: Path, what: str) -> ElementTree.Element:
+    """Read an XML file of bounded size; `what` it should be, for messages; errors as `parse_xml`."""
+    return parse_xml(read_bytes(path, XML_BYTES), f"{path} is no {what}")
 
 
-def parse_xml(text: str | bytes, name: str) -> ElementTree.Element:
+def parse_xml(text: str | bytes, problem: str) -> ElementTree.Element:
     """Parse XML that declares nothing: no entity, which could stand for more text than memory holds.
 
     Raises
     ------
     DataError
-        It is no XML, or has a document type.
+        It is no XML, or has a document type; the message begins with `problem`.
     """
     data = text.encode(errors="replace") if isinstance(text, str) else text
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\0" in data:
-        raise DataError(f"{name} is not readable XML: it declares a document type")
+        raise DataError(f"{problem}: it declares a document type")
     try:
         return ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter: an unknown encoding
-        raise DataError(f"{name} is not readable XML: {brief(error)}") from error
+        raise DataError(f"{problem}: {brief(error)}") from error
 
 
 def _integer(text: str) -> int:

@@ -68,7 +68,7 @@ class Handoff:
         """
         if not path.exists():
             raise DataError(f"{path} does not exist; it belongs beside the bitstream")
-        root = load_xml(path)
+        root = load_xml(path, ".hwh")
         info = root.find("SYSTEMINFO")
         if info is None:
             raise DataError(f"{path} is no .hwh: it has no SYSTEMINFO")

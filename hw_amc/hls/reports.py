@@ -33,12 +33,12 @@ def parse_csynth(text: str) -> dict[str, Any]:
     DataError
         The text is not such a report.
     """
-    root = parse_xml(re.sub(r'\sxmlns="[^"]+"', "", text, count=1), "the C synthesis report")
+    root = parse_xml(re.sub(r'\sxmlns="[^"]+"', "", text, count=1), "run csynth.tcl again: its report is no XML")
     period = root.findtext("./PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod")
     used = _resources(root, "Resources")
     if period is None or not used:
         raise DataError("the C synthesis report lacks the clock or the resources; run csynth.tcl again")
-    figures: dict[str, Any] = {"fmax_mhz": _clock_mhz(period, "C synthesis"), **used}
+    figures: dict[str, Any] = {"fmax_mhz": _clock_mhz(period, "csynth.tcl"), **used}
     latency = "./PerformanceEstimates/SummaryOfOverallLatency/"
     for key, tag in (("latency_cycles", "Worst-caseLatency"), ("interval_cycles", "Interval-max")):
         value = root.findtext(latency + tag)
@@ -95,18 +95,18 @@ def parse_export(text: str) -> dict[str, Any]:
     # The implemented clock stands behind the synthesised one, where there is one.
     achieved = re.findall(r"CP achieved post-\w+:\s+([\d.]+)", text, re.ASCII)
     if achieved and achieved[-1].strip("0."):
-        figures["fmax_mhz"] = _clock_mhz(achieved[-1], "export")
+        figures["fmax_mhz"] = _clock_mhz(achieved[-1], "export.tcl")
     return _with_bram36(figures)
 
 
-def _clock_mhz(period_ns: str, report: str) -> float:
+def _clock_mhz(period_ns: str, script: str) -> float:
     """Clock of a period, MHz; DataError where it is none."""
     try:
         period = float(period_ns)
     except ValueError:
         period = math.nan
     if not _SHORTEST_NS <= period <= 1 / _SHORTEST_NS:
-        raise DataError(f"the {report} report has a clock period of {repr(period_ns)[:40]}; run {report} again")
+        raise DataError(f"a report has a clock period of {repr(period_ns)[:40]}; run {script} again")
     return round(1000 / period, 2)
 
 
