@@ -1,8 +1,8 @@
 """Quiet TensorFlow, one thread for BLAS: the tests share two cores. Ctrl-C works in a run in the background, too.
 
 `--base` runs what needs neither TensorFlow nor PYNQ (`make test-base`): test files and tests that import them are
-skipped, and so are tests marked `train` or `board`, which have a command import them. It refuses to run where they are
-installed: there it would prove nothing. That no command needs them that should not, tests/test_base.py holds.
+skipped, and so are tests marked `train`, `board` or `dev`, which have a command use them. It refuses to run where they
+are installed: there it would prove nothing. That no command needs them that should not, tests/test_base.py holds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: Extras that `--base` does without.
-WITHOUT = ("train", "board")
+WITHOUT = ("train", "board", "dev")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

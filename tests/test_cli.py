@@ -102,7 +102,7 @@ def test_every_command_is_there() -> None:
     names = {command.name for command in app.registered_commands}
     assert names == {
         *("models", "hls", "csim", "graph", "estimate", "rtl", "cosim", "synth", "overlay", "bench", "sim-overlays"),
-        *("init", "classify", "evaluate"),
+        *("new", "init", "classify", "evaluate"),
         *("sim-device", "train", "compare", "report", "cache", "doctor"),
     }
 
@@ -113,6 +113,7 @@ def test_ctrl_c_says_so_and_exits_with_130(capsys: pytest.CaptureFixture[str], m
     assert capsys.readouterr().err == "stopped; nothing is half written, run the same command to go on\n"
 
 
+@pytest.mark.board
 def test_ctrl_c_in_a_users_program_is_the_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "program.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
     assert run("sim-device", str(tmp_path / "program.py")) == 130

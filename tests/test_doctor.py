@@ -58,6 +58,7 @@ def write_board_files(folder: Path, vendor: str, name: str, revision: str = "1.1
 # The computer.
 
 
+@pytest.mark.board
 def test_without_vendor_tools(empty_path: Path) -> None:
     findings = examine_computer()
     assert of(findings, "Vivado").state == "missing"
@@ -177,6 +178,7 @@ def test_the_simulated_board_and_its_overlay(tmp_path: Path) -> None:
     assert sim_device.enable().system.slaves is loaded  # nothing was
 
 
+@pytest.mark.board
 def test_memory_of_a_remote_board_is_not_that_of_this_computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, memory = golden_overlay(tmp_path, GRAPH), tmp_path / "meminfo"
     memory.write_text("CmaTotal:  131072 kB\nCmaFree:  122880 kB\n")
@@ -191,6 +193,7 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(re.sub(old, new, text))
 
 
+@pytest.mark.board
 @pytest.mark.parametrize(
     ("name", "old", "new", "topic", "message"),
     [
@@ -210,12 +213,14 @@ def test_what_does_not_fit_is_named(tmp_path: Path, name: str, old: str, new: st
     assert message in found.detail
 
 
+@pytest.mark.board
 def test_an_overlay_for_another_processing_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(doctor._MACHINES, "aarch64", "zynq7")
     found = of(examine_board(golden_overlay(tmp_path, GRAPH, "zcu104")), "processing system")
     assert (found.state, found.detail) == ("wrong", "the overlay is for zynq_ultra_ps_e, this is processing_system7")
 
 
+@pytest.mark.board
 def test_another_pll_than_the_boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(boot.IO_PLL_FEEDBACK, "zu7ev", 72)
     found = of(examine_board(golden_overlay(tmp_path, GRAPH, "zcu104")), "clock")
@@ -247,6 +252,7 @@ def test_an_image_and_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # The commands.
 
 
+@pytest.mark.board
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = golden_overlay(tmp_path, GRAPH, "pynq-z2")
     assert run("doctor", str(path), "--json") == 0
@@ -259,6 +265,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean zcu104?" in capsys.readouterr().err
 
 
+@pytest.mark.board
 def test_on_the_board_by_python_alone(tmp_path: Path) -> None:
     path = golden_overlay(tmp_path, GRAPH)
     command = [sys.executable, "-W", "ignore", "-m", "hw_amc.driver", "doctor", str(path), "--json"]

@@ -334,6 +334,7 @@ def test_board_needs_no_more_than_numpy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.board
 def test_device_is_chosen_without_a_line_in_the_program(overlay: Path, tmp_path: Path) -> None:
     """A simulated overlay needs no variable; a real one without a board says what to do."""
     program = "import sys\nfrom hw_amc.driver import AmcOverlay\nprint(AmcOverlay(sys.argv[1]).device.name)"

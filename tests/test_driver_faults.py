@@ -299,6 +299,7 @@ def test_ctrl_c_in_a_transfer(amc: AmcOverlay, monkeypatch: pytest.MonkeyPatch, 
     require_right(amc)
 
 
+@pytest.mark.board
 def test_two_processes(overlay: Path) -> None:
     """The lock is the machine's, as it is on a board."""
     program = (

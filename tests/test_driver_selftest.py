@@ -213,6 +213,7 @@ def test_vectors_that_are_not_this_overlays(amc: AmcOverlay, act: Callable[[Path
         amc.selftest()
 
 
+@pytest.mark.board
 def test_on_the_board_by_python_alone(tmp_path: Path) -> None:
     """The image has no typer: `python3 -m hw_amc.driver selftest`."""
     path = golden_overlay(tmp_path / "amc", GRAPH)

@@ -178,7 +178,7 @@ def test_a_column_vector_is_a_recording(tmp_path: Path, form: str) -> None:
         np.testing.assert_array_equal(file.read(range(5))[0], WANTED)
 
 
-COUNTS = np.rint(20000 * np.clip(SAMPLES / 4, -1, 1))
+COUNTS = np.rint(20000 * np.clip(SAMPLES / 4, -1, 1)).astype(np.float64)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint32"])

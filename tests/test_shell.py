@@ -121,6 +121,7 @@ def test_lint_and_verilog_2001(tmp_path: Path, name: str) -> None:
     tools.run(["iverilog", "-g2001", "-Wall", "-t", "null", "-s", name, *sources], cwd=tmp_path)
 
 
+@pytest.mark.dev
 def test_style() -> None:
     """No warning from verible about what is written by hand, under the rules of hw_amc/rtl."""
     folder = SOURCES.parent

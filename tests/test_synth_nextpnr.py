@@ -26,6 +26,7 @@ endmodule
 """
 
 
+@pytest.mark.dev
 def test_each_kind_of_block_is_routed_once(tmp_path: Path) -> None:
     rows = {row["name"]: row for row in nextpnr.route_blocks(Sources({"core.v": CORE}), "core", tmp_path)}
     assert set(rows) == {"first", "wide", "square"}
@@ -38,6 +39,7 @@ def test_each_kind_of_block_is_routed_once(tmp_path: Path) -> None:
     assert ".STEP(4'sb1111)" in (tmp_path / "first" / "routed.v").read_text()
 
 
+@pytest.mark.dev
 def test_large_blocks_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nextpnr, "MOST_CELLS", 40)
     rows = {row["name"]: row for row in nextpnr.route_blocks(Sources({"core.v": CORE}), "core", tmp_path)}
@@ -59,6 +61,7 @@ endmodule
 """
 
 
+@pytest.mark.dev
 def test_a_block_with_more_multipliers_than_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nextpnr, "_ARGUMENTS", ("--12k", "--package", "CABGA256"))  # 28 multipliers
     rows = {row["name"]: row for row in nextpnr.route_blocks(Sources({"core.v": CORE + MANY}), "all", tmp_path)}
