@@ -20,9 +20,18 @@ FIND_PYTHON := for p in $(PYTHON) python3.11 python3.10; do \
 NO_PYTHON   := error: Python 3.10 or 3.11 is needed (TensorFlow 2.14). Type, without root: \
                curl -LsSf https://astral.sh/uv/install.sh | sh; then make again in a new shell: it takes Python 3.11 by uv
 
-# Options that are passed on only when they are given: make hls BACKEND=Vivado BOARD=zcu104 DATA=file.hdf5
-ON_BOARD := $(if $(BOARD),--board $(BOARD))
-ON_DATA  := $(if $(DATA),--data $(DATA))
+# Variables that may be given; MODEL, say, and not model, which make would take without a word.
+KNOWN   := MODEL FRAMES PYTHON VENV BOARD DATA BACKEND R LANES WAVES RTL FAST BLOCKS ROUTE OVERLAY KILLS SEED SECONDS
+GIVEN   := $(foreach each,$(MAKEOVERRIDES),$(if $(findstring =,$(each)),$(firstword $(subst =, ,$(each)))))
+UNKNOWN := $(foreach each,$(GIVEN),$(if $(filter command line,$(origin $(each))),$(filter-out $(KNOWN),$(each))))
+ifneq ($(strip $(UNKNOWN)),)
+$(error unknown variable $(strip $(UNKNOWN)); variables are written in capitals: $(KNOWN))
+endif
+
+# Options that are passed on only when they are given: make hls BACKEND=Vivado BOARD=zcu104 DATA='my file.hdf5'
+quoted   = '$(subst ','\'',$(1))'
+ON_BOARD := $(if $(BOARD),--board $(call quoted,$(BOARD)))
+ON_DATA  := $(if $(DATA),--data $(call quoted,$(DATA)))
 HLS      := $(if $(BACKEND),--backend $(BACKEND)) $(ON_BOARD)
 HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
@@ -63,7 +72,7 @@ rtl: $(VENV)/.all  ## Verilog of MODEL, and its estimate at each R
 	@$(BIN)/hw-amc rtl $(MODEL) $(HARDWARE) $(ON_LANES)
 
 cosim: $(VENV)/.all  ## simulate the Verilog in Verilator and Icarus against golden
-	@$(BIN)/hw-amc cosim $(MODEL) $(HARDWARE) $(ON_DATA) $(if $(WAVES),--waves) $(if $(RTL),--hls $(RTL)) $(if $(FAST),--fast --frames $(FRAMES))
+	@$(BIN)/hw-amc cosim $(MODEL) $(HARDWARE) $(ON_DATA) $(if $(WAVES),--waves) $(if $(RTL),--hls $(call quoted,$(RTL))) $(if $(FAST),--fast --frames $(FRAMES))
 
 synth: $(VENV)/.all  ## LUT, FF, DSP, BRAM and CARRY4 by Yosys; BLOCKS=1 for each block, ROUTE=1 for routed clocks
 	@$(BIN)/hw-amc synth $(MODEL) $(HARDWARE) $(ON_LANES) $(if $(BLOCKS),--blocks) $(if $(ROUTE),--route)
@@ -72,7 +81,7 @@ overlay: $(VENV)/.all  ## Vivado project of the overlay for BOARD
 	@$(BIN)/hw-amc overlay $(MODEL) $(HARDWARE)
 
 bench: $(VENV)/.all  ## driver on the simulated accelerator, or with OVERLAY= on a board: make bench BOARD=sim
-	@$(BIN)/hw-amc bench $(MODEL) $(HARDWARE) $(ON_DATA) $(if $(OVERLAY),--overlay $(OVERLAY))
+	@$(BIN)/hw-amc bench $(MODEL) $(HARDWARE) $(ON_DATA) $(if $(OVERLAY),--overlay $(call quoted,$(OVERLAY)))
 
 estimate: $(VENV)/.train  ## cycles and resources against the reuse factor
 	@$(BIN)/hw-amc estimate $(MODEL) $(HLS)

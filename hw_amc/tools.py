@@ -8,8 +8,10 @@ it started and what those started. Nothing goes on compiling into a folder that 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -60,6 +62,10 @@ exit "$code"
 
 #: Lines in which a tool says what went wrong.
 _COMPLAINT = re.compile(r"\berror\b|%Error|\bfatal\b", re.IGNORECASE)
+
+_LOGGER = logging.getLogger("hw_amc.tools")
+#: Letters of a command that are logged.
+_LOGGED = 400
 
 #: Lines of output, and letters of each, that an error shows.
 _TAIL_LINES, _TAIL_LETTERS = 4, 300
@@ -140,6 +146,7 @@ def run(
     program, *rest = (str(arg) for arg in args)
     environment = {**os.environ, **(env or {})}
     path = shutil.which(program, path=environment.get("PATH"))
+    started = time.monotonic()
     if path is None:
         name = Path(program).name
         raise ToolMissing(f"{name} is not on PATH; {REMEDIES.get(name, 'install it')}")
@@ -150,6 +157,7 @@ def run(
             said = output.read().decode(errors="replace")
     except OSError as error:
         raise _not_started(program, cwd, log, error) from error
+    _LOGGER.info("%s in %s: %.1f s", shlex.join([program, *rest])[:_LOGGED], cwd, time.monotonic() - started)
     if code is None:
         raise ToolFailed(f"{program} took longer than {timeout_s:g} s in {cwd}")
     if code:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import typer
 from command_line import run
 from rich.console import Console
 
-from hw_amc import __version__
+from hw_amc import __version__, tools
 from hw_amc.cli import output
 from hw_amc.cli.main import app
 from hw_amc.driver.errors import DeviceError
-from hw_amc.errors import EXIT_CODES, DataError, HwAmcError, Stopped
+from hw_amc.errors import EXIT_CODES, ConfigError, DataError, HwAmcError, Stopped
 
 
 @pytest.mark.parametrize(
@@ -72,7 +78,7 @@ def test_progress_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> No
     stream = io.StringIO()
     monkeypatch.setattr(output.printer, "console", Console(file=stream, force_terminal=True, width=100, markup=False))
     assert list(output.printer.track(range(3), "Keras and [red]x")) == [0, 1, 2]
-    with output.printer.status("[/x]"), output.printer.changing_status("[/y]") as change:
+    with output.printer.status("[/x]"), output.printer.status("[/y]") as change:
         change("[/z]")
     assert "Keras and [red]x" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
 
@@ -103,7 +109,7 @@ def test_every_command_is_there() -> None:
     assert names == {
         *("models", "hls", "csim", "graph", "estimate", "rtl", "cosim", "synth", "overlay", "bench", "sim-overlays"),
         *("new", "init", "classify", "evaluate"),
-        *("sim-device", "train", "compare", "report", "cache", "doctor"),
+        *("sim-device", "train", "compare", "report", "cache", "doctor", "level"),
     }
 
 
@@ -118,6 +124,182 @@ def test_ctrl_c_in_a_users_program_is_the_programs(tmp_path: Path, capsys: pytes
     (tmp_path / "program.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
     assert run("sim-device", str(tmp_path / "program.py")) == 130
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["hls", "-h"], ["data", "-h"], ["data", "info", "-h"]])
+def test_h_is_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 0
+    said = capsys.readouterr().out
+    assert run(*arguments[:-1], "--help") == 0
+    assert capsys.readouterr().out == said
+    assert "Usage: hw-amc" in said
+
+
+def _commands() -> list[tuple[str, Any]]:
+    """All commands, those of groups too, with what they take."""
+    group: Any = typer.main.get_command(app)
+    flat = [(name, command) for name, command in group.commands.items() if name != "data"]
+    return flat + [(f"data {name}", command) for name, command in group.commands["data"].commands.items()]
+
+
+@pytest.mark.parametrize(("name", "command"), _commands())
+def test_every_command_has_the_common_options_and_words_for_all(name: str, command: Any) -> None:
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert name == "sim-device" or {"-q", "-v"} <= options
+    assert name == "sim-device" or "--json" in options
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+def test_results_are_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models", "--json") == 0
+    said = capsys.readouterr()
+    models = {each["model"]: each for each in json.loads(said.out)["models"]}
+    assert models["gru_cnn_sparse07"] == {
+        "model": "gru_cnn_sparse07",
+        "network": "GRU-CNN with 80 cells",
+        "sparsity": 0.7,
+        "parameters": 25480,
+        "nonzeros": 8210,
+        "trained": True,
+    }
+    assert said.err == ""
+
+
+def test_json_leaves_steps_to_the_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    output.printer.configure(as_json=True)
+    output.printer.done("made", "csim", 1.0)
+    output.printer.table(("a",), [("b",)])
+    output.printer.line("c")
+    output.printer.result({"n": np.int64(3), "path": Path("x"), "snrs": {-20: np.float32(0.5)}})
+    output.printer.finish()
+    output.printer.configure()
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"n": 3, "path": "x", "snrs": {"-20": 0.5}}
+    assert said.err == "made (1.0 s)\n"
+
+
+def test_quiet_leaves_results_and_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    output.printer.configure(quiet=True)
+    with output.printer.status("x"):
+        output.printer.done("made")
+    assert list(output.printer.track([1, 2], "y")) == [1, 2]
+    output.Aside(output.printer).done("made")
+    output.printer.line("result")
+    output.printer.warning("problem")
+    output.printer.configure()
+    assert capsys.readouterr() == ("result\n", "warning: problem\n")
+
+
+def test_verbose_names_programs_and_where_an_error_arose(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail() -> None:
+        tools.run(["sh", "-c", "exit 0"], tmp_path)
+        raise DataError("no")
+
+    monkeypatch.setattr("hw_amc.workspace.trained_models", fail)
+    assert run("models", "-v") == 7
+    said = capsys.readouterr().err
+    assert re.search(rf"^sh -c 'exit 0' in {tmp_path}: \d+\.\d s$", said, re.MULTILINE)
+    assert "Traceback (most recent call last):" in said
+    assert said.endswith("\nerror: no\n")
+    assert run("models") == 7
+    assert capsys.readouterr().err == "error: no\n"
+
+
+def test_a_long_wait_is_told_of_in_a_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_FIRST_S", 0.05)
+    with output.printer.status("Verilator") as change:
+        time.sleep(0.2)
+        change("g++")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "Verilator (0 s so far)\n"
+
+
+def test_a_wait_on_a_terminal_shows_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(output.printer, "console", Console(file=stream, force_terminal=True, width=100, markup=False))
+    with output.printer.status("Verilator"):
+        time.sleep(1.2)
+    assert re.search(r"Verilator.*0:00:01", stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("hls gru_cnn_sp", {"gru_cnn_sparse05", "gru_cnn_sparse07", "gru_cnn_sparse08", "gru_cnn_sparse085"}),
+        ("compare mtl mt", {"mtl", "mtl_dynamic"}),
+        ("cosim mtl --board pynq", {"pynq-z1", "pynq-z2"}),
+        ("classify mtl x --board si", {"sim"}),
+        ("data reach gru_cnn_c4", {"gru_cnn_c40"}),
+        ("cach", {"cache"}),
+    ],
+)
+def test_the_shell_completes_models_and_boards(words: str, completed: set[str]) -> None:
+    line = f"hw-amc {words}"
+    asked = {"_HW_AMC_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-m", "hw_amc"], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert set(done.stdout.split()) == completed
+
+
+def test_nothing_is_replaced_without_asking(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "photo.png"
+    output.printer.confirm_new(path, yes=False)
+    path.write_bytes(b"mine")
+    with pytest.raises(ConfigError, match=r"photo\.png is there already and would be replaced; give --yes to go on"):
+        output.printer.confirm_new(path, yes=False)
+    output.printer.confirm_new(path, yes=True)
+    terminal = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr(output.printer, "problems", terminal)
+    for answer, agreed in (("y\n", True), ("Yes\n", True), ("\n", False), ("n\n", False), ("", False)):
+        stream = io.StringIO(answer)
+        stream.isatty = lambda: True  # type: ignore[method-assign]
+        monkeypatch.setattr(sys, "stdin", stream)
+        if agreed:
+            output.printer.confirm_new(path, yes=False)
+        else:
+            with pytest.raises(ConfigError, match="nothing was changed"):
+                output.printer.confirm_new(path, yes=False)
+
+
+def test_restart_asks_before_training_is_thrown_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "hls_projects" / "gru_cnn_c40"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "train.toml").write_text("")
+    (folder / "checkpoints" / "state.npz").write_bytes(b"days of work")
+    monkeypatch.setenv("HW_AMC_ROOT", str(tmp_path))
+    assert run("train", "gru_cnn_c40", "--restart") == 2
+    assert "--restart removes what was trained of gru_cnn_c40: state.npz; give --yes" in capsys.readouterr().err
+    assert (folder / "checkpoints" / "state.npz").read_bytes() == b"days of work"
+
+
+MAKEFILE = Path(__file__).parents[1] / "Makefile"
+
+
+def _make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    args = ["make", "-n", "-o", ".venv/.train", "-o", ".venv/.all", "-f", str(MAKEFILE), "-C", str(MAKEFILE.parent)]
+    return subprocess.run([*args, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_make_refuses_variables_that_it_does_not_know() -> None:
+    done = _make("hls", "model=x")
+    assert done.returncode == 2
+    assert "unknown variable model; variables are written in capitals: MODEL FRAMES" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["my file.h5", "it's a=b.h5", "$HOME.h5", "plain.h5"])
+def test_make_hands_on_names_as_they_are(name: str) -> None:
+    done = _make("hls", "MODEL=m", f"DATA={name.replace('$', '$$')}", "VENV=.venv")
+    (line,) = [line for line in done.stdout.splitlines() if "hw-amc hls" in line]
+    assert shlex.split(line)[1:] == ["hls", "m", "--data", name]
 
 
 #: Says when it begins to import the command line, and takes its time.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hw_amc.cli.options import Board, Context, Cycles, Data, Exported, Model, command_of
+from hw_amc.cli.common import complete_board, complete_model
+from hw_amc.cli.options import Board, Context, Cycles, Data, Exported, Model, Yes, command_of
 from hw_amc.cli.output import printer
 from hw_amc.errors import INTERRUPTED, ConfigError
 from hw_amc.text import shown
@@ -32,12 +33,15 @@ def overlay(
     from hw_amc.flows.rtl import RtlFlow, RtlOptions
 
     flow = RtlFlow.open(model, RtlOptions(board, cycles, hls_export=hls), command_of(context), printer)
+    flow.require_ready()
     folder = write_overlay(flow)
     printer.done(shown(folder))
+    printer.result({"folder": folder})
     if tools.find("vivado"):
         with printer.status("Vivado: many minutes"):
             archive = implement(flow, folder, board_files)
         printer.done(shown(archive))
+        printer.result({"archive": archive})
     else:
         printer.line("left out: vivado is not on PATH, so no bitstream was built")
 
@@ -47,7 +51,11 @@ def bench(
     model: Model,
     frames: Annotated[int, typer.Option(help="Held-out frames to classify.", min=1)] = 32,
     board: Annotated[
-        str | None, typer.Option(help="Board to simulate: a folder under boards/, or sim for project.toml's (default).")
+        str | None,
+        typer.Option(
+            help="Board to simulate: a folder under boards/, or sim for project.toml's (default).",
+            autocompletion=complete_board,
+        ),
     ] = None,
     overlay: Annotated[
         Path | None, typer.Option(help="Bitstream to measure on a real board, which this computer is or drives.")
@@ -60,12 +68,15 @@ def bench(
     report: Annotated[
         Path | None, typer.Option(help="File for the self-test's report, to attach to a question.")
     ] = None,
+    yes: Yes = False,
 ) -> None:
     """Measure the driver on the simulated accelerator, or on a board; every frame's logits equal to golden."""
+    from hw_amc import report as reports
     from hw_amc.flows.board import bench_board, bench_simulated, require_board
     from hw_amc.flows.rtl import RtlFlow, RtlOptions
 
     flow = RtlFlow.open(model, RtlOptions(board, cycles, data=data), command_of(context), printer)
+    flow.require_ready()
     if overlay is not None:
         if cycles is not None:
             raise ConfigError("the overlay has its cycles per step already; leave -R out, or --overlay")
@@ -76,7 +87,7 @@ def bench(
             "the first time, and about a second for each frame"
         )
     if selftest:
-        _selftest(flow, overlay, report)
+        _selftest(flow, overlay, report, yes)
         return
     if report is not None:
         raise ConfigError("--report belongs to --selftest; a bench writes into report.json")
@@ -84,15 +95,19 @@ def bench(
         bench_simulated(flow, flow.take(frames)) if overlay is None else bench_board(flow, overlay, flow.take(frames))
     )
     printer.block(str(found.benchmark))
+    printer.result({"bench": reports.load(flow.workspace.build)["bench"]})
 
 
-def _selftest(flow: RtlFlow, overlay: Path | None, report: Path | None) -> None:
+def _selftest(flow: RtlFlow, overlay: Path | None, report: Path | None, yes: bool) -> None:
     """Test, print what came of it, and fail where something did."""
+    if report is not None:
+        printer.confirm_new(report, yes)
     from hw_amc.driver import DeviceError
     from hw_amc.flows.board import selftest_board, selftest_simulated
 
     found = selftest_simulated(flow) if overlay is None else selftest_board(overlay)
     printer.block(str(found))
+    printer.result({"checks": [{"name": check.name, "outcome": check.outcome} for check in found.checks]})
     if report is not None:
         found.save(report)
         printer.done(shown(report))
@@ -103,7 +118,9 @@ def _selftest(flow: RtlFlow, overlay: Path | None, report: Path | None) -> None:
 
 def sim_overlays(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")],
-    models: Annotated[list[str] | None, typer.Argument(help="Models; all trained ones by default.")] = None,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models; all trained ones by default.", autocompletion=complete_model)
+    ] = None,
     frames: Annotated[int, typer.Option(help="Held-out frames.", min=1)] = 960,
     rtl: Annotated[bool, typer.Option("--rtl", help="The Verilog behind them (slow), not golden.")] = False,
 ) -> None:
@@ -112,6 +129,7 @@ def sim_overlays(
     from hw_amc.workspace import trained_models
 
     gallery = write_gallery(folder, models or trained_models(), frames, "rtl" if rtl else "golden", printer)
+    printer.result(gallery.variables())
     for name, value in gallery.variables().items():
         printer.line(f"export {name}={value}")
 

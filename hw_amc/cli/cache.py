@@ -24,10 +24,13 @@ def cache(
     if prune:
         removed, freed = store.prune(_bytes(keep), root)
         printer.line(f"{removed} entries removed, {_told(freed)} freed")
+        printer.result({"removed": removed, "freed_bytes": freed})
         return
     found = store.entries(root)
     rows = [(entry.kind, entry.key[:12], _told(entry.size), _when(entry.used)) for entry in found]
     printer.table(("kind", "entry", "size", "last used"), rows, str(root))
+    entries = [{"kind": each.kind, "key": each.key, "bytes": each.size, "used": each.used} for each in found]
+    printer.result({"folder": root, "entries": entries})
     printer.line(f"{len(found)} entries, {_told(sum(entry.size for entry in found))}")
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import typer
 
 from hw_amc.cli.answers import Clock, Form, Lines, Running, Shares, print_table
+from hw_amc.cli.common import complete_board
 from hw_amc.cli.data import Format
-from hw_amc.cli.options import Context, Cycles, Model, command_of
+from hw_amc.cli.options import Context, Cycles, Model, Yes, command_of
 from hw_amc.cli.output import Aside, printer
 from hw_amc.errors import ConfigError
 from hw_amc.text import plain, shown
@@ -41,7 +42,10 @@ class Scaling(str, Enum):
 
 
 SimulatedBoard = Annotated[
-    str | None, typer.Option(help="Through the driver to a simulated board: a folder under boards/, or sim.")
+    str | None,
+    typer.Option(
+        help="Through the driver to a simulated board: a folder under boards/, or sim.", autocompletion=complete_board
+    ),
 ]
 Overlay = Annotated[
     Path | None, typer.Option(help="Through the driver to this overlay, on the board that is here or driven.")
@@ -110,16 +114,20 @@ def classify(
     gain: Gain = 1.0,
     input_shift: InputShift = None,
     normalise: Normalise = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Say what is in recordings: modulation, margin and time of every frame, by golden or through the driver."""
     from hw_amc.flows.classify import make_entry, open_classifier
     from hw_amc.flows.rtl import RtlFlow, RtlOptions
     from hw_amc.radio.plots import require_picture
 
+    form = Form.JSONL if as_json else form
     wanted = _Wanted(form, annotate, picture, every, watch, idle_s)
     wanted.check(files)
     if picture is not None:
         require_picture(picture)
+        printer.confirm_new(picture, yes)
     require_one_way(overlay, board, cycles)
     output = printer if form is Form.TABLE else Aside(printer)
     flow = RtlFlow.open(model, RtlOptions(board, cycles), command_of(context), output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hw_amc.cli.options import Context, Markdown, command_of, integers, show_help
+from hw_amc.cli.common import CONTEXT, complete_model, with_common
+from hw_amc.cli.options import Context, Markdown, Yes, command_of, integers, show_help
 from hw_amc.cli.output import printer
 from hw_amc.errors import ConfigError
 from hw_amc.text import shown
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Radio frames: make, look into, draw and convert files of them.",
+    context_settings=CONTEXT,
     callback=show_help,
     invoke_without_command=True,
 )
+
+
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    return app.command(function.__name__)(with_common(function))
+
 
 #: Looking at a recording asks for no label.
 _UNLABELLED = "unlabelled"
@@ -54,7 +61,7 @@ FrameLen = Annotated[int | None, typer.Option(help="Samples a frame of a recordi
 Format = Annotated[Samples | None, typer.Option(help="Samples of a raw file whose ending does not tell.")]
 
 
-@app.command()
+@_command
 def make(
     path: Annotated[Path, typer.Argument(help="HDF5 file to write, in RadioML 2018.01A's schema.")],
     preset: Annotated[
@@ -73,9 +80,10 @@ def make(
     levels = None if snrs is None else integers(snrs, "--snrs")
     make_dataset(path, load_recipe(preset), frames, names, levels, split=split, workers=workers, progress=True)
     printer.done(shown(path))
+    printer.result({"path": path})
 
 
-@app.command()
+@_command
 def info(
     path: File,
     model: Annotated[str | None, typer.Option(help="Model whose input the samples must fit.")] = None,
@@ -86,13 +94,14 @@ def info(
     from hw_amc.radio import describe
 
     found = describe(path, _to_look_at(frame_len, samples), _input_path(model))
+    printer.result({key: list(value) if isinstance(value, tuple) else value for key, value in found.items()})
     problems = found.pop("problems")
     printer.table(("figure", "value"), [(key, _told(value)) for key, value in found.items()], path.name)
     for problem in problems:
         printer.warning(problem)
 
 
-@app.command()
+@_command
 def plot(
     path: File,
     picture: Annotated[Path, typer.Argument(help="Picture to write: .png, .svg or .pdf.")],
@@ -102,6 +111,7 @@ def plot(
     count: Annotated[int, typer.Option(help="Frames to draw.", min=1, max=16)] = 4,
     frame_len: FrameLen = None,
     samples: Format = None,
+    yes: Yes = False,
 ) -> None:
     """Draw frames: I and Q, constellation, spectrum and spectrogram."""
     from hw_amc.radio import open_frames
@@ -109,11 +119,12 @@ def plot(
 
     numbers = () if rows is None else integers(rows, "--rows")
     with open_frames(path, _to_look_at(frame_len, samples)) as file:
+        printer.confirm_new(picture, yes)
         plot_frames(file, choose_rows(file, count, numbers, class_name, snr_db), picture)
     printer.done(shown(picture))
 
 
-@app.command()
+@_command
 def convert(
     source: File,
     target: Annotated[Path, typer.Argument(help="HDF5 file to write, in RadioML 2018.01A's schema.")],
@@ -130,9 +141,10 @@ def convert(
     with open_frames(source, options) as file:
         convert_frames(file, target, progress=True)
         printer.done(f"{len(file):,} frames of {file.frame_len} samples in {shown(target)}")
+        printer.result({"path": target, "frames": len(file), "frame_len": file.frame_len})
 
 
-@app.command()
+@_command
 def limit(
     context: Context,
     preset: Annotated[str, typer.Option("--preset", "--recipe", help="Recipe without channel.")] = "awgn-v1",
@@ -147,7 +159,7 @@ def limit(
 
     Limits that come with the package are printed at once; others, and all with --frames, are simulated.
     """
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from hw_amc.radio import CLASSES, load_recipe
     from hw_amc.radio.generator import limit as limits
@@ -157,7 +169,7 @@ def limit(
     found = None if frames or snrs else limits.kept_limit(recipe.name, recipe.frame_len, phase.value)
     if found is None:
         levels = recipe.classes.snrs_db if snrs is None else integers(snrs, "--snrs")
-        with printer.changing_status("simulating") as change:
+        with printer.status("simulating") as change:
             found = limits.compute_limit(
                 recipe, levels, frames or 100, phase=phase.value,
                 progress=lambda point: change(f"{point.snr_db} dB: {100 * point.accuracy:.2f} %"),
@@ -165,6 +177,7 @@ def limit(
         if keep:
             limits.keep_limit(found, recipe.sps, command_of(context))
     _print_limit(found, CLASSES)
+    printer.result({"points": [asdict(point) for point in found.points]})
     if picture:
         from hw_amc.radio.plots import plot_limit
 
@@ -172,9 +185,9 @@ def limit(
         printer.done(shown(picture))
 
 
-@app.command()
+@_command
 def reach(
-    models: Annotated[list[str], typer.Argument(help="Trained models.")],
+    models: Annotated[list[str], typer.Argument(help="Trained models.", autocompletion=complete_model)],
     preset: Annotated[str, typer.Option("--preset", "--recipe", help="Recipe without channel.")] = "awgn-v1",
     frames: Annotated[int, typer.Option(help="Held-out frames of each class and SNR.", min=1)] = 100,
     markdown: Markdown = False,
@@ -197,7 +210,9 @@ def reach(
         )
     opened = [Workspace.open(name) for name in models]
     held_out = load_linear_set(recipe.name, limit, frames, opened[0].root / "data")
-    reached = {each.model: measure_reach(each.weights, held_out, limit) for each in opened}
+    with printer.status("golden"):
+        reached = {each.model: measure_reach(each.weights, held_out, limit) for each in opened}
+    printer.result({name: {"accuracy": found.accuracy} for name, found in reached.items()})
     _print_reach(reached, limit, markdown)
     if picture:
         from hw_amc.radio.plots import plot_limit

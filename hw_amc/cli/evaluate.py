@@ -58,6 +58,7 @@ def evaluate(
         title = each.head if len(found) > 1 else ""
         _print_snrs(each, title, markdown)
         _print_classes(each, title, markdown)
+    printer.result({"evaluation": report.load(flow.workspace.build)["evaluation"]})
     _, page = report.write_pages(flow.workspace.build, model)
     printer.done(shown(page))
 

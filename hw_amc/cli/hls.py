@@ -29,8 +29,11 @@ def hls(
     from hw_amc.flows import hls as flows
 
     flow = _open(context, model, board, backend, frames, data)
+    flow.require_ready()
     flows.run(flow, start, stop)
-    report.print_summary(printer.console, report.load(flow.workspace.build))
+    found = report.load(flow.workspace.build)
+    report.print_summary(printer.tables, found)
+    printer.result(found)
 
 
 def csim(
@@ -42,9 +45,13 @@ def csim(
     data: Data = None,
 ) -> None:
     """Run a long regression: Keras = native-integer C-sim, which must first equal the ap_fixed build."""
+    from hw_amc import report
     from hw_amc.flows import hls as flows
 
-    flows.regress(_open(context, model, board, backend, frames, data))
+    flow = _open(context, model, board, backend, frames, data)
+    flow.require_ready()
+    flows.regress(flow)
+    printer.result({"csim": report.load(flow.workspace.build)["csim"]})
 
 
 def graph(
@@ -54,11 +61,15 @@ def graph(
 ) -> None:
     """Print the integer graph that weights.h5 gives; `hls` compares it with the committed one."""
     flow = _open(context, model)
-    built = flow.build_graph()
+    with printer.status("weights.h5"):
+        built = flow.build_graph()
     if update:
         built.save(flow.workspace.take_over())
     rows = [(node.name, node.op, " x ".join(map(str, node.shape)), node.fmt) for node in built.nodes]
-    printer.table(("node", "operation", "shape", "format"), rows, f"{built.name}  {built.digest()[:16]}")
+    heads = ("node", "operation", "shape", "format")
+    printer.table(heads, rows, f"{built.name}  {built.digest()[:16]}")
+    nodes = [dict(zip(heads, row, strict=True)) for row in rows]
+    printer.result({"name": built.name, "digest": built.digest(), "nodes": nodes})
 
 
 def estimate(context: Context, model: Model, board: Board = None, backend: Backend = None) -> None:
@@ -67,8 +78,11 @@ def estimate(context: Context, model: Model, board: Board = None, backend: Backe
     from hw_amc.flows import hls as flows
 
     flow = _open(context, model, board, backend)
-    flows.merge_estimate(flow)
-    report.print_estimate(printer.console, report.load(flow.workspace.build))
+    with printer.status("estimate"):
+        flows.merge_estimate(flow)
+    found = report.load(flow.workspace.build)
+    report.print_estimate(printer.tables, found)
+    printer.result({"estimate": found["estimate"], "layers": found["layers"]})
 
 
 def _open(

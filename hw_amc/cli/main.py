@@ -13,7 +13,8 @@ import typer
 from typer.core import TyperGroup
 
 from hw_amc import __version__
-from hw_amc.cli import board, cache, classify, data, doctor, evaluate, hls, models, rtl, train
+from hw_amc.cli import board, cache, classify, data, doctor, evaluate, hls, level, models, rtl, train
+from hw_amc.cli.common import CONTEXT, with_common
 from hw_amc.cli.options import show_help
 from hw_amc.cli.output import printer
 from hw_amc.errors import EXIT_CODES, STOPPED, HwAmcError, Stopped
@@ -41,17 +42,31 @@ app = typer.Typer(
     help="FPGA accelerators for automatic modulation classification, equal to Keras in every bit.\n\n"
     "Start with: hw-amc hls gru_cnn_sparse07",
     epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
+    context_settings=CONTEXT,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 app.add_typer(data.app, name="data")
-for command in (
-    *(models.new, models.init, models.models, models.report, hls.hls, hls.csim, hls.graph, hls.estimate),
-    *(rtl.rtl, rtl.cosim, rtl.synth, cache.cache),
-    *(classify.classify, evaluate.evaluate, board.overlay, board.bench, board.sim_overlays, train.train, train.compare),
-    doctor.doctor,
-):
-    app.command(command.__name__.replace("_", "-"))(command)
+_WITH_RESULTS = (
+    *(
+        models.new,
+        models.init,
+        models.models,
+        hls.hls,
+        hls.csim,
+        hls.graph,
+        hls.estimate,
+        rtl.rtl,
+        rtl.cosim,
+        rtl.synth,
+    ),
+    *(evaluate.evaluate, board.overlay, board.bench, board.sim_overlays, train.train, train.compare),
+    *(models.report, cache.cache, level.level),
+)
+for command in _WITH_RESULTS:
+    app.command(command.__name__.replace("_", "-"))(with_common(command))
+for other in (classify.classify, doctor.doctor):
+    app.command(other.__name__)(with_common(other, results=False))
 # What follows the program's name is the program's, --help too.
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 app.command("sim-device", context_settings=_PASSED_ON)(board.sim_device)
@@ -77,6 +92,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.showwarning = _show_warning
     handle_termination()
+    printer.configure()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         _require_folder()
@@ -86,6 +102,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         printer.note(error)
         status = error.exit_code
     except HwAmcError as error:
+        if printer.verbose:
+            printer.trace(error)
         printer.error(error)
         status = error.exit_code
     except ModuleNotFoundError as error:

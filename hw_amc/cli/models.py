@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hw_amc.cli.options import Board, Context, Model, command_of
 from hw_amc.cli.output import printer
 from hw_amc.text import shown
+
+if TYPE_CHECKING:
+    from hw_amc.models import NetworkSpec
 
 
 def new(
@@ -25,6 +28,7 @@ def new(
     from hw_amc.flows.new import make_workspace
 
     make_workspace(folder, model or [], board or [])
+    printer.result({"folder": folder})
     printer.done(shown(folder))
     printer.line(f"next: cd {shown(folder)}; hw-amc init MODEL_FILE, or hw-amc models; see README.md there")
 
@@ -59,6 +63,10 @@ def init(
     ]
     heads = ("layer", "operation", "shape", "format", "SQNR, dB (measured)")
     printer.table(heads, rows, f"{outcome.graph.name}  {outcome.graph.digest()[:16]}")
+    printer.result({"model": outcome.graph.name, "digest": outcome.graph.digest(), "folder": outcome.folder})
+    printer.result(
+        {"layers": [dict(zip(("layer", "operation", "shape", "format"), row[:4], strict=True)) for row in rows]}
+    )
     printer.done(shown(outcome.folder))
     if outcome.no_hls is None:
         printer.line(f"next: make hls MODEL={outcome.graph.name}")
@@ -77,6 +85,12 @@ def models() -> None:
         counts = (f"{spec.sparsity:g}", f"{spec.parameters:,}", f"{spec.nonzeros:,}")
         rows.append((spec.name, spec.summary, *counts, "yes" if spec.name in trained else ""))
     printer.table(("model", "network", "sparsity", "parameters", "nonzeros", "trained"), rows)
+    printer.result({"models": [_facts(spec, spec.name in trained) for spec in MODELS.values()]})
+
+
+def _facts(spec: NetworkSpec, is_trained: bool) -> dict[str, Any]:
+    counts = {"sparsity": spec.sparsity, "parameters": spec.parameters, "nonzeros": spec.nonzeros}
+    return {"model": spec.name, "network": spec.summary, **counts, "trained": is_trained}
 
 
 def report(model: Model) -> None:
@@ -86,4 +100,6 @@ def report(model: Model) -> None:
 
     workspace = Workspace.open(model)
     reports.write_pages(workspace.build, model)
-    reports.print_summary(printer.console, reports.load(workspace.build))
+    found = reports.load(workspace.build)
+    reports.print_summary(printer.tables, found)
+    printer.result(found)

@@ -7,13 +7,22 @@ from typing import Annotated
 
 import typer
 
+from hw_amc.cli.common import complete_board, complete_model
 from hw_amc.errors import ConfigError
 
 #: A command's first argument: `command_of` reads it.
 Context = typer.Context
 
-Model = Annotated[str, typer.Argument(help="Model name; `hw-amc models` lists them.", metavar="MODEL")]
-Board = Annotated[str | None, typer.Option(help="Board folder under boards/; project.toml's by default.")]
+Model = Annotated[
+    str,
+    typer.Argument(help="Model name; `hw-amc models` lists them.", metavar="MODEL", autocompletion=complete_model),
+]
+Board = Annotated[
+    str | None,
+    typer.Option(help="Board folder under boards/; project.toml's by default.", autocompletion=complete_board),
+]
+#: Says yes before anything is asked.
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Replace what is there without asking.")]
 Cycles = Annotated[
     int | None, typer.Option("-R", "--cycles-per-step", help="Clock cycles a sample; project.toml's by default.", min=1)
 ]

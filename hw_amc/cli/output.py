@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
-from hw_amc.errors import HwAmcError
+from hw_amc.errors import ConfigError, HwAmcError
 from hw_amc.text import plain
 
 Item = TypeVar("Item")
 
 #: A pipe or a log has no width of its own; tables need more than the 80 columns that Rich would take.
 PIPE_WIDTH = 140
+
+#: Seconds until a wait is told of in a pipe or a log, and between two such lines.
+_FIRST_S, _NEXT_S = 30, 60
 
 _MEANS = {"stdout": "output", "stderr": "error output"}
 
@@ -80,10 +97,69 @@ class Printer:
         out, problems = _Stream("stdout"), _Stream("stderr")
         self.console = Console(file=out, width=None if out.isatty() else PIPE_WIDTH, **options)  # type: ignore[arg-type]
         self.problems = Console(file=problems, **options)  # type: ignore[arg-type]
+        self._silent = Console(quiet=True)
+        self._log = _Log(self)
+        self.configure()
+
+    def configure(self, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> None:
+        """Say what a command prints.
+
+        Parameters
+        ----------
+        quiet : bool
+            Leave out what was done, and what is being done.
+        verbose : bool
+            Name each program that is run, with its time, on the standard error.
+        as_json : bool
+            In place of tables one JSON object of what `result` is given, when `finish` is called; steps on the standard
+            error.
+        """
+        self._quiet, self.verbose, self._as_json = quiet, verbose, as_json
+        self._results: dict[str, Any] = {}
+        logger = logging.getLogger("hw_amc")
+        logger.removeHandler(self._log)
+        logger.setLevel(logging.INFO if verbose else logging.WARNING)
+        if verbose:
+            logger.addHandler(self._log)
+
+    @property
+    def tables(self) -> Console:
+        """Where tables for people go."""
+        return self._silent if self._as_json else self.console
+
+    def result(self, found: Mapping[str, Any]) -> None:
+        """Take what a command found, for programs."""
+        self._results.update(found)
+
+    def finish(self) -> None:
+        """Print the results, where programs read them."""
+        if self._as_json:
+            self.data(json.dumps(self._results, indent=2, default=_jsonable))
+
+    def confirm(self, question: str, yes: bool) -> None:
+        """Go on only where the user says so, by an option or when asked at a terminal.
+
+        Raises
+        ------
+        ConfigError
+            There is nobody to ask, or the answer is no.
+        """
+        if yes:
+            return
+        if not (sys.stdin is not None and sys.stdin.isatty() and self.problems.is_terminal):
+            raise ConfigError(f"{question}; give --yes to go on")
+        self.problems.print(Text(f"{plain(question)}. Go on? [y/N] "), end="")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise ConfigError("nothing was changed")
+
+    def confirm_new(self, path: Path, yes: bool) -> None:
+        """Ask before a file that stands there already is replaced."""
+        if path.exists():
+            self.confirm(f"{path} is there already and would be replaced", yes)
 
     def line(self, text: object) -> None:
         """Print one line."""
-        self.console.print(plain(text), soft_wrap=True)
+        self.tables.print(plain(text), soft_wrap=True)
 
     def block(self, text: str) -> None:
         """Print lines of our own, a table of figures say."""
@@ -96,6 +172,10 @@ class Printer:
 
     def done(self, line: str, step: str = "", seconds: float | None = None) -> None:
         """Print a step that is done."""
+        if self._as_json:
+            Aside(self).done(line, step, seconds)
+        if self._quiet or self._as_json:
+            return
         text = Text("✓ ", "green")
         if step:
             text.append(f"{step:8} ", "bold")
@@ -116,7 +196,7 @@ class Printer:
                 table.add_row(*map(_text, row))
             else:
                 table.add_section()
-        self.console.print(table)
+        self.tables.print(table)
 
     def warning(self, message: object) -> None:
         """Print a warning as one line on the standard error."""
@@ -126,6 +206,11 @@ class Printer:
         """Print an error as one line on the standard error."""
         self._problem("error:", "bold red", message)
 
+    def trace(self, error: BaseException) -> None:
+        """Print where in the code an error arose, on the standard error."""
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            self.note(line)
+
     def note(self, message: object) -> None:
         """Print a line on the standard error."""
         self._problem("", "", message)
@@ -134,18 +219,25 @@ class Printer:
         text = Text.assemble((word, style), " ", plain(message)) if word else Text(plain(message))
         self.problems.print(text, soft_wrap=True)
 
-    def status(self, text: str) -> AbstractContextManager[object]:
-        """Show what is being done, where somebody is looking."""
-        return self.console.status(_text(text))
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is said of steps."""
+        return self._quiet
 
-    @contextmanager
-    def changing_status(self, text: str) -> Iterator[Callable[[str], None]]:
-        """Show what is being done; what it yields changes the text."""
-        with self.console.status(_text(text)) as status:
-            yield lambda changed: status.update(_text(changed))
+    def status(self, text: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Show what is being done and for how long; what it yields changes the text."""
+        return self.wait(text, self.problems if self._as_json else self.console)
+
+    def wait(self, text: str, console: Console) -> AbstractContextManager[Callable[[str], None]]:
+        """Do as `status`, on a terminal of its own; in a pipe, a line on the standard error a minute."""
+        if self._quiet:
+            return nullcontext(lambda changed: None)
+        return _elapsed(text, console) if console.is_terminal else _told(text, self.note)
 
     def track(self, items: Sequence[Item], text: str) -> Iterable[Item]:
         """Pass items through behind a bar."""
+        if self._quiet or self._as_json:
+            return items
         return _track(items, text, self.console)
 
 
@@ -157,16 +249,66 @@ class Aside:
 
     def done(self, line: str, step: str = "", seconds: float | None = None) -> None:
         """Print a step that is done."""
+        if self._printer.is_quiet:
+            return
         self._printer.note(line if seconds is None else f"{line} ({seconds:.1f} s)")
 
-    def status(self, text: str) -> AbstractContextManager[object]:
-        """Show what is being done, where somebody is looking."""
-        return self._printer.problems.status(_text(text))
+    def status(self, text: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Show what is being done and for how long."""
+        return self._printer.wait(text, self._printer.problems)
 
     def track(self, items: Sequence[Item], text: str) -> Iterable[Item]:
         """Pass items through behind a bar, unless the results themselves go by on the same screen."""
         console = self._printer.problems
+        if self._printer.is_quiet:
+            return items
         return items if self._printer.console.is_terminal or not console.is_terminal else _track(items, text, console)
+
+
+class _Log(logging.Handler):
+    """What the package logs, as lines on the standard error."""
+
+    def __init__(self, printer: Printer) -> None:
+        super().__init__()
+        self._printer = printer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        self._printer.note(record.getMessage())
+
+
+@contextmanager
+def _elapsed(text: str, console: Console) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being done, and for how long already."""
+    name = TextColumn("{task.description}", markup=False)
+    with Progress(SpinnerColumn(), name, TimeElapsedColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(plain(text), total=None)
+        yield lambda changed: progress.update(task, description=plain(changed))
+
+
+@contextmanager
+def _told(text: str, tell: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+    """Tell a log, a line a minute, what is still being done."""
+    now, done, started = [text], threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        wait = _FIRST_S
+        while not done.wait(wait):
+            tell(f"{now[0]} ({time.monotonic() - started:,.0f} s so far)")
+            wait = _NEXT_S
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda changed: now.__setitem__(0, changed)
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _jsonable(value: Any) -> Any:
+    """Give what JSON has no form for: a number of numpy, or else its text."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def _track(items: Sequence[Item], text: str, console: Console) -> Iterator[Item]:

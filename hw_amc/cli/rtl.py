@@ -18,12 +18,14 @@ def rtl(context: Context, model: Model, board: Board = None, cycles: Cycles = No
     from hw_amc.rtl import require_fit
 
     flow = RtlFlow.open(model, RtlOptions(board, cycles, lanes), command_of(context), printer)
+    flow.require_ready()
     with printer.status("adder graphs, Verilog, estimate"):
         rates = flow.estimate()
         folder = write_verilog(flow, rates)
     title = f"{model} on {flow.board.part} at {flow.board.clock_mhz:g} MHz (assumed), with shell"
-    report.print_rates(printer.console, title, rates, flow.core.cycles_per_step)
+    report.print_rates(printer.tables, title, rates, flow.core.cycles_per_step)
     printer.done(f"{len(flow.accelerator.sources.files)} files in {shown(folder)} (R marked *)")
+    printer.result({"estimate": report.load(flow.workspace.build)["estimate"], "folder": folder})
     require_fit(rates, flow.core.cycles_per_step, flow.board)
 
 
@@ -41,12 +43,17 @@ def cosim(
     waves: Annotated[bool, typer.Option("--waves", help="Keep FST waveforms of the cocotb runs.")] = False,
 ) -> None:
     """Simulate the Verilog in Verilator and Icarus against golden: every logit, and the cycles predicted."""
+    from hw_amc import report
     from hw_amc.flows.rtl import RtlFlow, RtlOptions, cosimulate, require_simulators
 
     options = RtlOptions(board, cycles, hls_export=hls, data=data)
     flow = RtlFlow.open(model, options, command_of(context), printer)
     require_simulators(fast)
-    cosimulate(flow, flow.take(frames or flow.least_frames), waves=waves, fast_only=fast)
+    flow.require_ready()
+    with printer.status("adder graphs, Verilog"):
+        stimulus = flow.take(frames or flow.least_frames)
+    cosimulate(flow, stimulus, waves=waves, fast_only=fast)
+    printer.result({"cosim": report.load(flow.workspace.build)["cosim"]})
 
 
 def synth(
@@ -63,6 +70,8 @@ def synth(
     from hw_amc.flows.rtl import RtlFlow, RtlOptions, synthesise
 
     flow = RtlFlow.open(model, RtlOptions(board, cycles, lanes), command_of(context), printer)
+    flow.require_ready()
     with printer.status("Yosys: about 20 s for each 1,000 LUTs"):
         found = synthesise(flow, blocks, route)
-    report.print_synthesis(printer.console, found)
+    report.print_synthesis(printer.tables, found)
+    printer.result({"synth": {flow.board.name: found}})

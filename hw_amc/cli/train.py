@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hw_amc.cli.options import Markdown, Model
+from hw_amc.cli.common import complete_model
+from hw_amc.cli.options import Markdown, Model, Yes
 from hw_amc.cli.output import printer
 from hw_amc.workspace import Workspace
 
@@ -18,6 +20,7 @@ def train(
     restart: Annotated[bool, typer.Option("--restart", help="Begin again instead of resuming.")] = False,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it takes here.")] = False,
     device: Annotated[str, typer.Option(help="cpu, or cuda: float and pruning stages of a GRU-CNN on a GPU.")] = "cpu",
+    yes: Yes = False,
 ) -> None:
     """Train: float, pruned, quantised, deployable. Resumes where it was stopped; TensorBoard reads checkpoints/logs."""
     workspace = Workspace.open(model)
@@ -25,25 +28,41 @@ def train(
     if estimate:
         _print_duration(workspace, path)
         return
-    from hw_amc.train import run_recipe
+    if restart:
+        _confirm_restart(workspace, yes)
+    with printer.status("TensorFlow starts"):
+        from hw_amc.train import run_recipe
 
-    run_recipe(model, path, workspace.take_over(), restart, workspace.root / "data", device=device)
+    weights = run_recipe(model, path, workspace.take_over(), restart, workspace.root / "data", device=device)
+    printer.result({"weights": weights})
+
+
+def _confirm_restart(workspace: Workspace, yes: bool) -> None:
+    """Ask before hours of training are thrown away."""
+    kept = sorted(path.name for path in (workspace.folder / "checkpoints").glob("*.npz"))
+    if kept:
+        printer.confirm(f"--restart removes what was trained of {workspace.model}: {', '.join(kept)}", yes)
 
 
 def _print_duration(workspace: Workspace, path: Path) -> None:
     from hw_amc.train.duration import estimate_duration
     from hw_amc.train.recipe import load_recipe_file
 
-    times = estimate_duration(workspace.network(), load_recipe_file(path))
+    with printer.status("some steps of each phase"):
+        times = estimate_duration(workspace.network(), load_recipe_file(path))
     rows: list[tuple[object, ...]] = [
         (t.stage, t.phase, t.steps, f"{t.seconds_per_step:.3f}", f"{t.seconds / 3600:.2f}") for t in times
     ]
+    printer.result({"phases": [dataclasses.asdict(each) for each in times]})
     total = ("all", "", sum(t.steps for t in times), "", f"{sum(t.seconds for t in times) / 3600:.2f}")
     printer.table(("stage", "phase", "steps", "s/step (measured)", "hours (estimated)"), [*rows, (), total])
 
 
 def compare(
-    models: Annotated[list[str], typer.Argument(help="Two models or more; the first is the reference.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(help="Two models or more; the first is the reference.", autocompletion=complete_model),
+    ],
     markdown: Markdown = False,
 ) -> None:
     """Compare trained models on the same held-out frames, by McNemar's test.
@@ -53,7 +72,8 @@ def compare(
     from hw_amc.train.paired import compare_predictions, neighbours, recall_predictions
 
     pairs, opened = neighbours(models), [Workspace.open(name) for name in models]
-    answers = {each.model: recall_predictions(each.folder, each.root / "data") for each in opened}
+    with printer.status("answers to the held-out frames"):
+        answers = {each.model: recall_predictions(each.folder, each.root / "data") for each in opened}
     rows = []
     for label, floor in (("all SNRs", None), ("from 10 dB", 10)):
         for a, b in pairs:
@@ -64,3 +84,4 @@ def compare(
             rows.append((label, a, b, *shares, f"{paired.only_first:,}", f"{paired.only_second:,}", p))
     heads = ("frames", "A", "B", "A, %", "B, %", "A - B, points", "only A right", "only B right", "p")
     printer.table(heads, rows, markdown=markdown)
+    printer.result({"pairs": [dict(zip(heads, row, strict=True)) for row in rows]})

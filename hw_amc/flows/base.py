@@ -15,7 +15,7 @@ from hw_amc.config import BoardSettings
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive
 from hw_amc.graph import Graph
-from hw_amc.verify.heldout import Stimulus, held_out
+from hw_amc.verify.heldout import Stimulus, held_out, require_labelled
 from hw_amc.workspace import Workspace
 
 #: What stands for the command where a program calls a flow.
@@ -77,15 +77,30 @@ class Flow:
         """Merge figures into report.json."""
         report.merge(self.workspace.build, section, self.graph.digest())
 
+    def require_ready(self) -> None:
+        """Require, before any work, that the file of frames fits and that nothing else works on this model.
+
+        Raises
+        ------
+        ConfigError, DataError
+            Another command is at work; the file is missing, damaged, of another length, or of no class that the network
+            knows.
+        """
+        with self.exclusive():
+            pass
+        if self.data is not None:
+            require_labelled(self.graph, self.data)
+
     def exclusive(self) -> AbstractContextManager[None]:
         """Keep other commands off this model; ConfigError where one is at work."""
         return exclusive(self.workspace.build, f"hw-amc on {self.workspace.model}")
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Measure what is done inside, and merge its time into the report unless it fails."""
+    def step(self, name: str, text: str = "") -> Iterator[None]:
+        """Measure what is done inside, and merge its time into the report unless it fails; show it meanwhile."""
         started = time.perf_counter()
-        yield
+        with self.output.status(text or f"{name} of {self.workspace.model}"):
+            yield
         seconds = round(time.perf_counter() - started, 2)
         self.merge({"steps": {name: {"seconds": seconds, "command": self.command, "kind": "measured"}}})
 
@@ -117,7 +132,7 @@ def run_steps(
     with flow.exclusive():
         for name in chosen:
             started = time.perf_counter()
-            with flow.step(name), flow.output.status(f"{name}: {steps[name].__doc__}"):
+            with flow.step(name, f"{name}: {steps[name].__doc__}"):
                 said = steps[name](flow)
             flow.output.done(said, name, time.perf_counter() - started)
 

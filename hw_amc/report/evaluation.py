@@ -41,8 +41,15 @@ class _Gain(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     frames: Annotated[int, Field(ge=1)]
+    snr_db_from: int | None = None
     #: Gain in dB -> share.
-    accuracy: _BySnr
+    accuracy: dict[Annotated[str, Field(pattern=r"^-?\d{1,3}(\.\d{1,2})?$")], _Share]
+    #: Range in which accuracy stays near that at 0 dB; files of earlier versions do not say.
+    kept_from_db: float | None = None
+    kept_to_db: float | None = None
+    command: str = ""
+    date: str = ""
+    kind: str = "measured"
 
 
 class _Accuracy(_Figures):

@@ -12,6 +12,7 @@ from hw_amc.compress import load_deployed
 from hw_amc.compress.build import formats_of, input_format_of
 from hw_amc.files import file_digest, load_json, write_text
 from hw_amc.models.network import Classes, NetworkSpec
+from hw_amc.radio.gains import GainAccuracy
 from hw_amc.train.evaluate import count_weights, evaluate, float_accuracy, predict, saturation, write_accuracy
 from hw_amc.train.gains import gain_accuracy
 from hw_amc.train.predictions import save_predictions
@@ -45,7 +46,7 @@ def measure(spec: NetworkSpec, recipe: TrainRecipe, folder: Path, data_folder: P
     report = evaluate(predictions, f"hw-amc train {spec.name}", digest)
     if (path := _float_form(recipe, folder)) is not None:
         report["float"] = float_accuracy(path, spec, input_format_of(model), frames)
-    report["gain_db"] = gain_accuracy(model, frames, spec.classes)
+    report["gain_db"] = gain_accuracy(model, frames, spec.classes).to_section()
     write_accuracy(folder / "accuracy.json", report)
     save_predictions(folder, predictions)
     rows = np.linspace(0, len(frames) - 1, min(SATURATION_FRAMES, len(frames))).astype(int)
@@ -129,7 +130,6 @@ def _accuracy(report: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
             for of, part in zip(["", *(f", {name}" for name in heads)], parts, strict=False)
         ),
         *_float_accuracy(report),
-        *_gain_accuracy(report),
     ]
 
 
@@ -141,13 +141,8 @@ def _float_accuracy(report: Mapping[str, Any]) -> list[str]:
     return ["", f"The float network that was quantised, `{before['checkpoint']}`, on the same frames: {figures}."]
 
 
-def _gain_accuracy(report: Mapping[str, Any]) -> list[str]:
-    if "gain_db" not in report:
-        return []
-    measured = report["gain_db"]
-    rows = [(f"{int(gain_db):+d}", f"{100 * share:.2f}") for gain_db, share in measured["accuracy"].items()]
-    head = f"The same at other gains of the receiver, {measured['frames']} of the frames, all SNRs:"
-    return ["", head, "", *_table(("gain, dB", "top-1 accuracy, %"), rows)]
+def _level(report: Mapping[str, Any]) -> list[str]:
+    return [*GainAccuracy.load(report["gain_db"]).lines(), ""] if "gain_db" in report else []
 
 
 def confusion(report: Mapping[str, Any], names: Classes) -> list[str]:
@@ -209,7 +204,8 @@ def card(spec: NetworkSpec, recipe: TrainRecipe, report: Mapping[str, Any], fact
         f"{spec.summary[0].upper()}{spec.summary[1:]}, kernel sparsity {spec.sparsity:g}, {classes} classes, frames of "
         f"{spec.frame[0]} I/Q samples. Output: logits.", "",
         f"`weights.h5`: SHA-256 {facts['digest']}. Command: `{report['command']}`, {report['date']}.", "",
-        *_accuracy(report, spec.head_names), "", *confusion(report, spec.classes), *_network(spec, facts), "",
+        *_accuracy(report, spec.head_names), "", *_level(report), *confusion(report, spec.classes),
+        *_network(spec, facts), "",
         *_training(recipe, facts), "",
         "## Limits", "",
         _limits(report["eval_set"]),

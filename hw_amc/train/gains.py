@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 
 from hw_amc.models.network import Classes
+from hw_amc.radio.gains import GAINS_DB, GainAccuracy
 from hw_amc.train.data import FrameSet
 from hw_amc.train.evaluate import predict
 
-#: Gains at which a network is measured, dB of the amplitude.
-GAINS_DB = (-6, -3, 0, 3, 6)
-
-#: Frames that are measured at each gain, evenly chosen.
-_FRAMES = 2048
+#: Frames that are measured at each gain, evenly chosen, and their lowest SNR, dB.
+_FRAMES, _SNR_DB_FROM = 2048, 10
 
 
 def scale(frames: FrameSet, gain_db: float) -> FrameSet:
@@ -23,8 +21,8 @@ def scale(frames: FrameSet, gain_db: float) -> FrameSet:
     return FrameSet(words, frames.labels, frames.snr_db)
 
 
-def gain_accuracy(model: Any, frames: FrameSet, names: Classes) -> dict[str, Any]:
-    """Accuracy (0..1) of a deployed network on the same frames at several gains.
+def gain_accuracy(model: Any, frames: FrameSet, names: Classes) -> GainAccuracy:
+    """Accuracy of a deployed network on the same frames at several gains: those of 10 dB SNR and more, or all.
 
     Parameters
     ----------
@@ -32,19 +30,17 @@ def gain_accuracy(model: Any, frames: FrameSet, names: Classes) -> dict[str, Any
     frames : held-out frames
     names : class names of every head
 
-    Returns
-    -------
-    `frames` (how many), `accuracy` (gain in dB as text -> share).
-
     Raises
     ------
     ConfigError, Mismatch
         As `hw_amc.train.evaluate.predict`.
     """
-    rows = np.linspace(0, len(frames) - 1, min(_FRAMES, len(frames))).astype(int)
+    loud = np.flatnonzero(frames.snr_db >= _SNR_DB_FROM)
+    among = loud if len(loud) else np.arange(len(frames))
+    rows = among[np.linspace(0, len(among) - 1, min(_FRAMES, len(among))).astype(int)]
     chosen = FrameSet(frames.wire[rows], frames.labels[rows], frames.snr_db[rows])
     wire = np.concatenate([scale(chosen, gain_db).wire for gain_db in GAINS_DB])
     labels, snr_db = (np.concatenate([array] * len(GAINS_DB)) for array in (chosen.labels, chosen.snr_db))
     right = predict(model, FrameSet(wire, labels, snr_db), {}, names).right.reshape(len(GAINS_DB), -1)
-    shares = {str(gain_db): round(float(share), 5) for gain_db, share in zip(GAINS_DB, right.mean(axis=1), strict=True)}
-    return {"frames": len(rows), "accuracy": shares}
+    shares = dict(zip(GAINS_DB, map(float, right.mean(axis=1)), strict=True))
+    return GainAccuracy(len(rows), shares, _SNR_DB_FROM if len(loud) else None)

@@ -207,6 +207,17 @@ def _recorded(graph: Graph, data: Path, count: int) -> tuple[NDArray[Any], Label
     return frames, labels[chosen], snrs, data.name
 
 
+def require_labelled(graph: Graph, data: Path) -> None:
+    """Require that a file has frames of a network's length and classes, without reading them; errors as `held_out`."""
+    from hw_amc.radio import CaptureOptions, open_frames
+
+    with open_frames(data, CaptureOptions(frame_len=graph.frame_len)) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `held_out` warns
+        if file.frame_len != graph.frame_len:
+            raise DataError(f"{data} holds frames of {file.frame_len} samples, the network takes {graph.frame_len}")
+        known_labels(graph.classes, file)
+
+
 def known_labels(classes: Sequence[Sequence[str]], file: FrameFile) -> tuple[Labels, NDArray[np.int64]]:
     """Return the labels (N, heads) of a file's frames, and the rows whose classes the network's heads know.
 

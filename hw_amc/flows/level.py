@@ -1,0 +1,63 @@
+"""The level of frames: that of a model's training, and by how much others may differ from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+
+from hw_amc.errors import ConfigError
+from hw_amc.files import load_json, write_text
+from hw_amc.flows.base import Flow
+from hw_amc.interface.wire import to_wire
+from hw_amc.radio.gains import GAINS_DB, GainAccuracy, put_into_card
+from hw_amc.verify.heldout import SEED, TEST_SPLIT, fitting_recipe
+from hw_amc.verify.results import golden_logits
+
+#: SNR of the frames, dB, and how many of each class.
+SNR_DB_FROM, FRAMES_OF_A_CLASS = 10, 20
+
+
+def measure_gains(flow: Flow, frames_of_a_class: int = FRAMES_OF_A_CLASS) -> GainAccuracy:
+    """Measure a model's accuracy at `GAINS_DB`, by golden, on generated held-out frames of each class.
+
+    Raises
+    ------
+    ConfigError
+        No recipe makes signals of all its classes.
+    """
+    from hw_amc.radio import generate_frames
+
+    graph, settings = flow.graph, flow.workspace.settings().input
+    found = fitting_recipe(graph.classes)
+    if found is None:
+        raise ConfigError(f"no recipe makes signals of all classes of {flow.workspace.model}")
+    recipe, labels = found
+    recipe = replace(recipe, frame_len=graph.frame_len)
+    cells = np.flatnonzero(labels[:, 0] >= 0)
+    numbers = np.arange(len(cells) * frames_of_a_class)
+    chosen = cells[numbers % len(cells)]
+    loud = np.array([snr for snr in recipe.classes.snrs_db if snr >= SNR_DB_FROM])
+    snrs = np.random.default_rng(SEED).choice(loud, len(numbers))
+    frames = generate_frames(recipe, chosen, snrs, numbers, split=TEST_SPLIT)
+    ends = np.cumsum([len(names) for names in graph.classes])[:-1]
+    shares = {}
+    for gain_db in flow.output.track(GAINS_DB, f"golden: {flow.workspace.model} at {len(GAINS_DB)} levels"):
+        scaled = frames * np.float32(10 ** (gain_db / 20))
+        logits = golden_logits(graph, to_wire(scaled, settings.wire_frac, settings.normalise), settings.input_shift)
+        answers = np.stack([head.argmax(axis=1) for head in np.split(logits, ends, axis=1)], axis=1)
+        shares[gain_db] = float((answers == labels[chosen]).all(axis=1).mean())
+    return GainAccuracy(len(frames), shares, SNR_DB_FROM)
+
+
+def keep_gains(flow: Flow, found: GainAccuracy) -> None:
+    """Write what `measure_gains` found into the model's accuracy.json and MODEL_CARD.md."""
+    folder = flow.workspace.take_over()
+    path, card = folder / "accuracy.json", folder / "MODEL_CARD.md"
+    section = {**found.to_section(), "command": flow.command, "date": date.today().isoformat(), "kind": "measured"}
+    told = {**load_json(path), "gain_db": section}
+    lines = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_text(card, put_into_card(card.read_text(encoding="utf-8"), found))
