@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import chaos
+import chaos_place
 import pytest
+from chaos import words
 from processes import MARK, NOBODY, marked, wait_until_gone
 
 from hw_amc.adders import solutions
@@ -62,7 +63,7 @@ def test_forked_simulations_end_with_their_parent(number: int) -> None:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a small trained network."""
     folder = tmp_path_factory.mktemp("kills") / "work"
-    chaos.prepare(folder)
+    chaos_place.prepare(folder)
     return folder
 
 
@@ -73,10 +74,10 @@ def work(workspace: Path, tmp_path: Path) -> Path:
 
 
 COMMANDS = {
-    "rtl": ("rtl", chaos.MODEL),
-    "graph": ("graph", chaos.MODEL, "--update"),
+    "rtl": ("rtl", chaos_place.MODEL),
+    "graph": ("graph", chaos_place.MODEL, "--update"),
     "make": ("data", "make", "frames.hdf5", "--frames", "1", "--snrs", "0", "--workers", "1"),
-    "gallery": ("sim-overlays", "gallery", chaos.MODEL, "--frames", "4"),
+    "gallery": ("sim-overlays", "gallery", chaos_place.MODEL, "--frames", "4"),
     "models": ("models",),
 }
 
@@ -97,7 +98,7 @@ def run(
         preexec_fn=before,
         timeout=300,
     )
-    return process.returncode, chaos.words(process.stderr.decode()), process.stdout.decode()
+    return process.returncode, words(process.stderr.decode()), process.stdout.decode()
 
 
 def limit() -> None:
