@@ -15,24 +15,24 @@ import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from chaos_place import COMMANDS, ROOT, Command, Place
-from processes import wait_until_gone
+from chaos_place import COMMANDS, Command, Place
+from chaos_starter import ROOT, Started
 
 #: Seconds that a killed command may take to end, and what it started.
 END_S = 20.0
-#: Before that Python itself starts, and answers signals as it likes.
-START_S = 0.15
+#: Seconds after the second run in which nothing of the first may be there any more.
+GONE_S = 1.0
+#: Before that the command does nothing yet.
+START_S = 0.05
 #: Tries for each kill: a command that ends before the signal comes is tried again.
 TRIES = 3
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -122,34 +122,33 @@ class Trial:
         self.place, self.command, self.wanted = place, command, wanted
         self.number, self.whole_group = chance.choice(SIGNALS), chance.random() < 0.5
         self.moment = chance.uniform(START_S, wanted.seconds)
-        self.outcome, self.mark = Outcome(), uuid.uuid4().hex
+        self.outcome = Outcome()
 
     def run(self) -> Outcome:
         """Kill the command where it is still at work, and look."""
         what = f"{self.number.name} to the {'group' if self.whole_group else 'process'}"
         self.place.renew(self.command)
-        process = self.place.start(self.command.arguments, self.mark)
+        process = self.place.start(self.command.arguments)
         time.sleep(self.moment)
         if process.poll() is not None:
-            process.communicate()
             return Outcome(too_late=1)
         self.outcome.kills, self.outcome.by_kind = 1, {what: 1}
         self._kill(process)
         self._look_at_results()
         self._run_again()
-        self._look_for_leftovers()
+        self._look_for_leftovers(process)
         moment = f"{what} after {self.moment:.2f} s of {self.wanted.seconds:.2f}"
         self.outcome.problems = [f"{moment}: {problem}" for problem in self.outcome.problems]
         return self.outcome
 
-    def _kill(self, process: subprocess.Popen[str]) -> None:
+    def _kill(self, process: Started) -> None:
         with suppress(ProcessLookupError):
             (os.killpg if self.whole_group else os.kill)(process.pid, self.number)
         try:
-            code, said = finish(process, END_S)
-        except subprocess.TimeoutExpired:
+            code, said = process.finish(END_S)
+        except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
-            code, said = finish(process)
+            code, said = process.finish()
             self._blame("wrong_words", f"it did not end within {END_S:g} s")
         codes, lines = ANSWERS[self.number]
         if code != 0 and (code not in codes or len(words(said)) != lines):
@@ -164,14 +163,17 @@ class Trial:
                 self._blame("half_written", f"half written: {name}")
 
     def _run_again(self) -> None:
-        code, said = finish(self.place.start(self.command.arguments, ""))
+        code, said = self.place.start(self.command.arguments).finish()
         if code:
             self._blame("failed_again", f"the second run: exit code {code}, {said[-300:]!r}")
         elif differing := differences(self.wanted.results, self.place.results(self.command)):
             self._blame("other_results", f"the second run differs in {differing}")
 
-    def _look_for_leftovers(self) -> None:
-        for pid in wait_until_gone(self.mark, 1.0):
+    def _look_for_leftovers(self, process: Started) -> None:
+        until = time.monotonic() + GONE_S
+        while (left := process.left()) and time.monotonic() < until:
+            time.sleep(0.05)
+        for pid in left:
             self._blame("orphans", f"still there: {_command_line(pid)}")
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -181,12 +183,6 @@ class Trial:
     def _blame(self, kind: str, problem: str) -> None:
         setattr(self.outcome, kind, getattr(self.outcome, kind) + 1)
         self.outcome.problems.append(problem)
-
-
-def finish(process: subprocess.Popen[str], seconds: float = 900.0) -> tuple[int, str]:
-    """Exit code and standard error of a process at its end."""
-    _, said = process.communicate(timeout=seconds)
-    return process.returncode, said
 
 
 def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:

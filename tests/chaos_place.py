@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processes import MARK
+from chaos_starter import Started, Starter
 
-ROOT = Path(__file__).parents[1]
 MODEL = "little"
 FRAME_LEN = 32
 #: Figures that differ from run to run.
@@ -90,6 +87,7 @@ class Place:
         self.folder, self.template = folder / "work", folder / "template"
         self.template.mkdir(parents=True)
         prepare(self.template)
+        self.starter = Starter()
 
     def renew(self, command: Command) -> None:
         """Go back to the workspace in which `command` has not run yet."""
@@ -115,31 +113,19 @@ class Place:
 
     def run(self, arguments: Sequence[str]) -> None:
         """Run a command that nobody kills to its good end."""
-        process = self.start(arguments, "")
-        _, said = process.communicate(timeout=900)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}: {said}")
+        code, said = self.start(arguments).finish()
+        if code:
+            raise RuntimeError(f"{' '.join(arguments)}: exit code {code}: {said}")
 
-    def start(self, arguments: Sequence[str], mark: str) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own."""
+    def start(self, arguments: Sequence[str]) -> Started:
+        """Start a command in a session of its own."""
         environment = {
-            **os.environ,
             "HW_AMC_ROOT": str(self.folder),
             "HW_AMC_CACHE": str(self.folder / "cache"),
             "TMPDIR": str(self.folder / "tmp"),
-            "PYTHONPATH": str(ROOT),
-            MARK: mark,
         }
-        return subprocess.Popen(
-            [sys.executable, "-m", "hw_amc", *arguments],
-            cwd=self.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        mark = uuid.uuid4().hex
+        return self.starter.start(arguments, self.folder, environment, self.template.with_name(mark), mark)
 
     def files(self) -> set[str]:
         """Every file and folder, but the cache's entries: their names are digests of what may differ."""
@@ -248,7 +234,7 @@ def _record(path: Path, frames: int = 2000) -> None:
     import deployed
     import numpy as np
 
-    samples = np.random.default_rng(2).normal(size=(frames * FRAME_LEN, 2)).astype(np.float32)
+    samples = np.random.default_rng(2).normal(0, 0.4, size=(frames * FRAME_LEN, 2)).astype(np.float32)
     samples.tofile(path.with_suffix(".sigmf-data"))
     part = frames * FRAME_LEN // 10
     marks = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import chaos
@@ -12,8 +13,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.cosim]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> chaos_place.Place:
-    return chaos_place.Place(Path(tmp_path_factory.mktemp("chaos")))
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chaos_place.Place]:
+    found = chaos_place.Place(Path(tmp_path_factory.mktemp("chaos")))
+    yield found
+    found.starter.close()
 
 
 @pytest.mark.parametrize("name", chaos_place.COMMANDS)
