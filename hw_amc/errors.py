@@ -49,6 +49,8 @@ class DataError(HwAmcError):
     exit_code = 7
 
 
+#: Exit code where the package itself is at fault.
+FAULT = 9
 #: Exit code of a command that Ctrl-C stopped, as shells have it: 128 and the signal's number.
 INTERRUPTED = 130
 #: What it says then.
@@ -72,5 +74,6 @@ EXIT_CODES = {
     Mismatch.exit_code: "two back ends disagree",
     DataError.exit_code: "a data file is damaged or does not fit",
     8: "the device answers wrongly, not at all, or is in use",
+    FAULT: "a fault of hw_amc: please report it",
     INTERRUPTED: "stopped by Ctrl-C",
 }

@@ -22,9 +22,9 @@ from rich.console import Console
 
 from hw_amc import __version__, tools
 from hw_amc.cli import output
-from hw_amc.cli.main import app
+from hw_amc.cli.main import app, main
 from hw_amc.driver.errors import DeviceError
-from hw_amc.errors import EXIT_CODES, ConfigError, DataError, HwAmcError, Stopped
+from hw_amc.errors import EXIT_CODES, FAULT, ConfigError, DataError, HwAmcError, Stopped
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_exit_codes_are_those_of_the_errors(capsys: pytest.CaptureFixture[str]) 
 
     ours = {kind for kind in tree(HwAmcError) if kind.__module__.startswith("hw_amc.")}
     assert DeviceError in ours
-    assert {kind.exit_code for kind in ours} | {0} == set(EXIT_CODES)
+    assert {kind.exit_code for kind in ours} | {0, FAULT} == set(EXIT_CODES)
     assert run("--help") == 0
     said = " ".join(capsys.readouterr().out.split())
     for code, meaning in EXIT_CODES.items():
@@ -111,6 +111,30 @@ def test_every_command_is_there() -> None:
         *("new", "init", "classify", "evaluate"),
         *("sim-device", "train", "compare", "report", "cache", "doctor", "level"),
     }
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/a/[b]"), 1, "/a/[b] cannot be used: Permission denied"),
+        (OSError("odd"), 1, "a file or a program cannot be used: odd"),
+        (MemoryError(), 1, "the memory is too small for this"),
+        (TypeError("a [b]"), 9, "TypeError: a [b] (this is a fault of hw_amc: please report it with what "
+         "HW_AMC_TRACEBACK=1 makes the command say)"),
+    ],
+)  # fmt: skip
+def test_what_nobody_has_foreseen_is_one_line(
+    raised: Exception, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise raised
+
+    monkeypatch.setattr("hw_amc.workspace.trained_models", fail)
+    assert run("models") == code
+    assert capsys.readouterr().err == f"error: {said}\n"
+    monkeypatch.setenv("HW_AMC_TRACEBACK", "1")
+    with pytest.raises(type(raised)):
+        main(["models"])
 
 
 def test_ctrl_c_says_so_and_exits_with_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

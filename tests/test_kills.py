@@ -79,6 +79,8 @@ COMMANDS = {
     "make": ("data", "make", "frames.hdf5", "--frames", "1", "--snrs", "0", "--workers", "1"),
     "gallery": ("sim-overlays", "gallery", chaos_place.MODEL, "--frames", "4"),
     "models": ("models",),
+    "evaluate": ("evaluate", chaos_place.MODEL, "air.sigmf-meta"),
+    "classify": ("classify", chaos_place.MODEL, "air.sigmf-meta", "--annotate"),
 }
 
 
@@ -211,7 +213,13 @@ NOBODYS = (
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root may become another user")
 @pytest.mark.parametrize(
     ("name", "file"),
-    [pytest.param("graph", "little/graph.", marks=pytest.mark.slow), ("make", ".frames.hdf5.part"), ("models", "")],
+    [
+        pytest.param("graph", "little/graph.", marks=pytest.mark.slow),
+        ("make", ".frames.hdf5.part"),
+        ("evaluate", "little/build/report.json"),
+        ("classify", "air.little.sigmf-meta"),
+        ("models", ""),
+    ],
 )
 def test_another_users_workspace_is_read_only(workspace: Path, name: str, file: str) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own are root's alone

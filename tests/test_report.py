@@ -16,7 +16,8 @@ from rich.console import Console
 
 from hw_amc import report
 from hw_amc.config import BoardSettings, HlsSettings, load_board
-from hw_amc.errors import ConfigError, DataError
+from hw_amc.errors import ConfigError, DataError, HwAmcError
+from hw_amc.files import locked
 from hw_amc.graph import Graph
 from hw_amc.hls import estimate
 
@@ -31,6 +32,24 @@ def test_merge_keeps_other_sections_and_returns_the_whole(tmp_path: Path) -> Non
     assert whole["schema"] == report.SCHEMA
     assert whole["csim"]["ap_fixed"]["frames"] == 64
     assert whole["csim"]["native"]["frames"] == 1000
+
+
+def test_a_writer_waits_for_another_and_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report.store, "LOCK_S", 0.1)
+    with (
+        locked(tmp_path / ".report.json.lock"),
+        pytest.raises(HwAmcError, match=r"report\.json is locked by another process; run again"),
+    ):
+        report.merge(tmp_path, {"golden": CSIM})
+    report.merge(tmp_path, {"golden": CSIM})
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    """Seen before: PermissionError in another user's folder."""
+    (tmp_path / ".report.json.lock").mkdir()
+    with pytest.raises(HwAmcError, match=r"cannot write .*report\.json: Is a directory"):
+        report.merge(tmp_path, {"golden": CSIM})
 
 
 def test_a_run_replaces_the_former_run_whole(tmp_path: Path) -> None:

@@ -17,12 +17,14 @@ from hw_amc.cli import board, cache, classify, data, doctor, evaluate, hls, leve
 from hw_amc.cli.common import CONTEXT, with_common
 from hw_amc.cli.options import show_help
 from hw_amc.cli.output import printer
-from hw_amc.errors import EXIT_CODES, STOPPED, HwAmcError, Stopped
+from hw_amc.errors import EXIT_CODES, FAULT, STOPPED, HwAmcError, Stopped
 from hw_amc.extras import explain
 from hw_amc.tools import handle_termination
 
 # Typer brings Click along, by one name or another.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
+#: A variable that lets exceptions which nobody has foreseen through, for those who mend them.
+_TRACEBACK = "HW_AMC_TRACEBACK"
 
 
 class _Group(TyperGroup):
@@ -104,6 +106,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except _ClickException as error:
         printer.error(_usage(error))
         status = 2
+    except Exception as error:
+        # A user's own program may well end in a traceback.
+        if arguments[:1] == ["sim-device"] or os.environ.get(_TRACEBACK):
+            raise
+        status = HwAmcError.exit_code if isinstance(error, (OSError, MemoryError)) else FAULT
+        printer.error(_unexpected(error))
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -113,6 +121,16 @@ def _require_folder() -> None:
         os.getcwd()
     except OSError as error:
         raise HwAmcError(f"the current folder cannot be used: {error.strerror}; change to another one") from error
+
+
+def _unexpected(error: Exception) -> str:
+    """Say in one line what nobody has foreseen: a disk or a right that is missing, or a fault of the package."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file or a program'} cannot be used: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return "the memory is too small for this"
+    what = f"{type(error).__name__}: {error}"
+    return f"{what} (this is a fault of hw_amc: please report it with what {_TRACEBACK}=1 makes the command say)"
 
 
 def _usage(error: Any) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from hw_amc.errors import ConfigError, DataError, HwAmcError
-from hw_amc.files import load_json, write_text
+from hw_amc.files import load_json, locked, write_text
 from hw_amc.report.schema import SCHEMA, check_report, check_section, figures, keys_of, to_plain
 
 FILE = "report.json"
@@ -66,21 +67,33 @@ def merge(build_folder: Path, section: dict[str, Any], network: str | None = Non
     plain: dict[str, Any] = to_plain(section)
     plain.pop("schema", None)
     check_section(plain)
-    build_folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(build_folder / f".{FILE}.lock", timeout=LOCK_S):
-            report = load(build_folder)
-            if network is not None:
-                report = report if report.get("graph_sha256") == network else {"schema": SCHEMA}
-                report["graph_sha256"] = network
-            done: list[str] = []
-            for name, value in plain.items():
-                report[name] = _merged((name,), report.get(name), value, done)
-            _forget_not_run(report, done)
-            write_text(build_folder / FILE, json.dumps(report, indent=1, allow_nan=False) + "\n")
-    except Timeout as error:
-        raise HwAmcError(f"{build_folder / FILE} is locked by another process; run again when it is done") from error
+    with _alone(build_folder):
+        report = load(build_folder)
+        if network is not None:
+            report = report if report.get("graph_sha256") == network else {"schema": SCHEMA}
+            report["graph_sha256"] = network
+        done: list[str] = []
+        for name, value in plain.items():
+            report[name] = _merged((name,), report.get(name), value, done)
+        _forget_not_run(report, done)
+        write_text(build_folder / FILE, json.dumps(report, indent=1, allow_nan=False) + "\n")
     return report
+
+
+@contextmanager
+def _alone(build_folder: Path) -> Iterator[None]:
+    """Hold the report's lock; other writers are done in an instant."""
+    until = time.monotonic() + LOCK_S
+    with ExitStack() as stack:
+        try:
+            build_folder.mkdir(parents=True, exist_ok=True)
+            while not stack.enter_context(locked(build_folder / f".{FILE}.lock", wait=False)):
+                if time.monotonic() > until:
+                    raise HwAmcError(f"{build_folder / FILE} is locked by another process; run again when it is done")
+                time.sleep(0.05)
+        except OSError as error:
+            raise HwAmcError(f"cannot write {build_folder / FILE}: {error.strerror or error}") from error
+        yield
 
 
 def _merged(path: tuple[str, ...], old: Any, new: Any, done: list[str]) -> Any:
