@@ -37,7 +37,7 @@ HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
-.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz test-board test-gpu bench-csim lint clean
+.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz test-board test-gpu bench-csim lint docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -130,6 +130,14 @@ bench-csim: $(VENV)/.train  ## golden and C-sim beside stock hls4ml, in one run
 
 lint: $(VENV)/.all  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+docs: $(VENV)-docs/.ready  ## the documentation as a site in site/; ends with an error where a link leads nowhere
+	@NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs --quiet build --strict && echo site/index.html
+
+$(VENV)-docs/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv $(VENV)-docs
+	@$(VENV)-docs/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
 
 clean:  ## remove what was generated, keep the environment and checkpoints
 	rm -rf hls_projects/*/build

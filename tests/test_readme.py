@@ -25,5 +25,5 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 def test_ci_runs_lint_and_the_test_command_of_the_readme() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert lines[-2:] == ["make lint", "make test"]
+    assert lines[-3:] == ["make lint", "make docs", "make test"]
     assert "make test" in re.findall(r"^```sh\n(.*?)\n```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
