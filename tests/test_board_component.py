@@ -157,8 +157,8 @@ MATRIX = f"{GRAPH.name}_core_conv2_matrix"
 
 def count_without_define(sources: Sources, folder: Path, family: str) -> dict[str, int]:
     """Cells that Yosys makes of a matrix when nobody defines a macro, as in an IP."""
-    synthesise = f"synth_xilinx -family {family} -top {MATRIX} -flatten"
-    yosys.run_yosys(sources, folder, [f"hierarchy -top {MATRIX}", synthesise, "tee -o stat.json stat -json"])
+    mapping = yosys.synthesis(family, MATRIX)
+    yosys.run_yosys(sources, folder, [f"hierarchy -top {MATRIX}", *mapping, "tee -o stat.json stat -json"])
     return yosys.parse_cells((folder / "stat.json").read_text(), MATRIX)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,31 +13,50 @@ from networks import gru_cnn_graph, random_frames
 from rtl_bench import check_rhythm, core_samples, simulate
 
 from hw_amc.config import RtlSettings
-from hw_amc.graph import golden
+from hw_amc.graph import Graph, golden
 from hw_amc.parts import FAMILIES, Family
 from hw_amc.rtl import RtlCore, build_core
+from hw_amc.rtl.verilog import library
 from hw_amc.sources import Sources
-from hw_amc.synth.yosys import run_yosys
+from hw_amc.synth.yosys import run_yosys, synthesis
+from hw_amc.tools import run
 
-#: Multipliers in logic, everywhere: Yosys has no model of a DSP48E2, and its DSP48E1 gives other logits than its own
-#: multipliers in logic on this very core, of mapping or of model. It has no model of UltraScale+'s block RAM either.
-WITHOUT = {"xc7": "-nodsp", "xcup": "-nodsp -nobram"}
+#: Yosys has no model of UltraScale+'s block RAM, and none of its DSP48E2.
+WITHOUT = {"xc7": (), "xcup": ("-nodsp", "-nobram")}
+#: The net alone, no buffers of pins and clocks.
+BARE = ("-noiopad", "-noclkbuf")
 
 
-def _netlist(core: RtlCore, family: Family, folder: Path) -> RtlCore:
+def _map(core: RtlCore, script: list[str], family: Family, folder: Path) -> RtlCore:
     """Synthesise: the core with its netlist, and Yosys' models of the cells, in place of its Verilog."""
-    script = [
-        f"synth_xilinx -family {family.yosys} -top {core.name} -flatten -noiopad -noclkbuf {WITHOUT[family.yosys]}",
-        "write_verilog -noattr -noexpr netlist.v",
-    ]
-    run_yosys(core.sources, folder, script, family.defines)
+    run_yosys(core.sources, folder, [*script, "write_verilog -noattr -noexpr netlist.v"], family.defines)
+    netlist = (folder / "netlist.v").read_text()
+    return replace(core, sources=Sources({"netlist.v": netlist, "cells.v": _cells()}))
+
+
+def _cells() -> str:
+    """Yosys' models of a part's cells."""
     spec = importlib.util.find_spec("pyosys")
     assert spec is not None
     assert spec.origin is not None
-    models = Path(spec.origin).parent / "share" / "xilinx" / "cells_sim.v"
-    return replace(
-        core, sources=Sources({"netlist.v": (folder / "netlist.v").read_text(), "cells.v": models.read_text()})
-    )
+    return (Path(spec.origin).parent / "share" / "xilinx" / "cells_sim.v").read_text()
+
+
+def _check(core: RtlCore, netlist: RtlCore, graph: Graph, folder: Path) -> None:
+    """Golden's logits at full speed, each in its cycle, and with uneven traffic."""
+    raw = random_frames(np.random.default_rng(5), graph, 4)
+    want = golden.run(graph, raw)["head"]
+    words = core_samples(graph, raw, core).reshape(-1)
+    run = simulate(netlist, words, want.size, folder / "full")
+    np.testing.assert_array_equal(run.words, want.reshape(-1))
+    check_rhythm(core, run)
+    run = simulate(netlist, words, want.size, folder / "uneven", busy=0.6, ready=0.3)
+    np.testing.assert_array_equal(run.words, want.reshape(-1))
+
+
+def _core(folder: Path, cycles: int) -> tuple[Graph, RtlCore]:
+    graph = gru_cnn_graph(np.random.default_rng(0), frame_len=8, cells=2, filters=(2, 3), sparsity=0.2)
+    return graph, build_core(graph, RtlSettings(cycles_per_step=cycles, contexts=2), cache=folder / "cache")
 
 
 @pytest.mark.cosim
@@ -49,15 +69,119 @@ def _netlist(core: RtlCore, family: Family, folder: Path) -> RtlCore:
     ],
 )
 def test_a_netlist_equals_golden(family: Family, cycles: int, tmp_path: Path) -> None:
-    graph = gru_cnn_graph(np.random.default_rng(0), frame_len=8, cells=2, filters=(2, 3), sparsity=0.2)
-    core = build_core(graph, RtlSettings(cycles_per_step=cycles, contexts=2), cache=tmp_path / "cache")
+    graph, core = _core(tmp_path, cycles)
     assert any(cell in text for cell in ("amc_sum3 #", "amc_digit_add3 #") for text in core.sources.files.values())
-    netlist = _netlist(core, family, tmp_path / "synth")
-    raw = random_frames(np.random.default_rng(5), graph, 4)
-    want = golden.run(graph, raw)["head"]
-    words = core_samples(graph, raw, core).reshape(-1)
-    run = simulate(netlist, words, want.size, tmp_path / "full")
-    np.testing.assert_array_equal(run.words, want.reshape(-1))
-    check_rhythm(core, run)
-    run = simulate(netlist, words, want.size, tmp_path / "uneven", busy=0.6, ready=0.3)
-    np.testing.assert_array_equal(run.words, want.reshape(-1))
+    script = synthesis(family.yosys, core.name, (*BARE, *WITHOUT[family.yosys]))
+    netlist = _map(core, script, family, tmp_path / "synth")
+    assert ("DSP48E1 #" in netlist.sources.files["netlist.v"]) == (family.yosys == "xc7" and cycles > 1)
+    _check(core, netlist, graph, tmp_path)
+
+
+@pytest.mark.cosim
+@pytest.mark.slow
+def test_the_verilog_does_not_rest_on_our_script(tmp_path: Path) -> None:
+    """Synthesised as anybody would: registers of products are as wide as Yosys' DSP blocks need them."""
+    graph, core = _core(tmp_path, 6)
+    script = [f"synth_xilinx -family xc7 -top {core.name} -flatten {' '.join(BARE)}"]
+    _check(core, _map(core, script, FAMILIES[0], tmp_path / "synth"), graph, tmp_path)
+
+
+#: A product of 17 bits in a register of 18.
+SIGN_COPIED = """
+module unit (input clk, input signed [7:0] a, input signed [8:0] b, output [17:0] y);
+    reg signed [7:0] left;
+    reg signed [8:0] right;
+    reg signed [17:0] kept;
+    always @(posedge clk) begin
+        left <= a;
+        right <= b;
+        kept <= left * right;
+    end
+    assign y = kept;
+endmodule
+module MODULE (input clk, input [7:0] a, input [8:0] b, output [17:0] y);
+    unit unit (clk, a, b, y);
+endmodule
+"""
+#: Blocks with multipliers, their sums wider than the products.
+BLOCKS = {
+    "amc_affine": """
+module MODULE (input clk, rst, input [4:0] flags, input [15:0] data, output [15:0] y);
+    amc_affine #(
+        .CHANNELS(2), .SHARE(2), .WEIGHT(9), .SUM(18), .SHIFT(6), .KERNEL(18'h3ac2b), .OFFSETS(36'h4c581967)
+    ) unit (.clk(clk), .rst(rst), .in_flags(flags), .in_data(data), .out_data(y));
+endmodule
+""",
+    "amc_gru_cell": """
+module MODULE (
+    input clk, input [15:0] z, r, h, x, input [17:0] cz, cr, input [16:0] ch, input [25:0] cx, input [7:0] old, input v,
+    output [7:0] y
+);
+    amc_gru_cell unit (
+        .clk(clk), .m_z(z), .m_r(r), .m_h(h), .m_x(x), .c_z(cz), .c_r(cr), .c_h(ch), .c_x(cx), .h(old), .valid(v),
+        .h_next(y)
+    );
+endmodule
+""",
+    "amc_lstm_cell": """
+module MODULE (
+    input clk, input [15:0] i, f, g, o, input [17:0] ci, cf, cg, co, input [7:0] h, k, input v, output [15:0] y
+);
+    amc_lstm_cell #(.PRODUCT(17), .TOTAL(23)) unit (
+        .clk(clk), .m_i(i), .m_f(f), .m_g(g), .m_o(o), .c_i(ci), .c_f(cf), .c_g(cg), .c_o(co), .h(h), .k(k), .valid(v),
+        .h_next(y[15:8]), .k_next(y[7:0])
+    );
+endmodule
+""",
+}
+BENCH = """
+module bench;
+    reg clk = 0;
+    always #5 clk = ~clk;
+    integer cycle = 0, wrong = 0;
+    {signals}
+    top netlist ({ports}, .y(found));
+    plain verilog ({ports}, .y(wanted));
+    always @(negedge clk) begin
+        {drive}
+        if (cycle > 60 && found !== wanted) wrong = wrong + 1;
+        cycle = cycle + 1;
+        if (cycle == 2000) begin $display("%0d wrong", wrong); $finish; end
+    end
+endmodule
+"""
+
+
+def _wrong_cycles(text: str, files: dict[str, str], script: list[str], folder: Path) -> int:
+    """Map module `MODULE` of a text; count the cycles, of 1,940, in which its netlist gives another y, or none."""
+    top = Sources({**files, "top.v": text.replace("MODULE", "top")})
+    run_yosys(top, folder, [*script, "write_verilog -noattr -noexpr netlist.v"])
+    netlist = (folder / "netlist.v").read_text()
+    widths = {name: width for width, name in re.findall(r"^  input ((?:\[\d+:0\] )?)(\w+) ?;", netlist, re.M)}
+    (output,) = re.findall(r"^  output (\[\d+:0\]) y ?;", netlist, re.M)
+    inputs = [name for name in widths if name != "clk"]
+    bench = BENCH.format(
+        signals=f"wire {output} found, wanted; " + " ".join(f"reg {widths[name]}{name};" for name in inputs),
+        ports=", ".join(f".{name}({name})" for name in ("clk", *inputs)),
+        drive=" ".join(f"{name} = $random;" for name in inputs),
+    )
+    sources = {**files, "plain.v": text.replace("MODULE", "plain"), "cells.v": _cells(), "bench.v": bench}
+    Sources(sources).write(folder / "sim")
+    run(["iverilog", "-g2005", "-o", "sim", "-s", "bench", "../netlist.v", *sorted(sources)], folder / "sim")
+    return int(run(["vvp", "-n", "sim"], folder / "sim").split()[0])
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("block", sorted(BLOCKS))
+def test_multipliers_in_dsp_blocks_equal_the_verilog(block: str, tmp_path: Path) -> None:
+    plain = f"synth_xilinx -family xc7 -top top -flatten {' '.join(BARE)}"
+    assert _wrong_cycles(BLOCKS[block], library(block), [plain], tmp_path) == 0
+    assert "DSP48E1 #" in (tmp_path / "netlist.v").read_text()
+
+
+@pytest.mark.cosim
+def test_a_register_wider_than_its_product_is_mapped_rightly_by_our_script_alone(tmp_path: Path) -> None:
+    """Once Yosys maps it rightly by itself, `synthesis` needs no `wreduce` any more."""
+    plain = f"synth_xilinx -family xc7 -top top -flatten {' '.join(BARE)}"
+    assert _wrong_cycles(SIGN_COPIED, {}, [plain], tmp_path / "plain") > 900
+    assert _wrong_cycles(SIGN_COPIED, {}, synthesis("xc7", "top", BARE), tmp_path / "ours") == 0

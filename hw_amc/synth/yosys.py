@@ -120,7 +120,7 @@ def run(
     script = [
         f"hierarchy -top {top}",
         *_kept_apart(repeated, blocks_of),
-        f"synth_xilinx -family {family} -top {top} -flatten {' '.join(options)}",
+        *synthesis(family, top, options),
         "tee -o stat.json stat -json",
         "write_json netlist.json",
     ]
@@ -135,6 +135,17 @@ def run(
         cells=cells,
         blocks=_parse_blocks(statistics, folder / "netlist.json", top) if blocks_of else {},
     )
+
+
+def synthesis(family: Family, top: str, options: Sequence[str] = ()) -> list[str]:
+    """Commands that map module `top` to the cells of a family.
+
+    Words are made as small as they get before multipliers become DSP blocks: `synth_xilinx` does it once, and where a
+    product's register still holds a second copy of the sign, Yosys 0.70 makes the register part of the block and leaves
+    the copy without a driver (docs/rtl.md, Multipliers).
+    """
+    command = f"synth_xilinx -family {family} -top {top} -flatten {' '.join(options)}".rstrip()
+    return [f"{command} -run begin:map_dsp", "wreduce", "wreduce", f"{command} -run map_dsp:"]
 
 
 def run_yosys(sources: Sources, folder: Path, script: Sequence[str], defines: Sequence[str] = ()) -> None:

@@ -27,6 +27,8 @@ module amc_affine #(
     output [CHANNELS*OUT-1:0] out_data
 );
     localparam ALL = BANKS * SHARE;
+    // Not SUM: Yosys loses copies of a product's sign that are registered with it (docs/rtl.md, Multipliers).
+    localparam PRODUCT = IN + WEIGHT < SUM ? IN + WEIGHT : SUM;
     /* verilator lint_off WIDTHTRUNC */
     localparam [INDEX-1:0] INDEX_END = SHARE - 1;
     /* verilator lint_on WIDTHTRUNC */
@@ -62,9 +64,12 @@ module amc_affine #(
             reg [IN-1:0] value;
             reg [WEIGHT-1:0] weight;
             reg [SUM-1:0] offset1, offset2;
-            wire signed [SUM-1:0] wide_value = {{(SUM - IN) {value[IN-1] & (IN_SIGNED != 0)}}, value};
-            wire signed [SUM-1:0] wide_weight = {{(SUM - WEIGHT) {weight[WEIGHT-1]}}, weight};
-            reg signed [SUM-1:0] product;
+            wire signed [PRODUCT-1:0] wide_value = {{(PRODUCT - IN) {value[IN-1] & (IN_SIGNED != 0)}}, value};
+            wire signed [PRODUCT-1:0] wide_weight = {{(PRODUCT - WEIGHT) {weight[WEIGHT-1]}}, weight};
+            reg signed [PRODUCT-1:0] product;
+            /* verilator lint_off WIDTHEXPAND */
+            wire signed [SUM-1:0] wide_product = product;
+            /* verilator lint_on WIDTHEXPAND */
             reg [SUM-1:0] total;
             wire [OUT-1:0] result;
             reg [SHARE*OUT-1:0] results;
@@ -75,7 +80,7 @@ module amc_affine #(
                 offset1 <= bank_o[index*SUM+:SUM];
                 product <= wide_value * wide_weight;
                 offset2 <= offset1;
-                total <= product + offset2;
+                total <= wide_product + offset2;
                 for (i = 0; i < SHARE; i = i + 1)
                     if ({{(32 - INDEX) {1'b0}}, w_index} == i) results[i*OUT+:OUT] <= result;
             end

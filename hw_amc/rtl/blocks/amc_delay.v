@@ -20,7 +20,7 @@ module amc_delay #(
             reg [WIDTH*(CYCLES-1)-1:0] line;
             wire [WIDTH*CYCLES-1:0] longer = {line, d};
             always @(posedge clk) line <= longer[WIDTH*(CYCLES-1)-1:0];
-            amc_register #(.WIDTH(WIDTH)) last (.clk(clk), .d(longer[WIDTH*CYCLES-1-:WIDTH]), .q(q));
+            amc_register #(.WIDTH(WIDTH)) last (.clk(clk), .ce(1'b1), .d(longer[WIDTH*CYCLES-1-:WIDTH]), .q(q));
         end
     endgenerate
 endmodule

@@ -58,16 +58,25 @@ module amc_gru_cell #(
         x3 <= x2;
     end
 
-    // Candidate: sign-extended to the product's width, so that the arithmetic is modulo 2^PRODUCT throughout.
-    wire signed [PRODUCT-1:0] wide_r = {{(PRODUCT - GATE) {1'b0}}, r};
-    wire signed [PRODUCT-1:0] wide_h = {{(PRODUCT - HB) {h2[HB-1]}}, h2};
-    reg signed [PRODUCT-1:0] product_c, total_c;
+    // Candidate: arithmetic is modulo 2^PRODUCT throughout. Registers are no wider than what they are made from: Yosys
+    // loses copies of a product's sign that are registered with it (docs/rtl.md, Multipliers).
+    localparam FACTORS = GATE + HB < PRODUCT ? GATE + HB : PRODUCT;
+    localparam TERM = FACTORS > XB ? FACTORS : XB;
+    localparam TOTAL = TERM + 1 < PRODUCT ? TERM + 1 : PRODUCT;
+    wire signed [FACTORS-1:0] wide_r = {{(FACTORS - GATE) {1'b0}}, r};
+    wire signed [FACTORS-1:0] wide_h = {{(FACTORS - HB) {h2[HB-1]}}, h2};
+    reg signed [FACTORS-1:0] product_c;
+    reg signed [TOTAL-1:0] total_c;
+    /* verilator lint_off WIDTHEXPAND */
+    wire signed [TOTAL-1:0] wide_product = product_c;
+    wire signed [PRODUCT-1:0] wide_total = total_c;
+    /* verilator lint_on WIDTHEXPAND */
     always @(posedge clk) begin
         product_c <= wide_r * wide_h;
-        total_c <= product_c + {{(PRODUCT - XB) {x3[XB-1]}}, x3};
+        total_c <= wide_product + {{(TOTAL - XB) {x3[XB-1]}}, x3};
     end
     amc_round_saturate #(.IN(PRODUCT), .SHIFT(C_SHIFT), .OUT(STATE), .OUT_SIGNED(1)) round_c (
-        .x(total_c), .y(candidate)
+        .x(wide_total), .y(candidate)
     );
 
     // Blend.

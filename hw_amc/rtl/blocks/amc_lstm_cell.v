@@ -56,15 +56,28 @@ module amc_lstm_cell #(
     amc_delay #(.WIDTH(STATE), .CYCLES(8)) delay_h (.clk(clk), .d(h), .q(h8));
     amc_delay #(.WIDTH(GATE), .CYCLES(5)) delay_o (.clk(clk), .d(gate_o), .q(o6));
 
-    // Carry: sign-extended to the sum's width, so that the arithmetic is modulo 2^TOTAL throughout.
+    // Carry: arithmetic is modulo 2^TOTAL throughout. Registers are no wider than what they are made from: Yosys
+    // loses copies of a product's sign that are registered with it (docs/rtl.md, Multipliers).
+    localparam FK = GATE + STATE < TOTAL ? GATE + STATE : TOTAL;
+    localparam IG = GATE + CAND < TOTAL ? GATE + CAND : TOTAL;
+    localparam TERM = FK + F_LEFT > IG + I_LEFT ? FK + F_LEFT : IG + I_LEFT;
+    localparam BOTH = TERM + 1 < TOTAL ? TERM + 1 : TOTAL;
+    localparam OY = GATE + CAND < PRODUCT ? GATE + CAND : PRODUCT;
     reg [GATE-1:0] i2, f2;
     reg [CAND-1:0] g2;
-    wire signed [TOTAL-1:0] wide_i = {{(TOTAL - GATE) {1'b0}}, i2};
-    wire signed [TOTAL-1:0] wide_f = {{(TOTAL - GATE) {1'b0}}, f2};
-    wire signed [TOTAL-1:0] wide_g = {{(TOTAL - CAND) {g2[CAND-1]}}, g2};
-    wire signed [TOTAL-1:0] wide_k = {{(TOTAL - STATE) {k2[STATE-1]}}, k2};
-    reg signed [TOTAL-1:0] product_f, product_i;
-    reg [TOTAL-1:0] total, total_k, total_y;
+    wire signed [IG-1:0] wide_i = {{(IG - GATE) {1'b0}}, i2};
+    wire signed [FK-1:0] wide_f = {{(FK - GATE) {1'b0}}, f2};
+    wire signed [IG-1:0] wide_g = {{(IG - CAND) {g2[CAND-1]}}, g2};
+    wire signed [FK-1:0] wide_k = {{(FK - STATE) {k2[STATE-1]}}, k2};
+    reg signed [FK-1:0] product_f;
+    reg signed [IG-1:0] product_i;
+    reg signed [BOTH-1:0] total;
+    /* verilator lint_off WIDTHEXPAND */
+    wire signed [BOTH-1:0] part_f = product_f;
+    wire signed [BOTH-1:0] part_i = product_i;
+    wire signed [TOTAL-1:0] wide_total = total;
+    /* verilator lint_on WIDTHEXPAND */
+    reg [TOTAL-1:0] total_k, total_y;
     localparam [TOTAL-1:0] ONE = 1;
     localparam [TOTAL-1:0] HALF_K = K_SHIFT > 0 ? ONE << (K_SHIFT > 0 ? K_SHIFT - 1 : 0) : {TOTAL{1'b0}};
     localparam [TOTAL-1:0] HALF_Y = Y_SHIFT > 0 ? ONE << (Y_SHIFT > 0 ? Y_SHIFT - 1 : 0) : {TOTAL{1'b0}};
@@ -74,9 +87,9 @@ module amc_lstm_cell #(
         g2 <= gate_g;
         product_f <= wide_f * wide_k;
         product_i <= wide_i * wide_g;
-        total <= (product_f <<< F_LEFT) + (product_i <<< I_LEFT);
-        total_k <= total + HALF_K;
-        total_y <= total + HALF_Y;
+        total <= (part_f <<< F_LEFT) + (part_i <<< I_LEFT);
+        total_k <= wide_total + HALF_K;
+        total_y <= wide_total + HALF_Y;
     end
     wire [STATE-1:0] rounded_k;
     wire [CAND-1:0] rounded_y;
@@ -86,9 +99,12 @@ module amc_lstm_cell #(
     // Output.
     reg [CAND-1:0] y6;
     wire [STATE-1:0] new_k;
-    wire signed [PRODUCT-1:0] wide_o = {{(PRODUCT - GATE) {1'b0}}, o6};
-    wire signed [PRODUCT-1:0] wide_y = {{(PRODUCT - CAND) {y6[CAND-1]}}, y6};
-    reg signed [PRODUCT-1:0] product_h;
+    wire signed [OY-1:0] wide_o = {{(OY - GATE) {1'b0}}, o6};
+    wire signed [OY-1:0] wide_y = {{(OY - CAND) {y6[CAND-1]}}, y6};
+    reg signed [OY-1:0] product_h;
+    /* verilator lint_off WIDTHEXPAND */
+    wire signed [PRODUCT-1:0] part_h = product_h;
+    /* verilator lint_on WIDTHEXPAND */
     reg [PRODUCT-1:0] total_h;
     localparam [PRODUCT-1:0] ONE_H = 1;
     localparam [PRODUCT-1:0] HALF_H = H_SHIFT > 0 ? ONE_H << (H_SHIFT > 0 ? H_SHIFT - 1 : 0) : {PRODUCT{1'b0}};
@@ -96,7 +112,7 @@ module amc_lstm_cell #(
     always @(posedge clk) begin
         y6 <= rounded_y;
         product_h <= wide_o * wide_y;
-        total_h <= product_h + HALF_H;
+        total_h <= part_h + HALF_H;
     end
     amc_delay #(.WIDTH(STATE), .CYCLES(3)) delay_new (.clk(clk), .d(rounded_k), .q(new_k));
     amc_round_saturate #(.IN(PRODUCT), .SHIFT(H_SHIFT), .OUT(STATE), .OUT_SIGNED(1)) round_h (.x(total_h), .y(new_h));

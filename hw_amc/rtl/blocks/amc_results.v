@@ -118,7 +118,10 @@ module amc_results #(
     wire [SELECT-1:0] select = term[SELECT-1:0];
     reg [WEIGHT-1:0] weight1, weight2, weight3;
     reg [LOGIT-1:0] bias1, bias2, bias3, bias4;
-    reg [3:0] begin_line, end_line;
+    wire [LOGIT-1:0] bias5;
+    reg [3:0] begin_line;
+    wire begin5;
+    reg [4:0] end_line;
     reg [SUM-1:0] chosen;
     reg [SUM+1:0] rounding;
     reg [OUT-1:0] factor;
@@ -126,10 +129,11 @@ module amc_results #(
     amc_round_saturate #(.IN(SUM + 2), .SHIFT(SHIFT), .OUT(OUT), .OUT_SIGNED(OUT_SIGNED)) round (
         .x(rounding), .y(rounded)
     );
-    localparam PRODUCT = OUT + WEIGHT + 1;
-    wire signed [PRODUCT-1:0] wide_factor = {{(WEIGHT + 1) {factor[OUT-1] & (OUT_SIGNED != 0)}}, factor};
-    wire signed [PRODUCT-1:0] wide_weight = {{(OUT + 1) {weight3[WEIGHT-1]}}, weight3};
-    reg signed [PRODUCT-1:0] product;
+    // No wider: Yosys loses copies of a product's sign that are registered with it (docs/rtl.md, Multipliers).
+    localparam PRODUCT = OUT + WEIGHT;
+    wire signed [PRODUCT-1:0] wide_factor = {{WEIGHT{factor[OUT-1] & (OUT_SIGNED != 0)}}, factor};
+    wire signed [PRODUCT-1:0] wide_weight = {{OUT{weight3[WEIGHT-1]}}, weight3};
+    reg signed [PRODUCT-1:0] inner, product;  // inside the DSP block, and behind it
     wire [LOGIT-1:0] addend;
     generate
         if (LOGIT > PRODUCT) begin : extend
@@ -142,27 +146,26 @@ module amc_results #(
         end
     endgenerate
     reg [LOGIT-1:0] total;
-    reg total_ends, out_valid;
-    reg [31:0] word;
-    wire [31:0] total_word;
+    reg out_valid;
     generate
         if (LOGIT < 32) begin : short
-            assign total_word = {{(32 - LOGIT) {total[LOGIT-1]}}, total};
+            assign m_tdata = {{(32 - LOGIT) {total[LOGIT-1]}}, total};
         end else begin : full
-            assign total_word = total[31:0];
+            assign m_tdata = total[31:0];
         end
     endgenerate
 
     assign ce = !out_valid | m_tready;
+    amc_register #(.WIDTH(LOGIT + 1)) bias_end (
+        .clk(clk), .ce(ce), .d({begin_line[3], bias4}), .q({begin5, bias5})
+    );
     always @(posedge clk)
         if (rst) begin
-            end_line <= 4'd0;
-            total_ends <= 1'b0;
+            end_line <= 5'd0;
             out_valid <= 1'b0;
         end else if (ce) begin
-            end_line <= {end_line[2:0], busy & term[TERM-1]};
-            total_ends <= end_line[3];
-            out_valid <= total_ends;
+            end_line <= {end_line[3:0], busy & term[TERM-1]};
+            out_valid <= end_line[4];
         end
     always @(posedge clk)
         if (ce) begin
@@ -173,11 +176,10 @@ module amc_results #(
             {bias2, weight2} <= {bias1, weight1};
             factor <= rounded;
             {bias3, weight3} <= {bias2, weight2};
-            product <= wide_factor * wide_weight;
+            inner <= wide_factor * wide_weight;
             bias4 <= bias3;
-            total <= (begin_line[3] ? bias4 : total) + addend;
-            word <= total_word;
+            product <= inner;
+            total <= (begin5 ? bias5 : total) + addend;
         end
-    assign m_tdata = word;
     assign m_tvalid = out_valid;
 endmodule

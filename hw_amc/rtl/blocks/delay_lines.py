@@ -38,7 +38,7 @@ class DelayText:
         for step, (old, new) in enumerate(pairwise(names), 1):
             if step in used:
                 self.declared.append(f"    wire {vector(bits)} {new};\n")
-                ports = {"clk": "clk", "d": old, "q": new}
+                ports = {"clk": "clk", "ce": "1'b1", "d": old, "q": new}
                 self.instances.append(instance_line("amc_register", f"hold_{new}", {"WIDTH": bits}, ports))
             else:
                 self.clocked.append(f"        {new} <= {old};\n")
