@@ -106,5 +106,5 @@ def test_section_follows_the_schema(tmp_path: Path) -> None:
     # A CARRY8 of UltraScale+ holds two CARRY4.
     larger = board.model_copy(update={"ps": "zynqmp"})
     assert synth.section(found, core, larger, "hw-amc synth m")["percent"]["carry"] == 5.0
-    report.merge(tmp_path, {"synth": {"b": section}}, graph.digest())
+    report.merge(tmp_path, {"synth": {"b": section}}, network=graph.digest())
     assert report.load(tmp_path)["synth"]["b"]["lut"] == 2500

@@ -59,7 +59,7 @@ def evaluate(
         _print_snrs(each, title, markdown)
         _print_classes(each, title, markdown)
     printer.result({"evaluation": report.load(flow.workspace.build)["evaluation"]})
-    _, page = report.write_pages(flow.workspace.build, model)
+    _, page = report.write_pages(flow.workspace.build, model, flow.workspace.folder)
     printer.done(shown(page))
 
 

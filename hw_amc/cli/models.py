@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hw_amc.cli.options import Board, Context, Model, command_of
+from hw_amc.cli.options import Board, Context, command_of
 from hw_amc.cli.output import printer
+from hw_amc.errors import ConfigError
 from hw_amc.text import shown
 
 if TYPE_CHECKING:
@@ -93,13 +94,43 @@ def _facts(spec: NetworkSpec, is_trained: bool) -> dict[str, Any]:
     return {"model": spec.name, "network": spec.summary, **counts, "trained": is_trained}
 
 
-def report(model: Model) -> None:
-    """Write report.md and report.html anew from report.json, and print the summary."""
+def report(
+    model: Annotated[
+        str | None, typer.Argument(help="Model name; `hw-amc models` lists them.", metavar="MODEL")
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", help="Two models, or report.json files, side by side.", metavar="A B"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="HTML file of the comparison; in A's build folder by default.")
+    ] = None,
+) -> None:
+    """Write report.md and report.html anew from report.json, and print the summary; or compare two models."""
     from hw_amc import report as reports
     from hw_amc.workspace import Workspace
 
-    workspace = Workspace.open(model)
-    reports.write_pages(workspace.build, model)
+    if (model is None) == (compare is None):
+        raise ConfigError("report takes a model, or --compare and two")
+    if compare is not None:
+        _compare(compare, output)
+        return
+    if output is not None:
+        raise ConfigError("--output belongs to --compare; the pages lie in the build folder")
+    workspace = Workspace.open(str(model))
+    _, page = reports.write_pages(workspace.build, workspace.model, workspace.folder)
     found = reports.load(workspace.build)
     reports.print_summary(printer.tables, found)
     printer.result(found)
+    printer.done(shown(page))
+
+
+def _compare(names: tuple[str, str], output: Path | None) -> None:
+    from hw_amc import report as reports
+
+    left, right = map(reports.load_side, names)
+    path = output or left.folder / f"compare-{right.title}.html"
+    document = reports.write_comparison(left, right, path)
+    reports.print_comparison(printer.tables, document)
+    printer.result(reports.to_json(left, right))
+    printer.done(shown(path))

@@ -12,21 +12,22 @@ from hw_amc.text import shown
 
 
 def rtl(context: Context, model: Model, board: Board = None, cycles: Cycles = None, lanes: Lanes = None) -> None:
-    """Write the accelerator's Verilog and manifest, and estimate it at each R; fail where the part is too small."""
+    """Estimate the accelerator at each R, and write its Verilog and manifest unless the part is too small."""
     from hw_amc import report
     from hw_amc.flows.rtl import RtlFlow, RtlOptions, write_verilog
     from hw_amc.rtl import require_fit
 
     flow = RtlFlow.open(model, RtlOptions(board, cycles, lanes), command_of(context), printer)
     flow.require_ready()
-    with printer.status("adder graphs, Verilog, estimate"):
+    with printer.status("adder graphs, estimate"):
         rates = flow.estimate()
-        folder = write_verilog(flow, rates)
     title = f"{model} on {flow.board.part} at {flow.board.clock_mhz:g} MHz (assumed), with shell"
     report.print_rates(printer.tables, title, rates, flow.core.cycles_per_step)
+    require_fit(rates, flow.core.cycles_per_step, flow.board)  # what stands there stays
+    with printer.status("Verilog"):
+        folder = write_verilog(flow, rates)
     printer.done(f"{len(flow.accelerator.sources.files)} files in {shown(folder)} (R marked *)")
     printer.result({"estimate": report.load(flow.workspace.build)["estimate"], "folder": folder})
-    require_fit(rates, flow.core.cycles_per_step, flow.board)
 
 
 def cosim(

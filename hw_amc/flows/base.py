@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from hw_amc import report
+from hw_amc import __version__, report
 from hw_amc.config import BoardSettings
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive
@@ -20,6 +23,9 @@ from hw_amc.workspace import Workspace
 
 #: What stands for the command where a program calls a flow.
 PROGRAM = "a Python program"
+
+#: Packages whose version a step's figures may depend on.
+_PACKAGES = ("numpy", "tensorflow", "keras", "qkeras", "hls4ml", "da4ml", "cocotb", "pynq")
 
 Item = TypeVar("Item")
 
@@ -64,6 +70,9 @@ class Flow:
     #: File of labelled frames; generated ones where there is none.
     data: Path | None = None
 
+    #: Sections that `whole` holds back.
+    _held: list[list[dict[str, Any]]] = field(default_factory=list, init=False, repr=False)
+
     @cached_property
     def graph(self) -> Graph:
         """The committed graph, required to belong to the weights."""
@@ -74,8 +83,27 @@ class Flow:
         return held_out(self.graph, self.workspace.settings().input, count, self.data)
 
     def merge(self, section: dict[str, Any]) -> None:
-        """Merge figures into report.json."""
-        report.merge(self.workspace.build, section, self.graph.digest())
+        """Merge figures into report.json; inside `whole`, when all of it has gone well."""
+        if self._held:
+            self._held[-1].append(section)
+        else:
+            report.merge(self.workspace.build, section, network=self.graph.digest())
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Hold figures back until `settle` or the end: what fails inside leaves report.json as it was."""
+        self._held.append([])
+        try:
+            yield
+            self.settle()
+        finally:
+            self._held.pop()
+
+    def settle(self) -> None:
+        """Merge what is held back, all of it at once."""
+        if self._held and self._held[-1]:
+            report.merge(self.workspace.build, *self._held[-1], network=self.graph.digest())
+            self._held[-1].clear()
 
     def require_ready(self) -> None:
         """Require, before any work, that the file of frames fits and that nothing else works on this model.
@@ -102,7 +130,15 @@ class Flow:
         with self.output.status(text or f"{name} of {self.workspace.model}"):
             yield
         seconds = round(time.perf_counter() - started, 2)
-        self.merge({"steps": {name: {"seconds": seconds, "command": self.command, "kind": "measured"}}})
+        told = {"seconds": seconds, "date": date.today().isoformat(), "versions": _versions()}
+        self.merge({"steps": {name: {**told, "command": self.command, "kind": "measured"}}})
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of Python, of this program, and of the packages that have been imported."""
+    loaded = {name: getattr(sys.modules.get(name), "__version__", None) for name in _PACKAGES}
+    own = {"hw-amc": __version__, "Python": platform.python_version()}
+    return {**own, **{name: str(version) for name, version in loaded.items() if version}}
 
 
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
@@ -112,6 +148,8 @@ def run_steps(
     flow: AnyFlow, steps: Mapping[str, Callable[[AnyFlow], str]], start: str | None = None, stop: str | None = None
 ) -> None:
     """Run the steps from `start` to `stop`, both included; all by default.
+
+    Their figures come into report.json together, at the end or where a step settles them.
 
     Parameters
     ----------
@@ -129,7 +167,7 @@ def run_steps(
         Whatever a step found wrong.
     """
     chosen = choose(steps, start, stop)
-    with flow.exclusive():
+    with flow.exclusive(), flow.whole():
         for name in chosen:
             started = time.perf_counter()
             with flow.step(name, f"{name}: {steps[name].__doc__}"):

@@ -133,4 +133,7 @@ def write_simulated(flow: RtlFlow) -> Path:
 
 def _merge_bench(flow: RtlFlow, found: Bench, device: str) -> None:
     flow.output.done(f"{found.frames} frames through driver and PYNQ, every logit equal to golden")
-    flow.merge(found.to_section(device, flow.command))
+    section = found.to_section(device, flow.command)
+    if flow.hls_export is None:
+        section["bench"][device]["R"] = flow.core.cycles_per_step
+    flow.merge(section)

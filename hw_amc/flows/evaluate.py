@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,7 @@ def evaluate(flow: RtlFlow, classifier: Classifier, file: FrameFile, entry: Entr
     Warns
     -----
     UserWarning
-        Frames are left out, of classes that the network does not know.
+        Frames are left out, of classes that the network does not know; or outputs, of which the file says no class.
     """
     graph = flow.graph
     labels, rows = known_labels(graph.classes, file)
@@ -101,6 +102,10 @@ def evaluate(flow: RtlFlow, classifier: Classifier, file: FrameFile, entry: Entr
     ]
     if not found:
         raise DataError(f"{file.path} says of no output of {flow.workspace.model} what is right for all frames")
+    judged = {each.head for each in found}
+    if untold := [name for name in graph.outputs if name not in judged]:
+        output = f"output{'s' if len(untold) > 1 else ''} {', '.join(untold)}"
+        warnings.warn(f"{file.path.name} does not say what is right in {output}: not judged", stacklevel=2)
     _merge(flow, found, file.path.name, f"classified by {classifier.name}")
     return found
 

@@ -21,6 +21,7 @@ from hw_amc.config import HlsSettings
 from hw_amc.errors import DataError
 from hw_amc.flows import base
 from hw_amc.flows.graph import build_graph
+from hw_amc.flows.init_report import quantisation_section
 from hw_amc.graph import Graph
 from hw_amc.hls import backends, estimate
 from hw_amc.text import shown
@@ -138,6 +139,8 @@ def check_graph(flow: HlsFlow) -> str:
         )
     accuracy, problem = report.load_accuracy(flow.workspace.folder)
     flow.merge({"model": report.model_section(flow.graph, accuracy, flow.command)})
+    if (quantisation := quantisation_section(flow.workspace.folder)) is not None:
+        flow.merge({"quantisation": quantisation})
     beyond = nodes_beyond_float32(flow.graph)
     note = f"; Keras runs in float64 for {', '.join(beyond)}" if beyond else ""
     note += f"; no accuracy is shown: {problem}" if problem else ""
@@ -171,8 +174,9 @@ def run_vendor(flow: HlsFlow) -> str:
     """Run the vendor's synthesis where it is on PATH."""
     from hw_amc.hls import vendor
 
+    flow.settle()  # the tools take hours: what is proven by now stays
     outcome = vendor.run(
-        flow.project_folder, flow.settings.backend, done=lambda step, found: flow.merge({"hls": {step: found}})
+        flow.project_folder, flow.settings.backend, done=lambda step, found: _merge_vendor(flow, step, found)
     )
     if outcome is None:
         reason = "vitis_hls, vitis-run and vivado_hls are not on PATH: csynth, RTL co-simulation and export did not run"
@@ -181,10 +185,16 @@ def run_vendor(flow: HlsFlow) -> str:
     return "; ".join(["synthesis reports merged", *(f"{step} failed: {why}" for step, why in outcome.failed.items())])
 
 
+def _merge_vendor(flow: HlsFlow, step: str, found: dict[str, Any]) -> None:
+    flow.merge({"hls": {step: found}})
+    flow.settle()
+
+
 def write_report(flow: HlsFlow) -> str:
     """Estimate cycles and resources, and write the pages for people."""
     merge_estimate(flow)
-    report.write_pages(flow.workspace.build, flow.workspace.model)
+    flow.settle()
+    report.write_pages(flow.workspace.build, flow.workspace.model, flow.workspace.folder)
     return shown(flow.workspace.build / "report.html")
 
 
@@ -248,7 +258,8 @@ def simulate(flow: HlsFlow, flavour: str) -> str:
         prove(flow.graph, (synthesizable, simulator), flow.stimulus.wire[:FRAMES], flow.layers)
     integers, seconds = _compare(flow, simulator)
     figures = {"frames_per_s": flow.frames / seconds, "seconds_compile": simulator.seconds_compile}
-    section = {**_run_section(flow, integers, **figures), "backend": flow.settings.backend}
+    told = {"backend": flow.settings.backend, "versions": {"g++": tools.version("g++")}}
+    section = {**_run_section(flow, integers, **figures), **told}
     flow.merge({"csim": {flavour: section}})
     return f"{integers:,} integers of {flow.frames} frames equal Keras ({flavour}, {flow.settings.backend})"
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from hw_amc.errors import UnsupportedLayer
-from hw_amc.flows import init_card, init_files
+from hw_amc.flows import init_card, init_files, init_report
 from hw_amc.flows.graph import WIDTH_OF, build_graph
 from hw_amc.flows.init_state import COMPARED, LEVEL_DB, PROVEN, InitFlow, Judgement, Layer, Outcome, Widths, describe
 from hw_amc.graph import Graph
 from hw_amc.radio.quality import Quality
+from hw_amc.text import shown
 from hw_amc.verify.backend import Golden, prove
 from hw_amc.workspace import Workspace
 
@@ -50,6 +51,8 @@ def run(flow: InitFlow) -> Outcome:
             say(f"{len(deployed.layers)} layers, each with an exact form")
         outcome = _finish(flow, staged, deployed)
         init_files.put(staged.own_folder, flow.workspace.own_folder)
+    with _timed(flow, "report", "writing the report") as say:
+        say(shown(init_report.write_report(flow.workspace.own_folder, outcome.graph, flow.command)))
     return outcome
 
 

@@ -20,7 +20,7 @@ from hw_amc.flows.init_state import InitFlow, Judgement, Outcome, describe
 def write_accuracy(folder: Path, flow: InitFlow, judgement: Judgement) -> None:
     """Write accuracy.json, which reports show."""
     from hw_amc.train.evaluate import evaluate, write_accuracy
-    from hw_amc.train.predictions import Predictions
+    from hw_amc.train.predictions import Predictions, save_predictions
 
     frames = flow.frames
     assert frames.labels is not None
@@ -31,6 +31,7 @@ def write_accuracy(folder: Path, flow: InitFlow, judgement: Judgement) -> None:
     told = {"file": judgement.source, "split": "not calibrated on", "frames": judgement.frames}
     predictions = Predictions(answers, labels, frames.snrs_db.astype(np.int8), told, flow.classes)
     write_accuracy(folder / "accuracy.json", evaluate(predictions, flow.command, file_digest(folder / "weights.h5")))
+    save_predictions(folder, predictions)
 
 
 def write_card(folder: Path, flow: InitFlow, outcome: Outcome) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -183,7 +184,15 @@ def cosimulate(flow: RtlFlow, stimulus: Stimulus, *, waves: bool = False, fast_o
             together = flow.accelerator.manifest.round_results
             plan.cocotb_frames.update({"verilator": flow.least_frames, "icarus": together + 1})
         sections = run_model(flow.graph, flow.accelerator.lane, stimulus.wire, plan, flow.output.done)
-        flow.merge({"cosim": {name: {**item, "command": flow.command} for name, item in sections.items()}})
+        own = {} if flow.hls_export is not None else {"R": flow.core.cycles_per_step}
+        told = {**own, "date": date.today().isoformat(), "command": flow.command}
+        flow.merge({"cosim": {name: {**item, **told, **_tools(name)} for name, item in sections.items()}})
+
+
+def _tools(simulator: Any) -> dict[str, dict[str, str]]:
+    from hw_amc.cosim.simulators import versions
+
+    return {"versions": {Path(tool).name: text for tool, text in versions(simulator).items()}}
 
 
 def synthesise(flow: RtlFlow, blocks: bool = False, routed: bool = False) -> dict[str, Any]:

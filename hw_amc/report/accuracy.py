@@ -1,18 +1,16 @@
-"""The chapter on accuracy: by SNR, confusion matrices, each head, and the published figures apart."""
+"""The chapter on accuracy: by SNR, by class, confusion matrices, each head, and the published figures apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hw_amc.radio.generator.limit import kept_limit
-from hw_amc.report import plots, published
+from hw_amc.report import by_class, heat, plots, published
 from hw_amc.report.document import Cell, Chapter, Picture, Table, kind_of, listed, number, percent
-
-Report = dict[str, Any]
+from hw_amc.report.subject import Head, Report, Subject
 
 SHA256_CHARACTERS = 64
 
@@ -22,27 +20,13 @@ _BOUND_TEXT = (
 )
 
 
-@dataclass(frozen=True)
-class Head:
-    """An output of the network: its name and its classes."""
-
-    name: str
-    classes: tuple[str, ...]
-
-
-def accuracy_chapter(report: Report, accuracy: Report | None, heads: Sequence[Head]) -> Chapter | None:
+def accuracy_chapter(subject: Subject) -> Chapter | None:
     """Put the chapter together, None where nothing was evaluated.
 
-    Parameters
-    ----------
-    report : dict
-        Content of report.json, whose section `model` stands in where there is no accuracy.json.
-    accuracy : dict, optional
-        Content of accuracy.json; of a network with several heads it has the same under `heads`, one for each.
-    heads : sequence of Head
-        None where nobody knows them.
+    Section `model` of report.json stands in where there is no accuracy.json. Of several heads the latter has the same
+    under `heads`, one for each.
     """
-    model = report.get("model", {})
+    accuracy, heads, model = subject.accuracy, subject.heads, subject.report.get("model", {})
     found = accuracy or model
     if not found.get("accuracy"):
         return None
@@ -51,9 +35,10 @@ def accuracy_chapter(report: Report, accuracy: Report | None, heads: Sequence[He
     several = found.get("heads", []) if len(heads) > 1 else []
     if several:
         parts.append(_heads_table(several, heads, kind))
-    for head, each in zip(heads, several or [found], strict=False):
-        name = head.name if several else ""
-        parts += _confusion(each.get("confusion", {}), head.classes, name, kind)
+    for place, (head, each) in enumerate(zip(heads, several or [found], strict=False)):
+        name, confusion = head.name if several else "", each.get("confusion", {})
+        parts += by_class.parts(subject.answers, place, Head(name, head.classes), confusion, kind)
+        parts += _confusion(confusion, head.classes, name, kind)
     rows = _published_rows(model.get("name", ""))
     if rows:
         parts += [
@@ -111,7 +96,7 @@ def _confusion(found: Report, classes: Sequence[str], head: str, kind: str) -> I
     of = f" of {head}" if head else ""
     alt = f"Confusion matrices{of}; on the diagonal {diagonals}"
     caption = f"Which class{of} was taken for which, {kind}: rows are what was sent, each row adds up to 100 %."
-    yield Picture(f"confusion-{head}" if head else "confusion", plots.confusion(shares, classes), alt, caption)
+    yield Picture(f"confusion-{head}" if head else "confusion", heat.confusion(shares, classes), alt, caption)
 
 
 def _bound(eval_set: Any, classes: Sequence[str]) -> dict[int, float] | None:
@@ -127,6 +112,10 @@ def _told(value: Any) -> str:
     return f"{text[:16]}…" if len(text) == SHA256_CHARACTERS else text
 
 
+def _words(key: str) -> str:
+    return key.replace("_snr_db", "_SNR").replace("_", " ")
+
+
 def _introduction(found: Report) -> str:
     """Say the averages, and what they were measured on."""
     parts = []
@@ -139,7 +128,9 @@ def _introduction(found: Report) -> str:
     text = f"{listed(parts)}. " if parts else ""
     eval_set = found.get("eval_set")
     if isinstance(eval_set, dict):
-        described = "; ".join(f"{key.replace('_', ' ')} {_told(value)}" for key, value in eval_set.items())
+        described = "; ".join(
+            f"{key.replace('_', ' ').replace('snr db', 'SNR')} {_told(value)}" for key, value in eval_set.items()
+        )
         text += f"Evaluation set: {described}."
     elif eval_set:
         text += f"Evaluation set: {eval_set}."

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from hw_amc.report import plots, published
-from hw_amc.report.accuracy import Head, accuracy_chapter
+from hw_amc import __version__
+from hw_amc.report import drawing, plots
+from hw_amc.report.accuracy import accuracy_chapter
 from hw_amc.report.document import (
     Cell,
     Chapter,
@@ -15,68 +16,64 @@ from hw_amc.report.document import (
     Picture,
     Table,
     duration,
-    figure,
     kind_of,
     listed,
     number,
     percent,
 )
 from hw_amc.report.judged import evaluation_chapters
+from hw_amc.report.speed import answer, lead_facts, rates_chapter, speed_chapter, sweep_chapter
+from hw_amc.report.subject import Report, Subject
 from hw_amc.report.tables import (
     RESOURCES,
-    Report,
     comparisons,
-    device_label,
     layer_table,
     proof_table,
     proofs,
     resource_runs,
     resource_table,
-    sweep_table,
     verdict,
 )
 
 
-def build_document(report: Report, title: str, accuracy: Report | None = None, heads: Sequence[Head] = ()) -> Document:
-    """Put the whole page together.
-
-    Parameters
-    ----------
-    report : dict
-        Content of report.json.
-    title : str
-    accuracy : dict, optional
-        Content of accuracy.json (accuracy by SNR, confusion matrices).
-    heads : sequence of Head
-        The network's outputs and their classes.
-    """
+def build_document(subject: Subject) -> Document:
+    """Put the whole page together."""
+    report = subject.report
     sentence, good = verdict(report)
-    model = report.get("model", {})
-    digest = model.get("graph_sha256", "")
+    digest = report.get("model", {}).get("graph_sha256", "")
     chapters = (
-        _proof(report),
-        accuracy_chapter(report, accuracy, heads),
-        *evaluation_chapters(report, heads),
+        speed_chapter(subject),
+        rates_chapter(report),
+        accuracy_chapter(subject),
+        *evaluation_chapters(report, subject.heads),
+        _network(subject),
         _layers(report),
-        _sweep(report),
+        _quantisation(report),
+        _proof(report),
         _resources(report),
-        _speed(report),
+        sweep_chapter(report),
         _steps(report),
+        _origin(subject),
+        _files(subject),
     )
+    not_run = [f"Not run: {name}: {item['reason']}" for name, item in report.get("not_run", {}).items()]
     return Document(
-        title=title,
+        title=subject.title,
         subtitle=f"graph {digest[:16]}" if digest else "",
+        answer=answer(subject),
+        lead=tuple(lead_facts(subject)),
         verdict=sentence,
         good=good,
         proofs=tuple(proofs(report)),
-        not_run=tuple(f"{name}: {item['reason']}" for name, item in report.get("not_run", {}).items()),
-        facts=tuple(_facts(report, accuracy)),
+        left_open=(*not_run, *(f"Not shown: {problem}" for problem in subject.problems)),
+        facts=tuple(_facts(subject)),
         chapters=tuple(chapter for chapter in chapters if chapter is not None),
     )
 
 
-def _facts(report: Report, accuracy: Report | None) -> Iterator[Fact]:
-    model = report.get("model", {})
+def _facts(subject: Subject) -> Iterator[Fact]:
+    """Yield what the network is, in figures."""
+    model = subject.report.get("model", {})
     if "nonzeros" in model and "parameters" in model:
         label = f"nonzero of {number(model['parameters'])} parameters"
         yield Fact(number(model["nonzeros"]), label, kind_of(model, "nonzeros"))
@@ -84,17 +81,29 @@ def _facts(report: Report, accuracy: Report | None) -> Iterator[Fact]:
         yield Fact(percent(model["sparsity"]), "of the kernel weights are zero", kind_of(model, "sparsity"))
     if "memory_bytes" in model:
         yield Fact(f"{model['memory_bytes'] / 1000:.1f} kB", "of parameters, packed", kind_of(model, "memory_bytes"))
-    high = (accuracy or {}).get("at_least_10_db", model.get("accuracy_at_least_10_db"))
-    if high is not None:
-        yield Fact(percent(high), "top-1 at SNR ≥ 10 dB", (accuracy or {}).get("kind", "measured"))
-    estimate = report.get("estimate", {}).get("hls", {})
-    if "cycles_per_frame" in estimate:
-        yield Fact(number(estimate["cycles_per_frame"]), "cycles per frame (HLS)", "estimated")
-    for run in report.get("cosim", {}).values():
-        if "cycles_per_frame" in run:
-            label = "cycles per frame (RTL)"
-            yield Fact(number(run["cycles_per_frame"]), label, kind_of(run, "cycles_per_frame"))
-            break
+    if "macs_per_frame" in model:
+        label = f"of {number(model['macs_per_frame'] / 1e6)} M MACs a frame are left"
+        if "nonzero_macs_per_frame" in model:
+            value = f"{number(model['nonzero_macs_per_frame'] / 1e6)} M"
+            yield Fact(value, label, kind_of(model, "nonzero_macs_per_frame"))
+    average = (subject.accuracy or {}).get("average", model.get("average_accuracy"))
+    if average is not None:
+        yield Fact(percent(average), "right over all SNR", (subject.accuracy or {}).get("kind", "measured"))
+
+
+def _network(subject: Subject) -> Chapter | None:
+    """Draw the network."""
+    graph = subject.graph
+    if graph is None:
+        return None
+    wide, narrow = drawing.draw_network(graph)
+    heads = listed(f"{len(head.classes)} classes" + (f" ({head.name})" if head.name else "") for head in subject.heads)
+    text = f"Frames of {number(graph.frame_len)} I/Q samples in, logits of {heads} out. " + (
+        "Formats are s(igned) or u(nsigned), total bits, then fraction bits: s8.7 holds -1 to 0.992. The bar of a box "
+        "is the part of its kernel weights that is not zero."
+    )
+    alt = "From input to output: " + ", ".join(f"{node.name} ({node.op})" for node in graph.nodes)
+    return Chapter("The network", (text, Picture("network", wide, alt, narrow=narrow)))
 
 
 def _proof(report: Report) -> Chapter | None:
@@ -117,42 +126,38 @@ def _layers(report: Report) -> Chapter | None:
     if table is None:
         return None
     text = (
-        "Formats are s(igned) or u(nsigned), total bits, then fraction bits: s8.7 holds -1 to 0.992. Counts come from "
-        "the deployed integers. Cycles, DSP, LUT, FF and BRAM are estimated for the HLS flow by the formulas of "
-        "docs/estimate.md; no vendor tool was run for them. Layers work side by side, so the slowest one sets the pace."
+        "Counts come from the deployed integers. Cycles, DSP, LUT, FF and BRAM are estimated for the HLS flow by the "
+        "formulas of docs/estimate.md; no vendor tool was run for them. Layers work side by side, so the slowest one "
+        "sets the pace."
     )
     return Chapter("Layer by layer", (text, table))
 
 
-def _sweep(report: Report) -> Chapter | None:
-    estimate = report.get("estimate", {}).get("hls", {})
-    table = sweep_table(report)
-    if table is None:
+def _quantisation(report: Report) -> Chapter | None:
+    """Tell what `hw-amc init` measured before and after quantisation."""
+    found = report.get("quantisation")
+    if not found:
         return None
-    rows = estimate["sweep"]
-    keys = [key for key in ("lut", "dsp", "ff", "bram36") if any(row["percent"].get(key) for row in rows)]
-    shares: dict[str, Sequence[float]] = {key.upper(): [row["percent"].get(key, 0) for row in rows] for key in keys}
-    reuse = [row["reuse_factor"] for row in rows]
-    svg = plots.trade(reuse, [row["cycles_per_frame"] for row in rows], shares)
-    fitting = [row for row in rows if row["fits"]]
-    board = estimate.get("board", "the board")
-    if fitting:
-        first = fitting[0]
-        text = (
-            f"Of these, reuse factor {first['reuse_factor']} is the first whose estimate fits {board}: "
-            f"{number(first['cycles_per_frame'])} cycles per frame, {number(first['frames_per_s'])} frames/s at "
-            f"{number(estimate['clock_mhz'])} MHz."
+    keys = ("accuracy_before", "accuracy_after", "same_answers")
+    labels = ("Right before quantisation", "Right after", "Answers as before")
+    cells = [(label, key) for label, key in zip(labels, keys, strict=True) if key in found]
+    parts: list[Any] = []
+    if "source" in found:
+        parts.append(f"Judged on {number(found.get('frames', 0))} frames: {found['source']}.")
+    if cells:
+        row = tuple(Cell(percent(found[key]), kind_of(found, key)) for _, key in cells)
+        parts.append(Table(tuple(label for label, _ in cells), (row,)))
+    if "calibration" in found:
+        parts.append(f"Calibrated on {number(found.get('calibration_frames', 0))} frames: {found['calibration']}.")
+    if found.get("sqnr_db"):
+        kind = kind_of(found, "sqnr_db")
+        rows = tuple((Cell(name), Cell(f"{value:.1f}", kind)) for name, value in found["sqnr_db"].items())
+        parts.append(
+            "SQNR is the power of the float layer over that of all noise that has come up to it; a few dB tell of a "
+            "layer that needs more bits (--widths). A layer that is exact, or zero throughout, has none."
         )
-    else:
-        text = f"By these estimates none of the reuse factors fits {board}."
-    alt = "Cycles per frame rise and resources fall as the reuse factor grows"
-    picture = Picture("reuse", svg, alt, "Estimated without a vendor tool, every layer at its largest legal factor.")
-    lead = (
-        "What a reuse factor costs and saves, before any vendor tool is started. At 1 each nonzero weight is its own "
-        "shift-and-add; above, multipliers are shared. A recurrent layer cannot accept its next sample before the "
-        "present one has gone round the loop. "
-    )
-    return Chapter("What a reuse factor would cost", (lead + text, picture, table))
+        parts.append(Table(("Layer", "SQNR, dB"), rows))
+    return Chapter("What quantisation costs", tuple(parts)) if parts else None
 
 
 def _resources(report: Report) -> Chapter | None:
@@ -169,45 +174,6 @@ def _resources(report: Report) -> Chapter | None:
     return Chapter("What it takes of the board", tuple(parts))
 
 
-def _speed(report: Report) -> Chapter | None:
-    parts: list[Any] = []
-    runs = [(f"RTL, {name}", item) for name, item in report.get("cosim", {}).items()]
-    if runs:
-        keys = ("frames", "cycles_per_frame", "predicted_cycles_per_frame", "latency_cycles")
-        rows = tuple((Cell(label), *(figure(item, key) for key in keys)) for label, item in runs)
-        parts.append(Table(("Simulation", "Frames", "Cycles/frame", "Predicted", "Latency, cycles"), rows))
-    bench = report.get("bench", {})
-    if bench:
-        rows = tuple(
-            (
-                Cell(device_label(device)),
-                figure(item, "frames"),
-                figure(item, "cycles_per_frame"),
-                figure(item, "device_frames_per_s"),
-                figure(item, "wall_frames_per_s"),
-                _latency(item, "device_latency_us"),
-                _latency(item, "wall_latency_us"),
-            )
-            for device, item in bench.items()
-        )
-        heads = (
-            "Device",
-            "Frames",
-            "Cycles/frame",
-            "Device frames/s",
-            "Wall frames/s",
-            "Device latency",
-            "Wall latency",
-        )
-        parts.append(Table(heads, rows, caption="Latencies: median (99th percentile)"))
-    if not parts:
-        return None
-    speed = published.gpu_frames_per_s(report.get("model", {}).get("name", ""))
-    if speed is not None:
-        parts.append(f"Published for this family on a Quadro M6000 GPU: {number(speed[0])} frames/s ({speed[1]}).")
-    return Chapter("Speed", tuple(parts))
-
-
 def _steps(report: Report) -> Chapter | None:
     steps = {name: item for name, item in report.get("steps", {}).items() if "seconds" in item}
     if not steps:
@@ -217,15 +183,50 @@ def _steps(report: Report) -> Chapter | None:
         (
             Cell(name.replace("_", " ")),
             Cell(duration(item["seconds"]), kind_of(item, "seconds"), 100 * item["seconds"] / most),
+            Cell(item.get("date", "")),
             Cell(item["command"]),
         )
         for name, item in steps.items()
     )
-    total = (Cell("together"), Cell(duration(sum(item["seconds"] for item in steps.values())), "measured"), Cell(""))
-    return Chapter("How long each step took", (Table(("Step", "Time", "Command"), rows, total=total),))
+    together = Cell(duration(sum(item["seconds"] for item in steps.values())), "measured")
+    total = (Cell("together"), together, Cell(""), Cell(""))
+    return Chapter("How long each step took", (Table(("Step", "Time", "Date", "Command"), rows, total=total),))
 
 
-def _latency(item: Report, key: str) -> Cell:
-    if key not in item:
-        return Cell("")
-    return Cell(f"{number(item[key]['p50'])} µs ({number(item[key]['p99'])})", kind_of(item, key))
+def _origin(subject: Subject) -> Chapter | None:
+    """Name the digests and versions that the figures belong to."""
+    report = subject.report
+    model, accuracy = report.get("model", {}), subject.accuracy or {}
+    data = accuracy.get("eval_set", model.get("eval_set"))
+    digests = {
+        "Integer graph": model.get("graph_sha256") or report.get("graph_sha256"),
+        "weights.h5": model.get("weights_sha256"),
+        "Frames of the evaluation": data.get("digest") if isinstance(data, dict) else None,
+    }
+    known = tuple((Cell(what), Cell(str(digest))) for what, digest in digests.items() if digest)
+    if not known:
+        return None
+    parts: list[Any] = [Table(("SHA-256 of", "Digest"), known)]
+    found: dict[tuple[str, str], list[str]] = {("hw-amc", __version__): ["this page"]}
+    for name, versions in _versions(report):
+        for program in versions.items():
+            found.setdefault(program, []).append(name)
+    rows = [(*map(Cell, program), Cell(", ".join(runs))) for program, runs in sorted(found.items())]
+    parts.append(Table(("Program", "Version", "Of the runs"), tuple(rows)))
+    return Chapter("Versions and digests", tuple(parts))
+
+
+def _versions(item: Report, path: str = "") -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each run that says with which versions it ran; a step by its name alone."""
+    for key, value in item.items():
+        if key == "versions":
+            yield path.removeprefix("steps."), value
+        elif isinstance(value, dict):
+            yield from _versions(value, f"{path}.{key}" if path else key)
+
+
+def _files(subject: Subject) -> Chapter | None:
+    if not subject.files:
+        return None
+    rows = tuple((Cell(path.removeprefix("../"), href=path), Cell(what)) for what, path in subject.files)
+    return Chapter("Files", (Table(("File", "What it is"), rows),))

@@ -1,13 +1,14 @@
 """What a page says, apart from how it is written: chapters of paragraphs, tables and pictures.
 
-`chapters` fills these from report.json; `html`, `markdown` and `terminal` write them.
+`chapters` and `compare` fill these from report.json; `html`, `markdown` and `terminal` write them.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,10 @@ class Cell:
     kind: str = ""
     #: Share of a budget, 0..100 and more: drawn as a bar in HTML.
     bar: float | None = None
+    #: File beside the page that the text stands for.
+    href: str = ""
+    #: Whether the figure is better (True) or worse than what it is compared with.
+    better: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Picture:
     #: The same in words, for readers who cannot see it.
     alt: str
     caption: str = ""
+    #: The same for a screen of the width of a phone; empty where one fits both.
+    narrow: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,11 @@ class Chapter:
     title: str
     parts: tuple[str | Table | Picture, ...]
 
+    @property
+    def anchor(self) -> str:
+        """Name of the heading, for the contents."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "chapter"
+
 
 @dataclass(frozen=True)
 class Document:
@@ -80,15 +92,17 @@ class Document:
 
     title: str
     subtitle: str
+    #: What a reader came for, in a sentence or two, and its figures.
+    answer: str
+    lead: tuple[Fact, ...]
     #: The verdict in one sentence, whether it is good (None: nothing was compared), and what it rests on.
     verdict: str
     good: bool | None
     proofs: tuple[str, ...]
-    #: What was not run, and why.
-    not_run: tuple[str, ...]
+    #: What was not run or is not shown, and why.
+    left_open: tuple[str, ...]
     facts: tuple[Fact, ...]
     chapters: tuple[Chapter, ...]
-    foot: tuple[str, ...] = field(default=())
 
 
 def number(value: Any) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hw_amc.report import plots
-from hw_amc.report.accuracy import Head
+from hw_amc.report import heat, plots
 from hw_amc.report.document import Cell, Chapter, Picture, Table, kind_of, listed, number, percent
+from hw_amc.report.subject import Head
 
 
 def evaluation_chapters(report: dict[str, Any], heads: Sequence[Head]) -> Iterator[Chapter]:
@@ -59,7 +59,7 @@ def _confusion(section: dict[str, Any], head: Head, kind: str) -> Picture:
         for name, count in row["recognised"].items():
             matrix[places[row["sent"]], places[name]] = count
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    svg = plots.confusion({0: shares}, list(places), "all SNR")
+    svg = heat.confusion({0: shares}, list(places), "all SNR")
     right = percent(float(np.trace(matrix) / matrix.sum()))
     caption = f"Which class was taken for which on {section['source']}, {kind}: each row adds up to 100 %."
     return Picture(f"evaluation-confusion-{head.name}", svg, f"Confusion matrix; on the diagonal {right}", caption)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from hw_amc.report.document import Cell, Document, Picture, Table
 from hw_amc.report.schema import MOST_CHARACTERS
@@ -22,13 +23,14 @@ def emit_markdown(document: Document, folder: str) -> str:
     lines = [f"# {_escape(document.title)}", ""]
     if document.subtitle:
         lines += [_escape(document.subtitle), ""]
-    lines += [f"**{_escape(document.verdict)}**", ""]
-    lines += [f"- {_escape(line)}" for line in document.proofs]
-    lines += [f"- Not run: {_escape(line)}" for line in document.not_run]
-    if document.proofs or document.not_run:
-        lines.append("")
-    if document.facts:
-        rows = tuple((Cell(fact.label), Cell(fact.value, fact.kind)) for fact in document.facts)
+    if document.answer:
+        lines += [_escape(document.answer), ""]
+    if document.verdict:
+        lines += [f"**{_escape(document.verdict)}**", ""]
+    if points := (*document.proofs, *document.left_open):
+        lines += [*(f"- {_escape(line)}" for line in points), ""]
+    if facts := (*document.lead, *document.facts):
+        rows = tuple((Cell(fact.label), Cell(fact.value, fact.kind)) for fact in facts)
         lines += _table(Table(("Figure", "Value"), rows))
     for chapter in document.chapters:
         lines += [f"## {_escape(chapter.title)}", ""]
@@ -54,7 +56,9 @@ def _table(table: Table) -> list[str]:
     for row in rows:
         cells = zip(row, table.column_kinds, strict=True)
         texts = [f"{cell.text} ({cell.kind})" if kind == "mixed" and cell.kind else cell.text for cell, kind in cells]
-        lines.append(_line([f"**{text}**" if row is table.total and text else text for text in texts]))
+        shown = [f"**{text}**" if row is table.total and text else text for text in map(_escape, texts)]
+        links = [f"[{text}]({quote(cell.href)})" if cell.href else text for text, cell in zip(shown, row, strict=True)]
+        lines.append("| " + " | ".join(links) + " |")
     caption = ", ".join(part for part in (table.caption, table.kind) if part)
     return [*lines, "", *([f"*{_escape(caption)}*", ""] if caption else [])]
 

@@ -1,36 +1,37 @@
-"""report.md and report.html: written for people from report.json and accuracy.json."""
+"""report.md and report.html: written for people from report.json and what stands beside it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from hw_amc.files import load_json, write_text
-from hw_amc.report.accuracy import Head
+from hw_amc.errors import ConfigError
+from hw_amc.files import write_text
 from hw_amc.report.chapters import build_document
+from hw_amc.report.compare import compare_subjects
 from hw_amc.report.document import Document, Picture
-from hw_amc.report.evaluation import load_accuracy
 from hw_amc.report.html import emit_html
 from hw_amc.report.markdown import emit_markdown
-from hw_amc.report.store import load
+from hw_amc.report.store import FILE, load_file
+from hw_amc.report.subject import Subject, load_subject
+from hw_amc.workspace import Workspace
 
 #: Pictures of report.md, beside it.
 PICTURES = "report_pictures"
 
 
-def write_pages(folder: Path, title: str) -> tuple[Path, Path]:
+def write_pages(folder: Path, title: str, model_folder: Path | None = None) -> tuple[Path, Path]:
     """Write report.md (pictures beside it) and report.html (one file, works offline) into `folder`.
 
-    Chapters whose section report.json lacks are left out. The accuracy comes from accuracy.json in the model's
-    folder, the parent of `folder`, where it exists and is of the weights there; heads and their classes from
-    graph.json there.
+    Chapters whose section report.json lacks are left out. Nothing is written unless all of it can be.
 
     Parameters
     ----------
     folder : Path
         The model's build folder, with report.json.
     title : str
+    model_folder : Path, optional
+        Where the model's accuracy.json, graph and answers lie; the folder above by default.
 
     Returns
     -------
@@ -39,31 +40,55 @@ def write_pages(folder: Path, title: str) -> tuple[Path, Path]:
     Raises
     ------
     DataError
-        report.json, accuracy.json or graph.json is damaged.
+        report.json, accuracy.json or the graph is damaged.
     """
-    document = load_document(folder, title)
-    for chapter in document.chapters:
-        for part in chapter.parts:
-            if isinstance(part, Picture):
-                write_text(folder / PICTURES / f"{part.name}.svg", part.svg)
-    markdown, html = folder / "report.md", folder / "report.html"
-    write_text(markdown, emit_markdown(document, PICTURES))
-    write_text(html, emit_html(document))
-    return markdown, html
+    document = build_document(load_subject(folder, title, model_folder))
+    pictures = pictures_of(document)
+    texts = {f"{PICTURES}/{name}.svg": svg for name, svg in pictures.items()}
+    texts |= {"report.md": emit_markdown(document, PICTURES), "report.html": emit_html(document)}
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    for path in (folder / PICTURES).glob("*.svg"):
+        if path.stem not in pictures:
+            path.unlink()
+    return folder / "report.md", folder / "report.html"
 
 
-def load_document(folder: Path, title: str) -> Document:
-    """Read the files of `write_pages` and put the page together."""
-    accuracy, problem = load_accuracy(folder.parent)
-    document = build_document(load(folder), title, accuracy, _heads(folder.parent, accuracy or {}))
-    return document if problem is None else replace(document, not_run=(*document.not_run, f"accuracy: {problem}"))
+def load_side(name: str) -> Subject:
+    """Read one side of a comparison: a model by name, its build folder, or a file of the form of report.json.
+
+    Raises
+    ------
+    ConfigError
+        There is no such model or file, or the model has no report yet.
+    DataError
+        A file is damaged.
+    """
+    path = Path(name)
+    if path.suffix == ".json" and path.name != FILE:
+        return Subject(path.stem, path.absolute().parent, load_file(path))
+    if path.name == FILE or (path / FILE).is_file():
+        folder = (path if path.is_dir() else path.parent).absolute()
+        title = folder.parent.name if folder.name == "build" else folder.name
+        model_folder = None
+    else:
+        workspace = Workspace.open(name)
+        folder, title, model_folder = workspace.build, name, workspace.folder
+    if not (folder / FILE).is_file():
+        raise ConfigError(f"{name} has no {FILE} yet; `hw-amc hls {title}` or `hw-amc rtl {title}` makes it")
+    return load_subject(folder, title, model_folder)
 
 
-def _heads(model_folder: Path, accuracy: dict[str, Any]) -> list[Head]:
-    """Return the network's heads: graph.json names them, accuracy.json where the classes are others."""
-    path = model_folder / "graph.json"
-    graph = load_json(path) if path.exists() else {}
-    names, classes = graph.get("outputs", [""]), graph.get("classes", [[]])
-    if "classes" in accuracy:
-        classes = [accuracy["classes"]]
-    return [Head(str(name), tuple(map(str, each))) for name, each in zip(names, classes, strict=False)]
+def write_comparison(left: Subject, right: Subject, path: Path) -> Document:
+    """Write one HTML file that sets two models side by side; return what it says."""
+    if left.title == right.title:
+        left, right = (replace(side, title=f"{side.title} ({mark})") for side, mark in ((left, "A"), (right, "B")))
+    document = compare_subjects(left, right)
+    write_text(path, emit_html(document))
+    return document
+
+
+def pictures_of(document: Document) -> dict[str, str]:
+    """Return the pictures of a page by name."""
+    parts = (part for chapter in document.chapters for part in chapter.parts)
+    return {part.name: part.svg for part in parts if isinstance(part, Picture)}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from hw_amc.style import BLUE, MUTED, ORANGE, RED, SERIES, STYLE, TEAL
+from hw_amc.style import BLUE, MUTED, ORANGE, PAPER, RED, SERIES, STYLE, TEAL, dark_rules
 from hw_amc.text import plain
 
 if TYPE_CHECKING:
@@ -54,7 +51,7 @@ def accuracy(curves: Curves) -> str:
         if curves.bound:
             axes.plot(*_points(curves.bound), "--", color=TEAL, lw=1.6, label=_BOUND)
         if curves.published:
-            marks = {"mfc": "white", "mec": ORANGE, "mew": 1.8, "ms": 7}
+            marks = {"mfc": PAPER, "mec": ORANGE, "mew": 1.8, "ms": 7}
             axes.plot(*_points(curves.published), "D", label="published, real data", **marks)
         if snrs[-1] > 10:
             axes.text(snrs[-1], 12, "SNR ≥ 10 dB", color=BLUE, ha="right", fontsize=8.5)
@@ -75,24 +72,72 @@ def _label(text: str) -> str:
     return plain(text, limit=NAME_LIMIT).replace("$", r"\$")
 
 
-def confusion(matrices: dict[int, NDArray[np.float64]], classes: Sequence[str], title: str = "{} dB") -> str:
-    """Confusion matrices side by side: rows are the sent class, each row sums to 1; `title` takes the SNR."""
-    columns, names = len(matrices), list(map(_label, classes))
-    with _figure(3.75 * columns + 1.2, 4.75, columns) as (figure, all_axes):
-        for index, (snr, axes) in enumerate(zip(sorted(matrices), np.atleast_1d(all_axes), strict=True)):
-            axes.grid(visible=False)
-            image = axes.imshow(matrices[snr], cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(title.format(snr), fontsize=11, fontweight="bold")
-            axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
-            axes.set_yticks(range(len(names)), names if index == 0 else [""] * len(names), fontsize=8)
-            axes.tick_params(length=0)
-            axes.set_xlabel("recognised as")
-            for side in axes.spines.values():
-                side.set_visible(False)
-        np.atleast_1d(all_axes)[0].set_ylabel("sent")
-        bar = figure.colorbar(image, ax=all_axes, fraction=0.012, pad=0.015, ticks=[0, 0.5, 1])
-        bar.ax.set_yticklabels(["0", "50 %", "100 %"], fontsize=8)
-        bar.outline.set_visible(False)
+@dataclass(frozen=True)
+class Sweep:
+    """LUTs and speed of an accelerator over R."""
+
+    R: Sequence[int]
+    #: Share of the board, percent.
+    lut_percent: Sequence[float]
+    frames_per_s: Sequence[float]
+    fits: Sequence[bool]
+    #: R that is built, None where none is.
+    built: int | None
+    #: R -> share of the LUTs, percent, that synthesis counted.
+    counted: dict[int, float]
+
+
+def rates(sweep: Sweep) -> str:
+    """Two panels over R: the share of the board's LUTs, with its limit, and frames per second."""
+    with _figure(8.6, 3.5, 2) as (figure, (left, right)):
+        for axes, values in ((left, sweep.lut_percent), (right, sweep.frames_per_s)):
+            axes.plot(sweep.R, values, "-", color=BLUE, lw=1.6)
+            for R, value, fits in zip(sweep.R, values, sweep.fits, strict=True):
+                axes.plot([R], [value], "o", ms=5, mec=BLUE, mfc=BLUE if fits else PAPER, mew=1.4)
+                if sweep.built == R:
+                    axes.plot([R], [value], "o", ms=11, mec=ORANGE, mfc="none", mew=1.6)
+                    axes.annotate(
+                        f"R = {R}", (R, value), (8, 8), textcoords="offset points", color=ORANGE, fontsize=8.5
+                    )
+            axes.set(xlabel="R, clock cycles per sample", xscale="log", ylim=(0, 1.12 * max([*values, 1.0])))
+            axes.set_xticks(*_marks(sweep.R))
+            axes.minorticks_off()
+        left.set_ylabel("LUTs, % of the board")
+        left.set_ylim(0, 1.12 * max([*sweep.lut_percent, *sweep.counted.values(), 105.0]))
+        left.axhline(100, color=RED, lw=1.2, ls=(0, (4, 3)))
+        left.annotate("board full", (sweep.R[-1], 100), (0, 4), textcoords="offset points", ha="right", color=RED)
+        left.plot(
+            list(sweep.counted), list(sweep.counted.values()), "D", ms=6, color=TEAL, label="counted by synthesis"
+        )
+        if sweep.counted:
+            left.legend(loc="upper right", bbox_to_anchor=(1.0, 0.8), fontsize=8.5)
+        right.set_ylabel("frames/s, estimated")
+        right.yaxis.set_major_formatter(lambda value, place: f"{value:,.0f}")
+        return _svg(figure)
+
+
+def accuracies(curves: dict[str, dict[int, float]]) -> str:
+    """Accuracy (0..1) over SNR in dB of several models."""
+    with _figure(8.2, 3.7) as (figure, axes):
+        for color, (name, values) in zip(SERIES, curves.items(), strict=False):
+            axes.plot(*_points(values), "-o", color=color, ms=4, lw=1.8, label=_label(name))
+        axes.set(xlabel="signal-to-noise ratio, dB", ylabel="top-1 accuracy, %", ylim=(0, 102))
+        axes.margins(x=0.02)
+        axes.legend(loc="upper left")
+        return _svg(figure)
+
+
+def cost_of_speed(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> str:
+    """LUTs in percent of the board over frames/s, of several models: (frames/s, LUTs) by name."""
+    with _figure(8.2, 3.5) as (figure, axes):
+        for color, (name, (speeds, luts)) in zip(SERIES, curves.items(), strict=False):
+            axes.plot(speeds, luts, "-o", color=color, ms=4.5, lw=1.8, label=_label(name))
+        axes.axhline(100, color=RED, lw=1.2, ls=(0, (4, 3)))
+        fastest = max(max(speeds) for speeds, _ in curves.values())
+        axes.annotate("board full", (fastest, 100), (0, 4), textcoords="offset points", ha="right", color=RED)
+        axes.set(xlabel="frames/s, estimated", ylabel="LUTs, % of the board", xscale="log", ylim=(0, None))
+        axes.xaxis.set_major_formatter(lambda value, place: f"{value:,.0f}")
+        axes.legend(loc="upper left")
         return _svg(figure)
 
 
@@ -171,4 +216,4 @@ def _figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Fig
 def _svg(figure: Figure) -> str:
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return stream.getvalue()
+    return stream.getvalue().replace("</style>", f"{dark_rules()}</style>", 1)

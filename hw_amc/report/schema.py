@@ -6,19 +6,19 @@ is written up in docs/report.md.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from hw_amc.config import suggest
 from hw_amc.errors import ConfigError
 from hw_amc.text import plain
 
-#: Version of the schema; a report of another version is refused.
+#: Version of the schema; a report of another version is refused. New keys and sections leave it as it is.
 SCHEMA = 1
 #: `measured` here, `estimated` by a formula or an assumed clock, `published` by somebody else.
 KINDS = ("measured", "estimated", "published")
@@ -27,97 +27,83 @@ MOST_CHARACTERS = 4000
 #: Any name that stands for a board, a device, a step or a tool's report.
 ANY = "*"
 
-Check = Callable[[Any], bool]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field(pattern=r"\S")]
+Scalar = bool | int | Number | Text
+BySnr = dict[Annotated[str, Field(pattern=r"^-?[0-9]+$")], Fraction]
+
+
+def _with_percentiles(table: dict[str, float]) -> dict[str, float]:
+    if not {"p50", "p90", "p99"} <= set(table):
+        raise ValueError("p50, p90 and p99 belong to it")
+    return table
+
+
+def _occurring(counts: dict[str, int]) -> dict[str, int]:
+    if not any(counts.values()):
+        raise ValueError("no frame is counted")
+    return counts
+
+
+class _Sent(BaseModel):
+    """A class that occurs, with the counts of what its frames were taken for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sent: Text
+    recognised: Annotated[dict[Text, Count], AfterValidator(_occurring)]
 
 
 @dataclass(frozen=True)
 class Rule:
     """What a key's value must be; a `figure` needs a kind, a setting does not."""
 
-    check: Check
+    type: Any
     wanted: str
     figure: bool = True
 
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.type)
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_table(check: Check) -> Check:
-    return lambda value: isinstance(value, dict) and all(map(_is_text, value)) and all(map(check, value.values()))
+    def check(self, value: Any) -> bool:
+        """Tell whether a value of a report is of the type."""
+        try:
+            self._adapter.validate_python(value, strict=True)
+        except ValidationError:
+            return False
+        return True
 
 
-def _is_scalar(value: Any) -> bool:
-    return _is_number(value) or _is_text(value) or isinstance(value, bool)
-
-
-def _is_rows(value: Any) -> bool:
-    cell = _is_table(_is_scalar)
-    return isinstance(value, list) and all(_is_table(lambda item: _is_scalar(item) or cell(item))(row) for row in value)
-
-
-def _is_confusion(value: Any) -> bool:
-    """Rows of classes that occur, with the counts of what they were taken for."""
-    return _is_rows(value) and all(
-        set(row) == {"sent", "recognised"}
-        and _is_text(row["sent"])
-        and _is_table(_is_count)(row["recognised"])
-        and sum(row["recognised"].values()) > 0
-        for row in value
-    )
-
-
-def _is_percentiles(value: Any) -> bool:
-    return _is_amounts(value) and {"p50", "p90", "p99"} <= set(value)
-
-
-def _is_by_snr(value: Any) -> bool:
-    return _is_table(_is_fraction)(value) and all(re.fullmatch(r"-?\d+", key) for key in value)
-
-
-def _is_fraction(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= 1
-
-
-def _is_amount(value: Any) -> bool:
-    return _is_number(value) and value >= 0
-
-
-_is_amounts = _is_table(_is_amount)
-
-_COUNT = Rule(_is_count, "a whole number, 0 or more")
-_AMOUNT = Rule(_is_amount, "a number, 0 or more")
-_FRACTION = Rule(_is_fraction, "a number from 0 to 1")
-_AMOUNTS = Rule(_is_amounts, "a table of numbers, 0 or more")
-_NUMBERS = Rule(_is_table(_is_number), "a table of numbers")
-_PERCENTILES = Rule(_is_percentiles, "a table with p50, p90 and p99")
-_BY_SNR = Rule(_is_by_snr, 'a table of fractions by SNR in dB, such as {"10": 0.93}')
-_ROWS = Rule(_is_rows, "a list of tables of numbers or words")
-_TEXT = Rule(_is_text, "a word or sentence", figure=False)
-_TEXTS = Rule(_is_table(_is_text), "a table of words", figure=False)
-_SETTING = Rule(_is_count, "a whole number, 0 or more", figure=False)
-_AMOUNT_SET = Rule(_is_amount, "a number, 0 or more", figure=False)
-_FREE = Rule(lambda value: _is_text(value) or _is_table(_is_scalar)(value), "words, or a table", figure=False)
+_COUNT = Rule(Count, "a whole number, 0 or more")
+_AMOUNT = Rule(Amount, "a number, 0 or more")
+_FRACTION = Rule(Fraction, "a number from 0 to 1")
+_AMOUNTS = Rule(dict[Text, Amount], "a table of numbers, 0 or more")
+_NUMBERS = Rule(dict[Text, Number], "a table of numbers")
+_PERCENTILES = Rule(Annotated[dict[Text, Amount], AfterValidator(_with_percentiles)], "a table with p50, p90 and p99")
+_BY_SNR = Rule(BySnr, 'a table of fractions by SNR in dB, such as {"10": 0.93}')
+_ROWS = Rule(list[dict[Text, Scalar | dict[Text, Scalar]]], "a list of tables of numbers or words")
+_CONFUSION = Rule(list[_Sent], "a list of tables of `sent` and `recognised`, a table of counts")
+_TEXT = Rule(Text, "a word or sentence", figure=False)
+_TEXTS = Rule(dict[Text, Text], "a table of words", figure=False)
+_SETTING = Rule(Count, "a whole number, 0 or more", figure=False)
+_AMOUNT_SET = Rule(Amount, "a number, 0 or more", figure=False)
+_FREE = Rule(Text | dict[Text, Scalar], "words, or a table", figure=False)
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("command", "date", "note", "tool", "part", "board", "device", "reference"), _TEXT),
     **dict.fromkeys(("name", "op", "mode", "reason", "log_sha256", "graph_sha256", "weights_sha256"), _TEXT),
-    **dict.fromkeys(("backend", "strategy", "source", "version"), _TEXT),
-    "formats": _TEXTS,
+    **dict.fromkeys(("backend", "strategy", "source", "version", "calibration"), _TEXT),
+    **dict.fromkeys(("formats", "versions"), _TEXTS),
     "eval_set": _FREE,
-    **dict.fromkeys(("R", "K", "lanes", "n_channels", "reuse_factor", "batch"), _SETTING),
+    **dict.fromkeys(("R", "K", "lanes", "n_channels", "reuse_factor", "batch", "frame_samples"), _SETTING),
     **dict.fromkeys(("clock_mhz", "clock_ns"), _AMOUNT_SET),
     **dict.fromkeys(("parameters", "nonzeros", "weight_bits", "kernel_weights", "kernel_nonzeros"), _COUNT),
     **dict.fromkeys(("macs_per_frame", "nonzero_macs_per_frame", "memory_bytes", "weights", "macs"), _COUNT),
-    **dict.fromkeys(("frames", "mismatches", "tensors", "integers"), _COUNT),
+    **dict.fromkeys(("frames", "mismatches", "tensors", "integers", "calibration_frames"), _COUNT),
     "cycles_per_frame": _AMOUNT,  # a mean over a run need not be whole
     **dict.fromkeys(("predicted_cycles_per_frame", "latency_cycles", "cycles", "interval_cycles"), _COUNT),
     **dict.fromkeys(("lut", "ff", "dsp", "uram", "carry"), _COUNT),
@@ -126,15 +112,16 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("dma_transfers_per_frame", "bytes_per_frame"), _AMOUNT),
     **dict.fromkeys(("wall_frames_per_s", "device_frames_per_s", "arrival_ns", "fmax_mhz"), _AMOUNT),
     **dict.fromkeys(("sparsity", "average_accuracy", "accuracy_at_least_10_db"), _FRACTION),
+    **dict.fromkeys(("accuracy_before", "accuracy_after", "same_answers"), _FRACTION),
     "accuracy": _BY_SNR,
-    "confusion": Rule(_is_confusion, "a list of tables of `sent` and `recognised`, a table of counts"),
+    "confusion": _CONFUSION,
     **dict.fromkeys(("wall_latency_us", "device_latency_us"), _PERCENTILES),
     **dict.fromkeys(("percent", "estimated"), _AMOUNTS),
-    **dict.fromkeys(("error_percent", "timing"), _NUMBERS),
+    **dict.fromkeys(("error_percent", "timing", "sqnr_db"), _NUMBERS),
     **dict.fromkeys(("sweep", "blocks", "routed", "heads"), _ROWS),
 }
 
-_EVERY = ("command", "kind", "date", "note", "seconds", "version", "log_sha256")
+_EVERY = ("command", "kind", "date", "note", "seconds", "version", "versions", "log_sha256")
 _RESOURCES = ("lut", "ff", "dsp", "bram36", "uram", "carry", "percent")
 _COMPARED = ("frames", "mismatches", "tensors", "integers", "frames_per_s", "reference")
 
@@ -143,10 +130,14 @@ SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("model",): (
         *("name", "graph_sha256", "weights_sha256", "parameters", "nonzeros", "weight_bits", "sparsity"),
         *("kernel_weights", "kernel_nonzeros", "macs_per_frame", "nonzero_macs_per_frame", "memory_bytes"),
-        *("heads", "eval_set", "accuracy", "average_accuracy", "accuracy_at_least_10_db"),
+        *("frame_samples", "heads", "eval_set", "accuracy", "average_accuracy", "accuracy_at_least_10_db"),
     ),
     ("evaluation", ANY): (
         *("source", "frames", "accuracy", "average_accuracy", "accuracy_at_least_10_db", "confusion"),
+    ),
+    ("quantisation",): (
+        *("source", "frames", "accuracy_before", "accuracy_after", "same_answers", "sqnr_db"),
+        *("calibration", "calibration_frames"),
     ),
     ("golden",): _COMPARED,
     ("csim", "ap_fixed"): (*_COMPARED, "seconds_compile", "backend"),
@@ -173,7 +164,7 @@ SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("bench", ANY): (
         *("device", "frames", "mismatches", "wall_frames_per_s", "cycles_per_frame", "device_frames_per_s"),
-        *("wall_latency_us", "device_latency_us", "clock_mhz", "batch", "K", "n_channels", "mode"),
+        *("wall_latency_us", "device_latency_us", "clock_mhz", "batch", "R", "K", "n_channels", "mode"),
         *("convert_us_per_frame", "driver_us_per_frame", "dma_transfers_per_frame", "bytes_per_frame"),
     ),
     ("steps", ANY): (),

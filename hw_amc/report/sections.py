@@ -11,6 +11,7 @@ from hw_amc.config import BoardSettings, HlsSettings
 from hw_amc.graph import Graph, Node
 from hw_amc.graph.ops import Weights
 from hw_amc.hls import estimate
+from hw_amc.report.schema import figures
 
 
 def model_section(graph: Graph, accuracy: dict[str, Any] | None = None, command: str = "") -> dict[str, Any]:
@@ -42,6 +43,7 @@ def model_section(graph: Graph, accuracy: dict[str, Any] | None = None, command:
         "macs_per_frame": sum(node.macs for node in graph.nodes),
         "nonzero_macs_per_frame": sum(node.nonzero_macs for node in graph.nodes),
         "memory_bytes": math.ceil(sum(node.memory_bits for node in graph.nodes) / 8),
+        "frame_samples": graph.frame_len,
         "heads": _heads(graph, accuracy or {}),
         "command": command or f"make hls MODEL={graph.name}",
         "kind": "measured",
@@ -113,8 +115,7 @@ def _accuracy(found: dict[str, Any]) -> dict[str, Any]:
 
 def _with_accuracy(section: dict[str, Any], accuracy: dict[str, Any]) -> dict[str, Any]:
     kind, found = accuracy.get("kind", "measured"), _accuracy(accuracy)
-    counts = [key for key in section if key not in ("name", "graph_sha256", "weights_sha256", "command", "kind")]
-    kinds = {**dict.fromkeys(counts, "measured"), **dict.fromkeys(found, kind)}
+    kinds = {**dict.fromkeys(figures(section), "measured"), **dict.fromkeys(found, kind)}
     whole = {**section, **found, "kind": "measured" if set(kinds.values()) == {"measured"} else kinds}
     if accuracy.get("eval_set"):
         whole["eval_set"] = accuracy["eval_set"]

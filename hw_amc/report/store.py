@@ -26,8 +26,11 @@ def load(folder: Path) -> dict[str, Any]:
         The file is damaged, of another schema, or holds what the schema does not know.
     """
     path = folder / FILE
-    if not path.exists():
-        return {"schema": SCHEMA}
+    return load_file(path) if path.exists() else {"schema": SCHEMA}
+
+
+def load_file(path: Path) -> dict[str, Any]:
+    """Read a file of the form of report.json, and check it; errors are those of `load`."""
     report = load_json(path)
     if report.get("schema") != SCHEMA:
         raise DataError(f"{path} has schema {report.get('schema')!r}, expected {SCHEMA}; remove it and run again")
@@ -38,8 +41,8 @@ def load(folder: Path) -> dict[str, Any]:
     return report
 
 
-def merge(build_folder: Path, section: dict[str, Any], network: str | None = None) -> dict[str, Any]:
-    """Merge `section` into `build_folder`/report.json and return the whole report.
+def merge(build_folder: Path, *sections: dict[str, Any], network: str | None = None) -> dict[str, Any]:
+    """Merge sections into `build_folder`/report.json, one after another but all or none; return the whole report.
 
     Sections merge key by key down to the innermost objects. Such an object is one run and replaces the former one
     whole, so that no figure of an older run stands under a newer command; `model` alone, to which the counts and
@@ -49,7 +52,7 @@ def merge(build_folder: Path, section: dict[str, Any], network: str | None = Non
     ----------
     build_folder : Path
         Made where it is missing. Concurrent writers wait for each other.
-    section : dict
+    sections : dict
         Nested from the top: ``{"csim": {"native": {"frames": 1000, ..., "command": ..., "kind": "measured"}}}``.
         Numpy numbers are taken as Python's.
     network : str, optional
@@ -64,18 +67,20 @@ def merge(build_folder: Path, section: dict[str, Any], network: str | None = Non
     HwAmcError
         Another process held the lock for a minute, or the file cannot be written.
     """
-    plain: dict[str, Any] = to_plain(section)
-    plain.pop("schema", None)
-    check_section(plain)
+    plain: list[dict[str, Any]] = [to_plain(section) for section in sections]
+    for section in plain:
+        section.pop("schema", None)
+        check_section(section)
     with _alone(build_folder):
         report = load(build_folder)
         if network is not None:
             report = report if report.get("graph_sha256") == network else {"schema": SCHEMA}
             report["graph_sha256"] = network
-        done: list[str] = []
-        for name, value in plain.items():
-            report[name] = _merged((name,), report.get(name), value, done)
-        _forget_not_run(report, done)
+        for section in plain:
+            done: list[str] = []
+            for name, value in section.items():
+                report[name] = _merged((name,), report.get(name), value, done)
+            _forget_not_run(report, done)
         write_text(build_folder / FILE, json.dumps(report, indent=1, allow_nan=False) + "\n")
     return report
 

@@ -128,6 +128,25 @@ def sweep_table(report: Report) -> Table | None:
     return Table(("Reuse factor", "Cycles/frame", "Frames/s", "LUT", "FF", "DSP", f"Fits {board}"), rows)
 
 
+def rate_table(report: Report) -> Table | None:
+    """Build the table of the RTL flow's estimate at each R; the R that is built has a mark."""
+    whole = report.get("estimate", {}).get("rtl", {})
+    if not whole.get("sweep"):
+        return None
+    rows = tuple(
+        (
+            Cell(f"{row['R']}{' *' if row['R'] == whole.get('R') else ''}"),
+            *(Cell(number(row[key]), "estimated") for key in ("K", "cycles_per_frame", "frames_per_s")),
+            *(Cell(number(row[key]), "estimated", row["percent"].get(key)) for key in RESOURCES if key in row),
+            Cell("yes" if row["fits"] else "no"),
+        )
+        for row in whole["sweep"]
+    )
+    shown = [heading(key) for key in RESOURCES if key in whole["sweep"][0]]
+    heads = ("R", "K", "Cycles/frame", "Frames/s", *shown, f"Fits {whole.get('board', 'the board')}")
+    return Table(heads, rows, caption="* as it is built. K: frames or channels at work side by side")
+
+
 def resource_table(report: Report) -> Table | None:
     """Resources of every estimate, tool report and synthesis, with the share of the board."""
     sources = list(resource_runs(report))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hw_amc.report.document import Cell, Table
+from hw_amc.report.document import Cell, Document, Table
 from hw_amc.report.tables import layer_table, proof_table, resource_table, sweep_table, verdict
 from hw_amc.text import plain
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hw_amc.rtl import RateEstimate
 
 _MOODS = {True: "green", False: "red", None: "yellow"}
+_BETTER: dict[bool | None, str] = {True: "green", False: "red"}
 _COLORS = {"measured": "", "estimated": "yellow", "published": "magenta"}
 
 
@@ -36,6 +37,17 @@ def print_summary(console: Console, report: dict[str, Any]) -> None:
         table = build(report)
         if table is not None:
             _print(console, title, table)
+
+
+def print_comparison(console: Console, document: Document) -> None:
+    """Print the page that compares two models: what it says first, and its tables."""
+    console.print(plain(document.answer), style="bold", markup=False, highlight=False)
+    for line in document.left_open:
+        console.print(plain(line), style="yellow", markup=False, highlight=False)
+    for chapter in document.chapters:
+        for part in chapter.parts:
+            if isinstance(part, Table):
+                _print(console, chapter.title, part)
 
 
 def print_estimate(console: Console, report: dict[str, Any]) -> None:
@@ -105,6 +117,6 @@ def _print(console: Console, title: str, table: Table) -> None:
     rows = [*table.rows, *([table.total] if table.total else [])]
     for row in rows:
         style = "bold" if row is table.total else None
-        texts = [Text(plain(cell.text), style=_COLORS.get(cell.kind, "")) for cell in row]
+        texts = [Text(plain(cell.text), style=_BETTER.get(cell.better, _COLORS.get(cell.kind, ""))) for cell in row]
         shown.add_row(*texts, style=style)
     console.print(shown)

@@ -12,7 +12,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from functools import reduce
+from importlib import metadata
 from operator import add
 from pathlib import Path
 from typing import Any, Literal
@@ -268,7 +270,8 @@ def section(found: Synthesis, core: RtlCore, board: BoardSettings, command: str,
         "mode": core.mode,
         "clock_mhz": board.clock_mhz,
     }
-    return {**facts, **figures, **speed, "command": command, "kind": kinds}
+    told = {"versions": {"yosys": metadata.version("pyosys")}, "date": date.today().isoformat(), "command": command}
+    return {**facts, **figures, **speed, **told, "kind": kinds}
 
 
 def _block_rows(found: Synthesis, core: RtlCore) -> list[dict[str, Any]]:
