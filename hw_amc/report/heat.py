@@ -16,7 +16,7 @@ from hw_amc.text import plain
 #: Letters of a name in a picture.
 NAME_LIMIT = 28
 #: Width of a letter, and what lies between panels, in pixels.
-_LETTER, _GAP = 6.4, 18
+_LETTER, _GAP = 7.2, 18
 #: Shares below are not drawn.
 _LEAST = 0.005
 
