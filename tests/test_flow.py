@@ -231,7 +231,7 @@ def test_accuracy_of_other_weights_is_not_shown(root: Path, capsys: pytest.Captu
         assert "accuracy" not in report(root)["model"]
         run("report", "small")
         pages = (folder / "build" / "report.md").read_text()
-        assert "Not run: accuracy: accuracy.json is of other weights than weights.h5" in pages
+        assert "Not shown: accuracy: accuracy.json is of other weights than weights.h5" in pages
         assert f"{100 * accuracy['at_least_10_db']:.1f}" not in pages
         accuracy["weights_sha256"] = hashlib.sha256((folder / "weights.h5").read_bytes()).hexdigest()
         (folder / "accuracy.json").write_text(json.dumps(accuracy))

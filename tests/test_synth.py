@@ -98,7 +98,9 @@ def test_section_follows_the_schema(tmp_path: Path) -> None:
     ]
     assert blocks["gru"]["estimated_lut"] == round(core.costs["gru"].lut)
     report.merge(
-        tmp_path, {"synth": {"b": synth.section(counted, core, board, "hw-amc synth m --blocks")}}, graph.digest()
+        tmp_path,
+        {"synth": {"b": synth.section(counted, core, board, "hw-amc synth m --blocks")}},
+        network=graph.digest(),
     )
     said = io.StringIO()
     report.print_synthesis(Console(file=said), report.load(tmp_path)["synth"]["b"])
