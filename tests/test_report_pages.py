@@ -434,7 +434,7 @@ def test_what_is_hard_to_compare_is_said(two: Path, capsys: pytest.CaptureFixtur
     [
         ((), 2, "report takes a model, or --compare and two"),
         (("a", "--compare", "a", "b"), 2, "report takes a model, or --compare and two"),
-        (("a", "--json"), 2, "--output and --json belong to --compare"),
+        (("a", "--output", "x.html"), 2, "--output belongs to --compare"),
         (("--compare", "a", "nobody"), 2, "unknown model 'nobody'"),
         (("--compare", "a", "gru_cnn_sparse07"), 2, "gru_cnn_sparse07 has no report.json yet; `hw-amc hls"),
     ],
