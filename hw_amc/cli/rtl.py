@@ -26,7 +26,7 @@ def rtl(context: Context, model: Model, board: Board = None, cycles: Cycles = No
     require_fit(rates, flow.core.cycles_per_step, flow.board)  # what stands there stays
     with printer.status("Verilog"):
         folder = write_verilog(flow, rates)
-    printer.done(f"{len(flow.accelerator.sources.files)} files in {shown(folder)} (R marked *)")
+    printer.done(f"{len(flow.written.files)} files in {shown(folder)} (R marked *)")
     printer.result({"estimate": report.load(flow.workspace.build)["estimate"], "folder": folder})
 
 

@@ -13,6 +13,7 @@ from hw_amc.config import RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.flows import base
 from hw_amc.parts import family_with
+from hw_amc.sources import Sources
 from hw_amc.verify.heldout import Stimulus
 from hw_amc.workspace import Workspace
 
@@ -98,6 +99,13 @@ class RtlFlow(base.Flow):
         core = load_hls_core(self.hls_export, self.graph)
         return build_accelerator(self.graph, core, settings, self.board, "hls")
 
+    @cached_property
+    def written(self) -> Sources:
+        """What `write_verilog` writes: the accelerator, and what describes it to other people's tools."""
+        from hw_amc.overlay.handover import emit_handover
+
+        return Sources({**self.accelerator.sources.files, **emit_handover(self.accelerator).files})
+
     @property
     def folder(self) -> Path:
         """Where the Verilog is written."""
@@ -116,9 +124,9 @@ class RtlFlow(base.Flow):
 
 
 def write_verilog(flow: RtlFlow, rates: list[RateEstimate]) -> Path:
-    """Write the accelerator's Verilog and manifest, and merge the estimate at all `rates`; return the folder."""
+    """Write the accelerator and its descriptions, and merge the estimate at all `rates`; return the folder."""
     with flow.exclusive(), flow.step("rtl"):
-        flow.accelerator.sources.write(flow.folder)
+        flow.written.write(flow.folder)
         flow.merge({"estimate": {"rtl": _estimate_section(flow, rates)}})
     return flow.folder
 
