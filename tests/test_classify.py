@@ -16,6 +16,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -30,6 +31,7 @@ from networks import hakimi_graph
 from hw_amc import sim_device
 from hw_amc.cli.main import app
 from hw_amc.flows.classify import to_answers
+from hw_amc.flows.rtl import RtlFlow, RtlOptions
 from hw_amc.graph import Graph
 from hw_amc.radio import CLASSES, CaptureOptions, open_frames, to_wire
 from hw_amc.radio.answers import Answers, Timeline
@@ -96,8 +98,8 @@ def record(path: Path, samples: np.ndarray, **fields: Any) -> Path:
     return path.with_suffix(".sigmf-meta")
 
 
-def expected(samples: np.ndarray, gain: float = 1.0, shift: int = 0, normalise: Any = "none") -> Answers:
-    """Answers to the frames of complex samples, by what the command is made of."""
+def expected(samples: np.ndarray, gain: float = 1.0, shift: int = 0, normalise: Any = "rms") -> Answers:
+    """Answers to the frames of complex samples, by what the command is made of; recordings are normalised."""
     frames = samples[: len(samples) // T * T].view(np.float32).reshape(-1, T, 2) * np.float32(gain)
     return to_answers(GRAPH, golden_logits(GRAPH, to_wire(frames, normalise=normalise), shift))
 
@@ -166,7 +168,7 @@ def test_frames_of_a_set_have_numbers_and_no_time(workspace: Path, capsys: pytes
         file["Y"] = np.eye(len(CLASSES), dtype=np.int64)[np.zeros(FRAMES, int)]
     assert run("classify", "small", "set.h5", "--format", "jsonl") == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(row["label"], row["margin"]) for row in rows] == wanted(expected(air()))
+    assert [(row["label"], row["margin"]) for row in rows] == wanted(expected(air(), normalise="none"))
     assert [(row["frame"], row["sample"], row["time_s"]) for row in rows] == [(n, None, None) for n in range(FRAMES)]
     assert run("classify", "small", "set.h5", "--annotate") == 7
     assert "no recording whose samples follow each other" in capsys.readouterr().err
@@ -356,9 +358,10 @@ def test_a_tone_stands_at_its_frequency_and_time(workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "answers"),
     [
-        (["--gain", "4"], {"gain": 4.0}),
-        (["--input-shift", "2"], {"shift": 2}),
-        (["--normalise", "rms"], {"normalise": "rms"}),
+        (["--gain", "4"], {"gain": 4.0, "normalise": "none"}),
+        (["--input-shift", "2"], {"shift": 2, "normalise": "none"}),
+        (["--normalise", "rms"], {}),
+        ([], {}),
     ],
 )
 def test_the_level_says_what_to_do_and_that_does_it(
@@ -366,14 +369,15 @@ def test_the_level_says_what_to_do_and_that_does_it(
 ) -> None:
     quiet = air() / 4
     quiet.tofile("quiet.cf32")
-    assert run("classify", "small", "quiet.cf32", "--format", "csv") == 0
+    assert run("classify", "small", "quiet.cf32", "--format", "csv", "--normalise", "none") == 0
     said = capsys.readouterr()
     assert "frames are -12.0 dB from the level of training: --gain 4, --input-shift 2" in said.err
-    assert told(rows_of(said.out)) == wanted(expected(quiet))
+    assert told(rows_of(said.out)) == wanted(expected(quiet, normalise="none"))
     assert run("classify", "small", "quiet.cf32", "--format", "csv", *options) == 0
     said = capsys.readouterr()
     assert "warning" not in said.err
-    assert "level +0.0 dB" in said.err
+    brought = "level -12.0 dB (-12.0 to -12.0), each frame brought to +0.0 dB (normalise = rms); trained at +0.0 dB"
+    assert (brought if "normalise" not in answers else "level +0.0 dB") in said.err
     assert told(rows_of(said.out)) == wanted(expected(quiet, **answers))
 
 
@@ -397,7 +401,8 @@ def test_levels_that_no_gain_mends_are_normalised() -> None:
             2.0**-40,
             1.0,
             0,
-            "-120.4 dB from the level of training: --gain 1.049e+06, --input-shift 15 (which leaves -30",
+            "-120.4 dB from the level of training, 100% of the values round to zero: --gain 1.049e+06,"
+            " --input-shift 15 (which leaves -30",
         ),
     ],
 )
@@ -414,6 +419,51 @@ def test_a_trained_range_of_levels_is_kept_to() -> None:
         level.add(frames)
         assert [line[:18] for line in level.problems() if line.startswith("frames are")] == said
     assert "the level of training is not known" in level.summary()
+
+
+def test_where_the_level_of_training_is_not_known_recordings_stay_as_they_are(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "hls_projects" / "small" / "train.toml").unlink()
+    air().tofile("air.cf32")
+    assert run("classify", "small", "air.cf32", "--format", "csv") == 0
+    said = capsys.readouterr()
+    assert told(rows_of(said.out)) == wanted(expected(air(), normalise="none"))
+    assert "the level of training is not known" in said.err
+
+
+def test_a_level_that_project_toml_must_mend_says_so() -> None:
+    fmt = GRAPH.input_quantizer
+    assert fmt is not None
+    level = Level(InputPath(fmt=fmt.fmt), trained_db=(0.0, 0.0), has_options=False)
+    level.add(np.full((4, T, 2), np.float32(0.003)))
+    (line, *_) = level.problems()
+    assert line == (
+        "frames are -47.4 dB from the level of training, 100% of the values round to zero: scale the samples by 235.7,"
+        ' input_shift = 8 in project.toml (which leaves +0.7 dB), or normalise = "rms" in project.toml'
+    )
+
+
+def test_a_proof_on_a_quiet_recording_says_that_it_proves_little(workspace: Path) -> None:
+    meta = record(workspace / "quiet", air() * np.float32(0.001))
+    fields = json.loads(meta.read_text())
+    fields["annotations"] = [{"core:sample_start": 0, "core:sample_count": FRAMES * T, "core:label": "b"}]
+    meta.write_text(json.dumps(fields))
+    said: list[str] = []
+    output = SimpleNamespace(done=lambda line, *rest: said.append(line))
+    flow = RtlFlow.open("small", RtlOptions(data=meta), output=output)  # type: ignore[arg-type]
+    flow.require_ready()
+    with pytest.warns(UserWarning, match="quiet") as caught:
+        found = flow.take(8)
+    assert np.abs(found.wire).max() < 128  # half a step of the network's input
+    told_lines = [str(warning.message) for warning in caught]
+    assert told_lines[0].startswith("quiet.sigmf-meta: frames are -60.0 dB from the level of training, 100% of the")
+    assert told_lines[0].endswith('or normalise = "rms" in project.toml')
+    assert told_lines[-1].endswith("all frames are alike at the network's input: they prove next to nothing")
+    assert said == [
+        "quiet.sigmf-meta: level -60.0 dB (-60.0 to -60.0); trained at +0.0 dB; 100.0% of the values round to zero,"
+        " 0.0% saturate"
+    ]
 
 
 def test_silence_has_no_level(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -540,7 +590,8 @@ def test_the_standard_input_is_answered_as_a_file_is(workspace: Path, kind: str,
     elif form == "jsonl":
         rows = [json.loads(line) for line in said.splitlines()]
         assert [(row["label"], row["margin"]) for row in rows] == wanted(wanted_answers)
-        assert b"frames are -18.1 dB from the level of training: --gain 8, --input-shift 3" in done.stderr
+        assert b"level -18.1 dB (-18.1 to -18.1), each frame brought to +0.0 dB (normalise = rms)" in done.stderr
+        assert b"warning" not in done.stderr
     else:
         stretches = Timeline(wanted_answers, T, np.arange(FRAMES) * T, None).stretches()
         told_lines = [line.split() for line in said.splitlines() if line.startswith(" ")]

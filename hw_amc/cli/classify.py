@@ -55,7 +55,8 @@ InputShift = Annotated[
     int | None, typer.Option(help="Shift of the accelerator's input; project.toml's by default.", min=-15, max=15)
 ]
 Normalise = Annotated[
-    Scaling | None, typer.Option(help="rms brings each frame to unit power; project.toml's by default.")
+    Scaling | None,
+    typer.Option(help="rms brings each frame to unit power: the default for recordings; none takes them as they are."),
 ]
 
 
@@ -178,16 +179,17 @@ def _open(task: _Task, path: Path, samples: SampleFormat | None) -> tuple[FrameF
 
 def _classify_one(task: _Task, file: FrameFile, target: Target | None, is_first: bool) -> None:
     from hw_amc.flows.classify import classify as answers_of
+    from hw_amc.flows.classify import fit_entry
     from hw_amc.radio.answers import Timeline, rate_of
 
-    flow, wanted = task.flow, task.wanted
-    print_level(flow, task.classifier, file, task.entry)
+    flow, wanted, entry = task.flow, task.wanted, fit_entry(task.flow, task.entry, file.starts is not None)
+    print_level(flow, task.classifier, file, entry)
     clock = Clock(flow.graph.frame_len, file.starts, file.starts is not None, rate_of(file), wanted.every)
     lines, shares, parts = task.lines(str(file.path), clock), Shares(flow.graph.classes), []
     if is_first:
         lines.print_head(wanted.form)
     started = time.monotonic()
-    for part in answers_of(flow, task.classifier, file, task.entry, np.arange(0, len(file), wanted.every)):
+    for part in answers_of(flow, task.classifier, file, entry, np.arange(0, len(file), wanted.every)):
         lines.print(part, wanted.form)
         shares.add(part)
         parts.append(part)
@@ -219,17 +221,17 @@ def _classify_live(task: _Task, files: list[Path], samples: SampleFormat | None)
 
 
 def _follow(task: _Task, live: LiveSamples, shares: Shares) -> None:
-    from hw_amc.flows.classify import classify_live, live_level
+    from hw_amc.flows.classify import classify_live, fit_entry, live_level
 
-    flow, form = task.flow, task.wanted.form
+    flow, form, entry = task.flow, task.wanted.form, fit_entry(task.flow, task.entry, is_recording=True)
     clock = Clock(live.frame_len, rate_hz=live.rate_hz)
     lines, running = task.lines(str(live.path), clock), Running(clock, flow.graph.classes[0])
-    level, is_told = live_level(flow, task.entry), False
+    level, is_told = live_level(flow, entry), False
     lines.print_head(form)
     if form is Form.TABLE:
         running.print_head()
     try:
-        for answers in classify_live(flow, task.classifier, live, task.entry, level):
+        for answers in classify_live(flow, task.classifier, live, entry, level):
             if not is_told:
                 _print_level(flow, level, f"{live.path} by {task.classifier.name}", live.path.name)
                 is_told = True

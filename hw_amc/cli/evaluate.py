@@ -41,7 +41,7 @@ def evaluate(
 ) -> None:
     """Judge a model on labelled frames: accuracy by SNR and class, and what is taken for what; into the report, too."""
     from hw_amc import report
-    from hw_amc.flows.classify import make_entry, open_classifier, open_recording
+    from hw_amc.flows.classify import fit_entry, make_entry, open_classifier, open_recording
     from hw_amc.flows.evaluate import evaluate as judge
     from hw_amc.flows.rtl import RtlFlow, RtlOptions
 
@@ -52,6 +52,7 @@ def evaluate(
         open_recording(flow, path, samples.value if samples else None, labelled=True) as file,
         open_classifier(flow, entry.path.input_shift, overlay, board is not None) as classifier,
     ):
+        entry = fit_entry(flow, entry, file.starts is not None)
         print_level(flow, classifier, file, entry)
         found = judge(flow, classifier, file, entry)
     for each in found:

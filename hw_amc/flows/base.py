@@ -18,7 +18,7 @@ from hw_amc.config import BoardSettings
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive
 from hw_amc.graph import Graph
-from hw_amc.verify.heldout import Stimulus, held_out, require_labelled
+from hw_amc.verify.heldout import Stimulus, held_out, input_path, require_labelled
 from hw_amc.workspace import Workspace
 
 #: What stands for the command where a program calls a flow.
@@ -80,7 +80,17 @@ class Flow:
 
     def take(self, count: int) -> Stimulus:
         """Return held-out frames, generated or from the user's file."""
-        return held_out(self.graph, self.workspace.settings().input, count, self.data)
+        if self.data is None:
+            return held_out(self.graph, self.workspace.settings().input, count)
+        from hw_amc.radio.level import Level
+        from hw_amc.train.level import trained_levels_db
+
+        settings = self.workspace.settings().input
+        trained = trained_levels_db(self.workspace)
+        level = Level(input_path(self.graph, settings), trained_db=trained, has_options=False)
+        stimulus = held_out(self.graph, settings, count, self.data, level)
+        self.output.done(f"{self.data.name}: {level.summary()}")
+        return stimulus
 
     def merge(self, section: dict[str, Any]) -> None:
         """Merge figures into report.json; inside `whole`, when all of it has gone well."""

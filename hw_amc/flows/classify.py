@@ -20,12 +20,16 @@ from hw_amc.radio.files.captures import CaptureOptions
 from hw_amc.radio.files.frames import FrameFile, Rows
 from hw_amc.radio.level import EXAMINED, Level, examine, scale
 from hw_amc.radio.quality import InputPath
+from hw_amc.train.level import trained_levels_db
 from hw_amc.verify.heldout import input_path
 from hw_amc.verify.results import golden_logits
 
 if TYPE_CHECKING:
     from hw_amc.driver import AmcOverlay
     from hw_amc.radio.files.live import LiveSamples
+
+#: Frames that become wire words at a time.
+_CONVERTED = 64
 
 #: Frames at a time: of golden or a board, and of a simulation, which takes about a second for each.
 _BLOCK, _SIMULATED_BLOCK = 1024, 16
@@ -41,10 +45,16 @@ class Entry:
     path: InputPath
     #: Factor of the samples, before anything else.
     gain: float = 1.0
+    #: Whether any of it was asked for in place of project.toml's.
+    is_asked: bool = False
 
     def to_wire(self, frames: NDArray[np.float32]) -> NDArray[np.int16]:
-        """Convert frames (n, T, 2) to wire words."""
-        return to_wire(scale(frames, self.gain), self.path.wire_frac, self.path.normalise)
+        """Convert frames (n, T, 2) to wire words, a few at a time: what is computed on the way stays small."""
+        words = np.empty(frames.shape, np.int16)
+        for first in range(0, len(frames), _CONVERTED):
+            part = scale(frames[first : first + _CONVERTED], self.gain)
+            words[first : first + _CONVERTED] = to_wire(part, self.path.wire_frac, self.path.normalise)
+        return words
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,19 @@ def make_entry(
         raise ConfigError(f"a gain is a factor above 0, not {gain:g}")
     path = input_path(flow.graph, flow.workspace.settings().input)
     shift = path.input_shift if input_shift is None else input_shift
-    return Entry(replace(path, normalise=normalise or path.normalise, input_shift=shift), gain)
+    asked = normalise is not None or input_shift is not None or gain != 1
+    return Entry(replace(path, normalise=normalise or path.normalise, input_shift=shift), gain, asked)
+
+
+def fit_entry(flow: RtlFlow, entry: Entry, is_recording: bool) -> Entry:
+    """Return the way of a file into a network: recordings, whose level nobody knows, are normalised frame by frame.
+
+    Frames of sets keep the level that they have, as do all frames of a model that was trained at a level which is not
+    known, and those for which a gain, a shift or a normalisation was asked.
+    """
+    if entry.is_asked or not is_recording or trained_levels_db(flow.workspace) is None:
+        return entry
+    return replace(entry, path=replace(entry.path, normalise="rms"))
 
 
 def open_recording(flow: RtlFlow, path: Path, samples: Any = None, labelled: bool = False) -> FrameFile:
@@ -153,7 +175,7 @@ def open_live(flow: RtlFlow, path: Path, samples: Any = None, idle_s: float | No
 
 def live_level(flow: RtlFlow, entry: Entry) -> Level:
     """Make what measures the level of frames as they come."""
-    return Level(entry.path, entry.gain, trained_levels_db(flow))
+    return Level(entry.path, entry.gain, trained_levels_db(flow.workspace))
 
 
 def classify_live(
@@ -183,21 +205,3 @@ def measure_level(flow: RtlFlow, file: FrameFile, entry: Entry) -> Level:
     level = live_level(flow, entry)
     examine(level, file)
     return level
-
-
-def trained_levels_db(flow: RtlFlow) -> tuple[float, float] | None:
-    """Return the lowest and highest level of a model's training, dB about a mean power of 1.
-
-    Generated frames have a mean power of 1, signal and noise together, and training may vary it; None where a model was
-    trained on a file, elsewhere, or on signals (radar) that have that power in their pulses only.
-    """
-    from hw_amc.radio import load_recipe
-    from hw_amc.train.recipe import load_recipe_file
-
-    path = flow.workspace.folder / "train.toml"
-    if not path.is_file():
-        return None
-    data = load_recipe_file(path).data
-    if data.recipe is None or len(load_recipe(data.recipe).classes.heads) > 1:
-        return None
-    return 0.0 - data.gain_db, data.gain_db

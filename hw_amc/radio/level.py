@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.radio.files.frames import FrameFile
-from hw_amc.radio.quality import InputPath, Quality
+from hw_amc.radio.quality import LOST_LIMIT, SATURATED_LIMIT, InputPath, Quality
 
 #: Deviation from the levels of training that is not warned about, dB. Measured on gru_cnn_sparse07 from 10 dB SNR on:
 #: frames 1 dB below take its accuracy from 89 % to 79 %, 1 dB above to 62 %.
@@ -36,6 +36,8 @@ class Level:
     gain: float = 1.0
     #: Lowest and highest level of training, dB about a mean power of 1; None where nobody knows it.
     trained_db: tuple[float, float] | None = None
+    #: Whether the command has options that mend the level; else project.toml does.
+    has_options: bool = True
     quality: Quality = field(init=False)
     _powers: list[NDArray[np.float64]] = field(default_factory=list)
 
@@ -51,20 +53,34 @@ class Level:
     @property
     def percentiles_db(self) -> tuple[float, float, float] | None:
         """Levels that 10, 50 and 90 of a hundred frames stay below, at the network's input; None of silence."""
+        taken = self.taken_db
+        if taken is not None and self.path.normalise == "rms":
+            taken = 0.0, 0.0, 0.0
+        if taken is None:
+            return None
+        low, middle, high = (level + _BIT_DB * self.path.input_shift for level in taken)
+        return low, middle, high
+
+    @property
+    def taken_db(self) -> tuple[float, float, float] | None:
+        """The same of the samples as they are, times the gain."""
         powers = np.concatenate(self._powers) if self._powers else np.zeros(0)
         heard = powers[powers > 0]
         if not len(heard):
             return None
-        heard = np.ones_like(heard) if self.path.normalise == "rms" else heard
-        low, middle, high = 10 * np.log10(np.percentile(heard, (10, 50, 90))) + _BIT_DB * self.path.input_shift
+        low, middle, high = 10 * np.log10(np.percentile(heard, (10, 50, 90)))
         return float(low), float(middle), float(high)
 
     def summary(self) -> str:
         """Give level, share of zeros and saturation in one line."""
-        levels = self.percentiles_db
-        told = (
-            "silence" if levels is None else f"level {_told(levels[1])} dB ({_told(levels[0])} to {_told(levels[2])})"
-        )
+        levels, taken = self.percentiles_db, self.taken_db
+        if levels is None or taken is None:
+            told = "silence"
+        elif self.path.normalise == "rms":
+            brought = f"each frame brought to {_told(levels[1])} dB (normalise = rms)"
+            told = f"level {_told(taken[1])} dB ({_told(taken[0])} to {_told(taken[2])}), {brought}"
+        else:
+            told = f"level {_told(levels[1])} dB ({_told(levels[0])} to {_told(levels[2])})"
         if self.trained_db is None:
             trained = "the level of training is not known"
         else:
@@ -92,10 +108,19 @@ class Level:
         deviation = middle - min(max(middle, self.trained_db[0]), self.trained_db[1])
         if abs(deviation) <= TOLERANCE_DB and max(self.trained_db[0] - low, high - self.trained_db[1]) <= SPREAD_DB:
             return None
-        said = f"frames are {_told(deviation)} dB from the level of training"
+        said = f"frames are {_told(deviation)} dB from the level of training{self._hurt()}"
+        mend = "--normalise rms" if self.has_options else 'normalise = "rms" in project.toml'
         if high - low > SPREAD_DB:
-            return f"{said} and spread over {high - low:.1f} dB, more than one gain mends: --normalise rms"
-        return f"{said}: --gain {self.gain * 10 ** (-deviation / 20):.4g}{self._shift(deviation)}, or --normalise rms"
+            return f"{said} and spread over {high - low:.1f} dB, more than one gain mends: {mend}"
+        gain = f"{self.gain * 10 ** (-deviation / 20):.4g}"
+        first = f"--gain {gain}" if self.has_options else f"scale the samples by {gain}"
+        return f"{said}: {first}{self._shift(deviation)}, or {mend}"
+
+    def _hurt(self) -> str:
+        """Say what the level has done to the values already."""
+        lost, saturated = self.quality.lost_share, self.quality.saturated_share
+        told = f", {lost:.0%} of the values round to zero" if lost > LOST_LIMIT else ""
+        return told + (f", {saturated:.1%} saturate" if saturated > SATURATED_LIMIT else "")
 
     def _shift(self, deviation: float) -> str:
         """Say which shift comes nearest, and what it leaves; nothing where that is the present one."""
@@ -104,7 +129,8 @@ class Level:
         left = deviation + _BIT_DB * (shift - self.path.input_shift)
         if shift == self.path.input_shift:
             return ""
-        return f", --input-shift {shift} (which leaves {_told(left)} dB)"
+        how = f"--input-shift {shift}" if self.has_options else f"input_shift = {shift} in project.toml"
+        return f", {how} (which leaves {_told(left)} dB)"
 
 
 def _told(level_db: float) -> str:

@@ -48,12 +48,21 @@ class InputPath:
         """Difference of neighbouring values at the network's input, or on the wire."""
         return float(2.0 ** -(self.wire_frac if self.fmt is None else self.fmt.frac + self.input_shift))
 
+    def to_raw(self, frames: NDArray[Any]) -> NDArray[Any]:
+        """Integers at the network's input, or on the wire, not saturated: (n, T, 2); errors are those of `to_wire`."""
+        words: NDArray[Any] = to_wire(frames, self.wire_frac, self.normalise)
+        if self.fmt is None:
+            return words
+        return shift_round(words.astype(np.int64), self.wire_frac - self.input_shift - self.fmt.frac)
+
+    def are_alike(self, frames: NDArray[Any]) -> bool:
+        """Whether several frames are all the same at the network's input."""
+        raw = self.to_raw(frames)
+        return len(raw) > 1 and bool((raw == raw[:1]).all())
+
     def loses(self, frames: NDArray[Any]) -> NDArray[np.bool_]:
         """Which values other than zero become zero on the way: (n, T, 2); errors are those of `to_wire`."""
-        words: NDArray[Any] = to_wire(frames, self.wire_frac, self.normalise)
-        if self.fmt is not None:
-            words = shift_round(words.astype(np.int64), self.wire_frac - self.input_shift - self.fmt.frac)
-        found: NDArray[np.bool_] = (words == 0) & (frames != 0)
+        found: NDArray[np.bool_] = (self.to_raw(frames) == 0) & (frames != 0)
         return found
 
     def saturates(self, frames: NDArray[Any]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
@@ -124,12 +124,20 @@ class Data(Settings):
     shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)] = Field(
         [0.8, 0.1, 0.1]
     )
-    #: What `hw_amc.radio.to_wire` does to each frame: none, or rms for a mean power of 1.
+    #: What `hw_amc.radio.to_wire` does to each frame: none, or rms for a mean power of 1, which is the default for a
+    #: file, whose level nobody knows; project.toml says the same.
     normalise: Normalisation = "none"
     #: Training frames get a carrier offset of up to this many cycles per sample, either way.
     carrier_offset: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     #: Training frames are scaled by a random gain of up to this many dB, either way.
     gain_db: Annotated[float, Field(ge=0, le=60)] = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _files_are_normalised(cls, table: Any) -> Any:
+        if isinstance(table, dict) and "file" in table:
+            return {"normalise": "rms", **table}
+        return table
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Data:

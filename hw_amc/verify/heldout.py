@@ -18,6 +18,7 @@ from hw_amc.graph import Graph
 if TYPE_CHECKING:
     from hw_amc.radio.files.frames import FrameFile
     from hw_amc.radio.generator.recipes import Recipe
+    from hw_amc.radio.level import Level
     from hw_amc.radio.quality import InputPath
 
 #: Recipes of held-out frames: the first one that has a network's classes is taken.
@@ -50,7 +51,9 @@ class Stimulus:
         return len(self.wire)
 
 
-def held_out(graph: Graph, settings: InputSettings, count: int, data: Path | None = None) -> Stimulus:
+def held_out(
+    graph: Graph, settings: InputSettings, count: int, data: Path | None = None, level: Level | None = None
+) -> Stimulus:
     """Take `count` frames of all classes in turn, each at a random SNR.
 
     Generated frames are those of the recipe that has the network's classes. Where none has them all, they are signals
@@ -65,6 +68,8 @@ def held_out(graph: Graph, settings: InputSettings, count: int, data: Path | Non
     count : int
     data : Path, optional
         A file of labelled frames, of any format that `hw_amc.radio.open_frames` reads; generated frames otherwise.
+    level : Level, optional
+        Measures the frames of the file on their way into the network.
 
     Raises
     ------
@@ -74,8 +79,9 @@ def held_out(graph: Graph, settings: InputSettings, count: int, data: Path | Non
     Warns
     -----
     UserWarning
-        Frames of the file saturate the network's input, are offset, clipped or silent, each with its number; or are of
-        classes that the network does not know, and left out.
+        Frames of the file are of another level than those of training, saturate the network's input, are offset,
+        clipped, silent, or all alike at the input, each with its number; or are of classes that the network does not
+        know, and left out.
     """
     if count < 1:
         raise DataError(f"the number of frames must be 1 or more, not {count}")
@@ -86,9 +92,10 @@ def held_out(graph: Graph, settings: InputSettings, count: int, data: Path | Non
     if frames.shape[1:] != graph.input.shape:
         raise DataError(f"{source}: frames of shape {frames.shape[1:]} do not fit the network's {graph.input.shape}")
     from hw_amc.radio import to_wire
+    from hw_amc.radio.level import Level
 
     if data is not None:
-        _warn_of(frames, graph, settings, data)
+        _warn_of(frames, Level(input_path(graph, settings)) if level is None else level, data)
     return Stimulus(to_wire(frames, settings.wire_frac, settings.normalise), labels, snrs, source)
 
 
@@ -101,12 +108,11 @@ def input_path(graph: Graph, settings: InputSettings) -> InputPath:
     return InputPath(settings.normalise, settings.wire_frac, settings.input_shift, fmt)
 
 
-def _warn_of(frames: NDArray[Any], graph: Graph, settings: InputSettings, data: Path) -> None:
-    from hw_amc.radio.quality import Quality
-
-    quality = Quality(input_path(graph, settings))
-    quality.add(frames)
-    for line in quality.problems():
+def _warn_of(frames: NDArray[Any], level: Level, data: Path) -> None:
+    level.add(frames)
+    alike = level.path.are_alike(frames)
+    proves = ["all frames are alike at the network's input: they prove next to nothing"] if alike else []
+    for line in (*level.problems(), *proves):
         warnings.warn(f"{data.name}: {line}", stacklevel=3)
 
 
