@@ -18,6 +18,7 @@ from hw_amc.cli.data import Format
 from hw_amc.cli.options import Context, Cycles, Model, Yes, command_of
 from hw_amc.cli.output import Aside, printer
 from hw_amc.errors import ConfigError
+from hw_amc.parallel import processors
 from hw_amc.text import plain, shown
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def classify(
     flow = RtlFlow.open(model, RtlOptions(board, cycles), command_of(context), output)
     entry = make_entry(flow, normalise.value if normalise else None, input_shift, gain)
     work = _classify_live if watch or files == [STANDARD_INPUT] else _classify_files
-    with open_classifier(flow, entry.path.input_shift, overlay, board is not None) as classifier:
+    with open_classifier(flow, entry.path.input_shift, overlay, board is not None, processors()) as classifier:
         work(_Task(flow, classifier, entry, wanted), files, samples.value if samples else None)
 
 

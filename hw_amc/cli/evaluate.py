@@ -20,6 +20,7 @@ from hw_amc.cli.classify import (
 from hw_amc.cli.data import Format
 from hw_amc.cli.options import Context, Cycles, Markdown, Model, command_of
 from hw_amc.cli.output import printer
+from hw_amc.parallel import processors
 from hw_amc.text import shown
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def evaluate(
     entry = make_entry(flow, normalise.value if normalise else None, input_shift, gain)
     with (
         open_recording(flow, path, samples.value if samples else None, labelled=True) as file,
-        open_classifier(flow, entry.path.input_shift, overlay, board is not None) as classifier,
+        open_classifier(flow, entry.path.input_shift, overlay, board is not None, processors()) as classifier,
     ):
         entry = fit_entry(flow, entry, file.starts is not None)
         print_level(flow, classifier, file, entry)

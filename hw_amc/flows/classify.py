@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from hw_amc.errors import ConfigError
 from hw_amc.flows.rtl import RtlFlow
 from hw_amc.graph import Graph
 from hw_amc.interface.wire import Normalisation, to_wire
+from hw_amc.parallel import map_blocks
 from hw_amc.radio.answers import Answers
 from hw_amc.radio.files.captures import CaptureOptions
 from hw_amc.radio.files.frames import FrameFile, Rows
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 _CONVERTED = 64
 
 #: Frames at a time: of golden or a board, and of a simulation, which takes about a second for each.
-_BLOCK, _SIMULATED_BLOCK = 1024, 16
+_BLOCK, _SIMULATED_BLOCK = 256, 16
+
+#: Blocks from which golden works in several processes.
+_MANY = 4
 
 #: What frames that nobody has labelled are called inside.
 _UNLABELLED = "unlabelled"
@@ -66,6 +71,12 @@ class Classifier:
     run: Callable[[NDArray[np.int16]], NDArray[np.int32]]
     #: Frames at a time.
     block: int
+    #: The same for blocks, one after another as they are taken; by default with `run`.
+    run_all: Callable[[Sequence[NDArray[np.int16]]], Iterator[NDArray[np.int32]]] | None = None
+
+    def answer(self, blocks: Sequence[NDArray[np.int16]]) -> Iterator[NDArray[np.int32]]:
+        """Yield the raw logits of every block, in order."""
+        return map(self.run, blocks) if self.run_all is None else self.run_all(blocks)
 
 
 def make_entry(
@@ -120,8 +131,10 @@ def open_recording(flow: RtlFlow, path: Path, samples: Any = None, labelled: boo
 
 
 @contextmanager
-def open_classifier(flow: RtlFlow, input_shift: int, overlay: Path | None, simulated: bool) -> Iterator[Classifier]:
-    """Open golden; or the accelerator of an overlay, or a simulated one, through driver and PYNQ.
+def open_classifier(
+    flow: RtlFlow, input_shift: int, overlay: Path | None, simulated: bool, workers: int = 1
+) -> Iterator[Classifier]:
+    """Open golden, in several processes where asked; or an overlay's accelerator, or a simulated one, through PYNQ.
 
     Raises
     ------
@@ -131,7 +144,10 @@ def open_classifier(flow: RtlFlow, input_shift: int, overlay: Path | None, simul
         The device fails; what a simulation needs is missing, or fails.
     """
     if overlay is None and not simulated:
-        yield Classifier("golden", lambda wire: golden_logits(flow.graph, wire, input_shift), _BLOCK)
+        work = partial(_golden, flow.graph, input_shift)
+        yield Classifier(
+            "golden", work, _BLOCK, lambda blocks: map_blocks(work, blocks, workers if len(blocks) >= _MANY else 1)
+        )
         return
     from hw_amc.bench.backend import Device
     from hw_amc.driver import AmcOverlay
@@ -147,6 +163,10 @@ def open_classifier(flow: RtlFlow, input_shift: int, overlay: Path | None, simul
         yield Classifier(device.name, lambda wire: _through(amc, wire), block)
 
 
+def _golden(graph: Graph, input_shift: int, wire: NDArray[np.int16]) -> NDArray[np.int32]:
+    return golden_logits(graph, wire, input_shift)
+
+
 def _through(amc: AmcOverlay, wire: NDArray[np.int16]) -> NDArray[np.int32]:
     """Classify by an accelerator, with silence in the channels that are left over."""
     missing = -len(wire) % amc.manifest.n_channels
@@ -159,11 +179,30 @@ def classify(
 ) -> Iterator[Answers]:
     """Yield the answers to the frames of a file, all or those of `rows`, a block at a time."""
     wanted = np.arange(len(file)) if rows is None else rows
-    blocks = range(0, len(wanted), classifier.block)
-    for first in flow.output.track(blocks, f"{classifier.name}: {file.path.name}"):
-        frames, _, _ = file.read(wanted[first : first + classifier.block])
-        file.release()
-        yield to_answers(flow.graph, classifier.run(entry.to_wire(frames)), first)
+    blocks = _Blocks(file, wanted, entry, classifier.block)
+    firsts = flow.output.track(range(0, len(wanted), classifier.block), f"{classifier.name}: {file.path.name}")
+    for first, logits in zip(firsts, classifier.answer(blocks), strict=True):
+        yield to_answers(flow.graph, logits, first)
+
+
+@dataclass(frozen=True)
+class _Blocks(Sequence[NDArray[np.int16]]):
+    """Frames of a file as wire words, read a block at a time when they are asked for."""
+
+    file: FrameFile
+    rows: Rows
+    entry: Entry
+    size: int
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.size)
+
+    def __getitem__(self, number: Any) -> Any:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        frames, _, _ = self.file.read(self.rows[number * self.size : (number + 1) * self.size])
+        self.file.release()
+        return self.entry.to_wire(frames)
 
 
 def open_live(flow: RtlFlow, path: Path, samples: Any = None, idle_s: float | None = None) -> LiveSamples:
