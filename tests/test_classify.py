@@ -546,14 +546,15 @@ def test_the_guide_runs_word_for_word(tmp_path: Path, monkeypatch: pytest.Monkey
     (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(program, {})  # the guide's own text
-    (block,) = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    block, piped = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     for line in block.splitlines():
         program_name, *arguments = shlex.split(line)
         assert program_name == "hw-amc"
         assert run(*arguments) == 0, line
     sigmf.fromfile("air.gru_cnn_sparse07.sigmf-meta").validate()
     assert Path("air.png").stat().st_size > 10_000
-    options = set(re.findall(r"`(--[a-z-]+)", section)) - {"--normalise"}
+    options = set(re.findall(r"`(--[a-z-]+)", section)) - {"--normalise", "--data"}
+    assert "hw-amc classify gru_cnn_sparse07 - --samples uint8" in piped
     known = {option for parameter in _parameters() for option in parameter.opts}
     assert {"--format", "--annotate", "--board", "--overlay", "--gain", "--input-shift"} <= options <= known
 

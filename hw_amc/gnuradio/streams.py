@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import ConfigError
-from hw_amc.flows.classify import Classifier, live_level, make_entry, open_classifier, to_answers
+from hw_amc.flows.classify import Classifier, fit_entry, live_level, make_entry, open_classifier, to_answers
 from hw_amc.flows.rtl import SIMULATED, RtlFlow, RtlOptions
 from hw_amc.interface.wire import Normalisation
 from hw_amc.radio.level import Level
@@ -78,7 +78,8 @@ class StreamClassifier:
             raise ConfigError(f"normalise = {normalise!r} is none of {', '.join(get_args(Normalisation))}")
         self._device, self._every = device, every
         self._flow = RtlFlow.open(model, RtlOptions(SIMULATED if device == SIMULATED else None))
-        self._entry = make_entry(self._flow, cast(Normalisation, normalise) if normalise else None, input_shift, gain)
+        entry = make_entry(self._flow, cast(Normalisation, normalise) if normalise else None, input_shift, gain)
+        self._entry = fit_entry(self._flow, entry, is_recording=True)
         self._columns = ("", *(f"_{name}" for name in self._flow.graph.outputs[1:]))
         self._opened = ExitStack()
         self._classifier: Classifier | None = None
