@@ -38,8 +38,8 @@ TRIES = 3
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 #: What a command may say when it was killed: its exit codes as Python has them, and lines on the standard error.
 ANSWERS = {signal.SIGKILL: ({-9}, 0), signal.SIGTERM: ({-15, 143}, 0), signal.SIGINT: ({-2, 130}, 1)}
-#: Bars that show how far a command is.
-_BAR = re.compile(r" \d+/\d+ [0-9:-]+ *$| \d+% [0-9:-]+ *$")
+#: Bars and lines that show how far a command is.
+_BAR = re.compile(r" \d+/\d+ [0-9:-]+ *$| \d+% [0-9:-]+ *$| \([0-9,]+ s so far\)$")
 #: What Python's own helper says when it puts away what a killed process left.
 _TRACKER = re.compile(r"resource_tracker|There appear to be %d")
 

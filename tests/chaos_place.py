@@ -62,11 +62,11 @@ COMMANDS = {
     "graph": Command(("graph", MODEL, "--update"), ("hls_projects/*/graph.*",)),
     "rtl": Command(("rtl", MODEL), (f"{_BUILD}/rtl/**/*", _REPORT)),
     "hls": Command(_HLS, (f"{_BUILD}/vitis/**/*.h", f"{_BUILD}/vitis/**/*.cpp", _REPORT)),
-    "csim": Command(("csim", MODEL, "--frames", "1000"), (_REPORT,), (_HLS,)),
+    "csim": Command(("csim", MODEL, "--frames", "100"), (_REPORT,), (_HLS,)),
     "cosim": Command(("cosim", MODEL, "--frames", "8"), (_REPORT,), warm=_RUNTIME),
     "synth": Command(("synth", MODEL), (_REPORT,)),
     "overlay": Command(("overlay", MODEL), (f"{_BUILD}/overlay/**/*", _REPORT)),
-    "bench": Command(("bench", MODEL, "--frames", "64"), (_REPORT,), warm=_RUNTIME),
+    "bench": Command(("bench", MODEL, "--frames", "8"), (_REPORT,), warm=_RUNTIME),
     "sim-overlays": Command(("sim-overlays", "gallery", MODEL, "--frames", "16"), ("gallery/**/*",), warm=_RUNTIME),
     "train": Command(
         ("train", "gru_cnn_c40"), ("hls_projects/gru_cnn_c40/weights.h5", "hls_projects/gru_cnn_c40/graph.*")
@@ -229,7 +229,7 @@ def _save_users_model(path: Path) -> None:
     deployed.fill(model, "random").save(path, save_format="h5")
 
 
-def _record(path: Path, frames: int = 2000) -> None:
+def _record(path: Path, frames: int = 300) -> None:
     """Noise with a label and an SNR for every tenth of it."""
     import deployed
     import numpy as np

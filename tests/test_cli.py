@@ -117,7 +117,7 @@ def test_every_command_is_there() -> None:
     ("raised", "code", "said"),
     [
         (PermissionError(13, "Permission denied", "/a/[b]"), 1, "/a/[b] cannot be used: Permission denied"),
-        (OSError("odd"), 1, "a file or a program cannot be used: odd"),
+        (OSError("odd"), 1, "the standard output, or a file, cannot be used: odd"),
         (MemoryError(), 1, "the memory is too small for this"),
         (TypeError("a [b]"), 9, "TypeError: a [b] (this is a fault of hw_amc: please report it with what "
          "HW_AMC_TRACEBACK=1 makes the command say)"),

@@ -126,7 +126,7 @@ def _require_folder() -> None:
 def _unexpected(error: Exception) -> str:
     """Say in one line what nobody has foreseen: a disk or a right that is missing, or a fault of the package."""
     if isinstance(error, OSError):
-        return f"{error.filename or 'a file or a program'} cannot be used: {error.strerror or error}"
+        return f"{error.filename or 'the standard output, or a file,'} cannot be used: {error.strerror or error}"
     if isinstance(error, MemoryError):
         return "the memory is too small for this"
     what = f"{type(error).__name__}: {error}"
