@@ -10,6 +10,7 @@ write to is therefore not used.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -38,6 +39,8 @@ SCHEMA = 1
 VARIABLE = "HW_AMC_CACHE"
 
 _KEY = re.compile(r"[0-9a-f]{32}")
+#: What the system says of a disk without room.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 #: Folders in which entries are made.
 _MAKING = re.compile(r"making-([0-9a-f]{32})-.+")
 
@@ -153,9 +156,13 @@ class Cache:
                 if found:
                     warnings.warn(f"{folder} in the cache is not whole ({found}); it is made again", stacklevel=2)
                 self._make(folder, made_from, make)
-        except OSError as error:
+        except (OSError, HwAmcError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            # Of what a maker says only the full disk is the cache's.
+            if not isinstance(cause, OSError) or not (cause is error or cause.errno in _FULL):
+                raise
             raise CacheUnusable(
-                f"cannot write to the cache {self.folder}: {error.strerror or error}; `hw-amc cache --prune` frees"
+                f"cannot write to the cache {self.folder}: {cause.strerror or cause}; `hw-amc cache --prune` frees"
                 f" space, and {VARIABLE} names another folder"
             ) from error
         return folder

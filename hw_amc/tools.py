@@ -67,6 +67,9 @@ _LOGGER = logging.getLogger("hw_amc.tools")
 #: Letters of a command that are logged.
 _LOGGED = 400
 
+#: What programs say of a disk without room.
+_FULL = os.strerror(errno.ENOSPC)
+
 #: Lines of output, and letters of each, that an error shows.
 _TAIL_LINES, _TAIL_LETTERS = 4, 300
 
@@ -161,7 +164,7 @@ def run(
     if code is None:
         raise ToolFailed(f"{program} took longer than {timeout_s:g} s in {cwd}")
     if code:
-        raise ToolFailed(f"{program} {_ending(code)} in {cwd}: {complaint(said)}")
+        raise ToolFailed(f"{program} {_ending(code)} in {cwd}: {complaint(said)}{_hint(said)}")
     return said
 
 
@@ -225,6 +228,10 @@ def _ending(code: int) -> str:
         hint = "; is the memory too small?" if number == signal.SIGKILL else ""
         return f"was ended by {signal.Signals(number).name}{hint}"
     return f"failed with exit code {code}"
+
+
+def _hint(said: str) -> str:
+    return "; a disk is full: free some space, or let TMPDIR name another" if _FULL in said else ""
 
 
 def complaint(output: str) -> str:

@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
@@ -28,7 +29,7 @@ from chaos_place import COMMANDS, Command, Place
 from chaos_starter import ROOT, Started
 
 #: Seconds that a killed command may take to end, and what it started.
-END_S = 20.0
+END_S = 60.0
 #: Seconds after the second run in which nothing of the first may be there any more.
 GONE_S = 1.0
 #: Before that the command does nothing yet.
@@ -52,6 +53,8 @@ class Outcome:
     kills: int = 0
     #: Kills by signal and target.
     by_kind: dict[str, int] = field(default_factory=dict)
+    #: Runs after them that were left alone and compared.
+    trials: int = 0
     #: Further tries, in which the command had ended before the signal came.
     too_late: int = 0
     #: The second run failed.
@@ -91,6 +94,19 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Series:
+    """How often a command is killed."""
+
+    kills: int
+    #: It decides when and how.
+    seed: int
+    #: Kills one after another before a run that is left alone.
+    chain: int = 1
+    #: When no further trial is begun, in seconds of the monotonic clock.
+    until: float = float("inf")
+
+
+@dataclass(frozen=True)
 class Undisturbed:
     """What was there before a run that nobody kills, what it leaves, and how long it takes."""
 
@@ -101,58 +117,82 @@ class Undisturbed:
 
     @classmethod
     def of(cls, place: Place, command: Command) -> Undisturbed:
-        """Run twice, for what can be kept warm and for the time that it takes then; RuntimeError where they differ."""
+        """Run it, and once before where something can be kept warm; RuntimeError where the two differ."""
         place.renew(command)
-        place.run(command.arguments)
-        first = place.results(command)
-        place.keep_warm(command)
-        place.renew(command)
+        first = None
+        if command.warm:
+            place.run(command.arguments)
+            first = place.results(command)
+            place.keep_warm(command)
+            place.renew(command)
         before, started = place.results(command), time.monotonic()
         place.run(command.arguments)
         seconds, results = time.monotonic() - started, place.results(command)
-        if differing := differences(first, results):
+        if first is not None and (differing := differences(first, results)):
             raise RuntimeError(f"two undisturbed runs differ in {differing}")
         return cls(before, results, place.files(), seconds)
 
 
-class Trial:
-    """One kill, the run after it, and what they left."""
+@dataclass(frozen=True)
+class Kill:
+    """A signal, whom it is sent to, and when."""
 
-    def __init__(self, place: Place, command: Command, wanted: Undisturbed, chance: random.Random) -> None:
-        self.place, self.command, self.wanted = place, command, wanted
-        self.number, self.whole_group = chance.choice(SIGNALS), chance.random() < 0.5
-        self.moment = chance.uniform(START_S, wanted.seconds)
-        self.outcome = Outcome()
+    number: signal.Signals
+    whole_group: bool
+    moment: float
+
+    @classmethod
+    def draw(cls, chance: random.Random, seconds: float) -> Kill:
+        """A kill of a command that takes so long."""
+        return cls(chance.choice(SIGNALS), chance.random() < 0.5, chance.uniform(START_S, seconds))
+
+    def __str__(self) -> str:
+        return f"{self.number.name} to the {'group' if self.whole_group else 'process'}"
+
+    def send(self, process: Started) -> None:
+        """Kill a command."""
+        with suppress(ProcessLookupError):
+            (os.killpg if self.whole_group else os.kill)(process.pid, self.number)
+
+
+class Trial:
+    """Some kills, each in a run that goes on where the last one was killed; the run after them, and what they left."""
+
+    def __init__(self, place: Place, command: Command, wanted: Undisturbed, kills: Sequence[Kill]) -> None:
+        self.place, self.command, self.wanted, self.kills = place, command, wanted, kills
+        self.outcome, self.started = Outcome(), list[Started]()
 
     def run(self) -> Outcome:
         """Kill the command where it is still at work, and look."""
-        what = f"{self.number.name} to the {'group' if self.whole_group else 'process'}"
         self.place.renew(self.command)
-        process = self.place.start(self.command.arguments)
-        time.sleep(self.moment)
-        if process.poll() is not None:
-            return Outcome(too_late=1)
-        self.outcome.kills, self.outcome.by_kind = 1, {what: 1}
-        self._kill(process)
-        self._look_at_results()
+        for kill in self.kills:
+            self._kill(kill)
         self._run_again()
-        self._look_for_leftovers(process)
-        moment = f"{what} after {self.moment:.2f} s of {self.wanted.seconds:.2f}"
-        self.outcome.problems = [f"{moment}: {problem}" for problem in self.outcome.problems]
+        self._look_for_leftovers()
+        when = ", ".join(f"{kill} after {kill.moment:.2f} s" for kill in self.kills)
+        found = self.outcome.problems
+        self.outcome.problems = [f"{when} of {self.wanted.seconds:.2f}: {problem}" for problem in found]
         return self.outcome
 
-    def _kill(self, process: Started) -> None:
-        with suppress(ProcessLookupError):
-            (os.killpg if self.whole_group else os.kill)(process.pid, self.number)
+    def _kill(self, kill: Kill) -> None:
+        process = self.place.start(self.command.arguments)
+        self.started.append(process)
+        time.sleep(kill.moment)
+        if process.poll() is not None:
+            self.outcome.too_late += 1
+            return
+        self.outcome.add(Outcome(1, {str(kill): 1}))
+        kill.send(process)
         try:
             code, said = process.finish(END_S)
         except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
             code, said = process.finish()
             self._blame("wrong_words", f"it did not end within {END_S:g} s")
-        codes, lines = ANSWERS[self.number]
+        codes, lines = ANSWERS[kill.number]
         if code != 0 and (code not in codes or len(words(said)) != lines):
             self._blame("wrong_words", f"exit code {code}, {said[-600:]!r}")
+        self._look_at_results()
 
     def _look_at_results(self) -> None:
         for name, digest in self.place.results(self.command).items():
@@ -169,9 +209,9 @@ class Trial:
         elif differing := differences(self.wanted.results, self.place.results(self.command)):
             self._blame("other_results", f"the second run differs in {differing}")
 
-    def _look_for_leftovers(self, process: Started) -> None:
+    def _look_for_leftovers(self) -> None:
         until = time.monotonic() + GONE_S
-        while (left := process.left()) and time.monotonic() < until:
+        while (left := [pid for process in self.started for pid in process.left()]) and time.monotonic() < until:
             time.sleep(0.05)
         for pid in left:
             self._blame("orphans", f"still there: {_command_line(pid)}")
@@ -203,15 +243,16 @@ def _command_line(pid: int) -> str:
         return "gone"
 
 
-def kill_many(
-    place: Place, name: str, kills: int, seed: int, total: Outcome | None = None, until: float = float("inf")
-) -> Outcome:
-    """Kill a command so many times, `total` among them; the seed decides when and how, `until` when no more."""
-    command, total = COMMANDS[name], total or Outcome()
+def kill_many(place: Place, name: str, total: Outcome, series: Series) -> Outcome:
+    """Kill a command as often as a series says, `total` among them, and add to that."""
+    command = COMMANDS[name]
     wanted = Undisturbed.of(place, command)
     total.undisturbed_s = round(wanted.seconds, 2)
-    while total.kills < kills and total.tries < TRIES * kills and time.monotonic() < until:
-        one = Trial(place, command, wanted, random.Random(f"{seed} {name} {total.tries}")).run()
+    while total.kills < series.kills and total.tries < TRIES * series.kills and time.monotonic() < series.until:
+        count = min(series.chain, series.kills - total.kills)
+        chances = [random.Random(f"{series.seed} {name} {total.tries + index}") for index in range(count)]
+        one = Trial(place, command, wanted, [Kill.draw(chance, wanted.seconds) for chance in chances]).run()
+        one.trials = 1
         total.add(one)
         for problem in one.problems:
             print(f"  {problem}", flush=True)
@@ -223,19 +264,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="kills a command")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--chain", type=int, default=1, help="kills one after another before a run that is left alone")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no kill after so many seconds")
     parser.add_argument("--out", type=Path, help="JSON file to go on with, and to merge the result into")
     parser.add_argument("commands", nargs="*", default=list(COMMANDS), help="some of the commands")
     options = parser.parse_args()
     # A shell starts what it puts in the background with SIGINT ignored, and programs inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    until, clean = time.monotonic() + options.seconds, True
+    series = Series(options.kills, options.seed, options.chain, time.monotonic() + options.seconds)
+    clean = True
     with tempfile.TemporaryDirectory(prefix="hw_amc_chaos_") as folder:
         place = Place(Path(folder))
         for name in options.commands:
             total = _earlier(options, name)
-            if total.kills < options.kills and time.monotonic() < until:
-                total = kill_many(place, name, options.kills, options.seed, total, until)
+            if total.kills < options.kills and time.monotonic() < series.until:
+                total = kill_many(place, name, total, series)
                 _merge(options, name, total)
             clean = clean and total.is_clean and total.kills >= options.kills
             print(name, {key: value for key, value in asdict(total).items() if key != "by_kind"}, flush=True)
@@ -250,7 +293,8 @@ def _told(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace, name: str) -> dict[str, Any]:
-    run = f"python tests/chaos.py --kills {options.kills} --seed {options.seed} '{name}'"
+    chain = f" --chain {options.chain}" if options.chain != 1 else ""
+    run = f"python tests/chaos.py --kills {options.kills}{chain} --seed {options.seed} '{name}'"
     return {"hw_amc": "hw-amc " + " ".join(COMMANDS[name].arguments), "command": run}
 
 

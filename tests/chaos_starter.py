@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from runpy import run_module
 from typing import Any
 
@@ -145,10 +146,16 @@ def _become(told: Mapping[str, Any], errors: str) -> None:
     sys.argv = ["hw-amc", *told["arguments"]]
 
 
+def _flows() -> list[str]:
+    """Modules of the commands' steps, and with them what those import."""
+    flows = import_module("hw_amc.flows")
+    return [f"hw_amc.flows.{item.name}" for item in iter_modules(flows.__path__)]
+
+
 def main() -> None:
     """Load the libraries, serve, and be the command line in each child."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for name in ("hw_amc.cli.main", *LIBRARIES):
+    for name in ("hw_amc.cli.main", *LIBRARIES, *_flows()):
         import_module(name)
     serve()
     run_module("hw_amc", run_name="__main__", alter_sys=True)

@@ -15,7 +15,7 @@ import pytest
 
 from hw_amc import cache as store
 from hw_amc.cache import Cache, CacheUnusable, default_root, entries, prune
-from hw_amc.errors import DataError, ToolFailed
+from hw_amc.errors import DataError, HwAmcError, ToolFailed
 
 FROM = {"source": "1", "tool": "2.0"}
 
@@ -120,13 +120,25 @@ def test_a_failing_maker_leaves_nothing(cache: Cache) -> None:
     cache.entry(FROM, Maker())
 
 
-def test_a_full_disk_is_one_line(cache: Cache) -> None:
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_a_full_disk_is_one_line(cache: Cache, is_wrapped: bool) -> None:
     def fill(folder: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        full = OSError(errno.ENOSPC, "No space left on device")
+        if is_wrapped:
+            raise HwAmcError("cannot write a.v") from full
+        raise full
 
     with pytest.raises(CacheUnusable, match=r"cannot write to the cache .*No space left on device.*--prune"):
         cache.entry(FROM, fill)
     assert names(cache.folder) == []
+
+
+def test_what_a_maker_says_of_other_things_stays(cache: Cache) -> None:
+    def fail(folder: Path) -> None:
+        raise HwAmcError("cannot write a.v") from PermissionError(errno.EACCES, "Permission denied")
+
+    with pytest.raises(HwAmcError, match=r"^cannot write a\.v$"):
+        cache.entry(FROM, fail)
 
 
 def test_a_killed_maker_leaves_nothing_that_is_believed(cache: Cache) -> None:

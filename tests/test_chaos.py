@@ -21,6 +21,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chaos_place.Plac
 
 @pytest.mark.parametrize("name", chaos_place.COMMANDS)
 def test_a_kill_costs_nothing(place: chaos_place.Place, name: str) -> None:
-    found = chaos.kill_many(place, name, kills=2, seed=7)
+    found = chaos.kill_many(place, name, chaos.Outcome(), chaos.Series(kills=2, seed=7))
     assert found.problems == []
     assert found.is_clean

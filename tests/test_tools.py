@@ -46,6 +46,11 @@ def test_a_signal_is_named(tmp_path: Path) -> None:
         tools.run(["sh", "-c", "kill -SEGV $$"], tmp_path)
 
 
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailed, match=r"No space left on device; a disk is full: free some space, or let TMPDIR"):
+        tools.run(["sh", "-c", "cat /proc/version >/dev/full"], tmp_path)
+
+
 def test_arguments_are_not_read_by_a_shell(tmp_path: Path) -> None:
     arguments = ["$HOME", "a b", "*", "`id`", "x=1", "-n", "'", '"']
     said = tools.run([sys.executable, "-c", "import sys; print(sys.argv[1:])", *arguments], tmp_path)
