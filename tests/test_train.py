@@ -20,7 +20,7 @@ from hw_amc.report import load_accuracy
 from hw_amc.train import duration, evaluate, run
 from hw_amc.train.card import confusion
 from hw_amc.train.checkpoint import load_arrays, save_arrays
-from hw_amc.train.data import FrameSet, crop, load_frames, whole
+from hw_amc.train.data import FrameSet, Varied, crop, load_frames, whole
 from hw_amc.train.optimiser import Adam
 from hw_amc.train.predictions import Predictions, load_predictions
 from hw_amc.train.recipe import Phase, Stage, load_recipe_file
@@ -65,12 +65,22 @@ def test_crops_stay_on_the_wire_grid_and_keep_their_power() -> None:
     assert len(starts) == 1
 
 
+def test_a_share_of_the_frames_gets_a_random_gain() -> None:
+    n, T = 200, 8
+    frames = FrameSet(np.full((n, T, 2), 1000, np.int16), np.zeros(n, np.uint8), np.zeros(n, np.int8))
+    for share, expected in ((1.0, 0), (0.5, 93), (0.0, 200)):
+        x, _ = crop(frames, np.arange(n), T, np.random.default_rng(3), Varied(gain_db=6.0, gain_share=share))
+        power = np.square(x * 2**14).sum(-1).mean(-1)
+        assert np.count_nonzero(np.abs(power / 2e6 - 1) < 2e-3) == expected
+        assert np.abs(10 * np.log10(power / 2e6)).max() <= 6.01
+
+
 def test_a_carrier_offset_turns_each_sample_further() -> None:
     T = 32
     wire = np.zeros((1, T, 2), np.int16)
     wire[..., 0] = 2**13
     frames = FrameSet(wire, np.zeros(1, np.uint8), np.zeros(1, np.int8))
-    x, _ = crop(frames, np.array([0]), T, np.random.default_rng(14), carrier_offset=0.01)
+    x, _ = crop(frames, np.array([0]), T, np.random.default_rng(14), Varied(carrier_offset=0.01))
     turns = np.diff(np.unwrap(np.arctan2(x[0, :, 1], x[0, :, 0]))) / (2 * np.pi)
     assert 1e-4 < abs(turns.mean()) < 0.01
     np.testing.assert_allclose(turns, turns.mean(), atol=1e-4)  # but for the rounding to the wire

@@ -18,7 +18,7 @@ from hw_amc.models import find  # noqa: E402
 from hw_amc.models.gru_cnn import GruCnnSpec  # noqa: E402
 from hw_amc.train import run  # noqa: E402
 from hw_amc.train.checkpoint import load_arrays, save_arrays  # noqa: E402
-from hw_amc.train.data import FrameSet, crop  # noqa: E402
+from hw_amc.train.data import FrameSet, Varied, crop  # noqa: E402
 from hw_amc.train.gpu.gru import run_gru  # noqa: E402
 from hw_amc.train.gpu.learner import GpuLearner  # noqa: E402
 from hw_amc.train.recipe import Phase, Stage  # noqa: E402
@@ -56,10 +56,10 @@ def test_steps_are_the_same(device: str) -> None:
     for learner in (ours, theirs):
         learner.prune(300)
     for number in range(5):
-        cut = [np.arange(number, 24 + number), 20, 0.01, 6.0]
+        rows = np.arange(number, 24 + number)
         drawn = [np.random.default_rng(number) for _ in range(2)]
         for learner, generator in zip((ours, theirs), drawn, strict=True):
-            x, labels = learner.crop(frames(), cut[0], cut[1], generator, *cut[2:])
+            x, labels = learner.crop(frames(), rows, 20, generator, Varied(0.01, 6.0, 0.5))
             learner.figures = learner.step(x, labels, 0.01)
         assert ours.figures == pytest.approx(theirs.figures, abs=1e-4)
         if number == 0:  # Adam's means: the gradients, and their squares; a later step makes noise of small ones large
@@ -72,8 +72,8 @@ def test_steps_are_the_same(device: str) -> None:
 def test_frames_are_cut_alike(device: str) -> None:
     _, theirs = pair(device, stage())
     rows = np.array([3, 1, 20])
-    ours = crop(frames(), rows, 16, np.random.default_rng(2), 0.01, 3.0)
-    x, labels = theirs.crop(frames(), rows, 16, np.random.default_rng(2), 0.01, 3.0)
+    ours = crop(frames(), rows, 16, np.random.default_rng(2), Varied(0.01, 3.0))
+    x, labels = theirs.crop(frames(), rows, 16, np.random.default_rng(2), Varied(0.01, 3.0))
     assert np.abs(x.cpu().numpy() - ours[0]).max() <= 2.0**-14  # a tie on the wire's grid may fall either way
     np.testing.assert_array_equal(labels, ours[1])
 

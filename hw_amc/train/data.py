@@ -127,40 +127,55 @@ class Cut:
     sines: Floats
 
 
-def draw_cut(
-    count: int, room: int, length: int, generator: np.random.Generator, carrier_offset: float, gain_db: float
-) -> Cut:
+@dataclass(frozen=True)
+class Varied:
+    """What varies from step to step beside the carrier's phase.
+
+    Attributes
+    ----------
+    carrier_offset : largest offset of the carrier, cycles per sample, either way
+    gain_db : largest gain, dB, either way
+    gain_share : share of the frames that get a random gain
+    """
+
+    carrier_offset: float = 0.0
+    gain_db: float = 0.0
+    gain_share: float = 1.0
+
+
+#: Frames as they are, but for the carrier's phase.
+STILL = Varied()
+
+
+def draw_cut(count: int, room: int, length: int, generator: np.random.Generator, varied: Varied) -> Cut:
     """Draw the windows of `count` frames, which may begin at samples 0..`room`; the rest is as in `crop`."""
     starts = generator.integers(0, room + 1, count)
     angles = generator.uniform(0, 2 * np.pi, (count, 1)).astype(np.float32)
-    if carrier_offset:
-        offsets = generator.uniform(-carrier_offset, carrier_offset, (count, 1))
+    if varied.carrier_offset:
+        offsets = generator.uniform(-varied.carrier_offset, varied.carrier_offset, (count, 1))
         angles = (angles + 2 * np.pi * offsets * np.arange(length)).astype(np.float32)
     c, s = np.cos(angles), np.sin(angles)
-    if gain_db:
-        gains = 10 ** (generator.uniform(-gain_db, gain_db, (count, 1)) / 20)
+    if varied.gain_db:
+        gains = 10 ** (generator.uniform(-varied.gain_db, varied.gain_db, (count, 1)) / 20)
+        if varied.gain_share < 1:
+            gains[generator.uniform(size=count) >= varied.gain_share] = 1.0
         c, s = (gains * c).astype(np.float32), (gains * s).astype(np.float32)
     return Cut(starts, c, s)
 
 
 def crop(
-    frames: FrameSet,
-    rows: Any,
-    length: int,
-    generator: np.random.Generator,
-    carrier_offset: float = 0.0,
-    gain_db: float = 0.0,
+    frames: FrameSet, rows: Any, length: int, generator: np.random.Generator, varied: Varied = STILL
 ) -> tuple[Floats, Any]:
     """Cut one window of `length` samples out of each chosen frame, turned by a random carrier phase.
 
-    With `carrier_offset`, the phase also moves by up to that many cycles per sample, either way; with `gain_db`, each
-    frame is scaled by a random gain of up to that many dB, either way. The values go back onto the wire's grid.
+    As `varied` says, the phase also moves over the frame, and the frame is scaled. The values go back onto the wire's
+    grid.
 
     Returns
     -------
     (n, length, 2) float32 values raw / 2^14, and int32 labels, (n,) or (n, heads).
     """
-    cut = draw_cut(len(rows), frames.wire.shape[1] - length, length, generator, carrier_offset, gain_db)
+    cut = draw_cut(len(rows), frames.wire.shape[1] - length, length, generator, varied)
     words = np.stack([frames.wire[row, s : s + length] for row, s in zip(rows, cut.starts, strict=True)])
     c, s = cut.cosines, cut.sines
     i, q = words[..., 0].astype(np.float32), words[..., 1].astype(np.float32)

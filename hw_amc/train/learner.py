@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hw_amc.train.data import FrameSet
+from hw_amc.train.data import STILL, FrameSet, Varied
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -45,8 +45,7 @@ class Learner(Protocol):
         rows: Any,
         length: int,
         generator: np.random.Generator,
-        carrier_offset: float = 0.0,
-        gain_db: float = 0.0,
+        varied: Varied = STILL,
     ) -> tuple[Any, Any]:
         """Cut, turn and scale frames as `hw_amc.train.data.crop` does; values for `step` and `predict`, and labels."""
 

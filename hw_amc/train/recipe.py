@@ -85,6 +85,8 @@ class Stage(Settings):
     temperature: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 2.0
     #: Rate of the dropout layers; float and prune only. The network's own where it is not given.
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    #: Whether weights that are zero at the stage's start stay so; false lets them grow again, in a float stage.
+    keep_zeros: bool = True
     #: Least SNR of the training frames, dB.
     min_snr_db: Snr = -20
     #: Validations without a better loss before a phase ends; 0 never stops.
@@ -94,6 +96,12 @@ class Stage(Settings):
     def _names_no_file_of_the_run(self) -> Stage:
         if self.name.lower() in RESERVED:
             raise ValueError(f"a stage cannot be called {self.name!r}: files of the run are; give it another name")
+        return self
+
+    @model_validator(mode="after")
+    def _zeros_grow_in_a_float_stage(self) -> Stage:
+        if not self.keep_zeros and self.kind != "float":
+            raise ValueError(f"keep_zeros = false is for float stages; stage {self.name!r} is of kind {self.kind}")
         return self
 
 
@@ -131,6 +139,8 @@ class Data(Settings):
     carrier_offset: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     #: Training frames are scaled by a random gain of up to this many dB, either way.
     gain_db: Annotated[float, Field(ge=0, le=60)] = 0.0
+    #: Share of the training frames that get a random gain; the others keep the level that they have.
+    gain_share: Share = 1.0
 
     @model_validator(mode="before")
     @classmethod

@@ -21,7 +21,7 @@ from hw_amc.files import exclusive, write_text
 from hw_amc.graph.graph import Graph
 from hw_amc.models.network import NetworkSpec
 from hw_amc.train.checkpoint import load_arrays, read_weights, save_arrays
-from hw_amc.train.data import FrameSet, whole
+from hw_amc.train.data import FrameSet, Varied, whole
 from hw_amc.train.learner import Learner, validate
 from hw_amc.train.log import TrainingLog
 from hw_amc.train.progress import training_bar
@@ -73,6 +73,8 @@ class Run:
         self.validation = load_part(recipe.data, "validation", data_folder, spec.classes)
         require_fitting(spec, recipe, self.train)
         self.generator = np.random.default_rng(recipe.seed)
+        data = recipe.data
+        self.varied = Varied(data.carrier_offset, data.gain_db, data.gain_share)
         self.position = Position()
         self._learner: Learner | None = None
         self.best: list[Any] = []
@@ -202,7 +204,8 @@ class Run:
                 learner.draw_weights(self.generator)
             else:
                 read_weights(before, learner.set_weights)
-        learner.keep_zeros()
+        if stage.keep_zeros:
+            learner.keep_zeros()
         return learner
 
     def run(self) -> None:
@@ -223,9 +226,7 @@ class Run:
             if stage.kind == "prune" and self.position.phase == 0:
                 self._prune(stage, step)
             chosen = rows[self.generator.integers(0, len(rows), phase.batch)]
-            data = self.recipe.data
-            cut = (phase.crop, self.generator, data.carrier_offset, data.gain_db)
-            x, labels = self.learner.crop(self.train, chosen, *cut)
+            x, labels = self.learner.crop(self.train, chosen, phase.crop, self.generator, self.varied)
             loss, accuracy = self.learner.step(x, labels, phase.rate(step))
             self.position.step = step + 1
             figures = {"loss": loss, "accuracy": accuracy}

@@ -19,7 +19,7 @@ from hw_amc.models.gru_cnn import GruCnnSpec
 from hw_amc.models.network import NetworkSpec
 from hw_amc.radio import WIRE_FRAC
 from hw_amc.train.checkpoint import load_arrays
-from hw_amc.train.data import FrameSet, draw_cut
+from hw_amc.train.data import STILL, FrameSet, Varied, draw_cut
 from hw_amc.train.gpu.network import GruCnn
 from hw_amc.train.learner import by_head, draw_kernel
 from hw_amc.train.recipe import Stage
@@ -118,11 +118,10 @@ class GpuLearner:
         rows: Any,
         length: int,
         generator: np.random.Generator,
-        carrier_offset: float = 0.0,
-        gain_db: float = 0.0,
+        varied: Varied = STILL,
     ) -> tuple[torch.Tensor, Any]:
         """Cut, turn and scale frames on the GPU, by the same draws as on the processor."""
-        cut = draw_cut(len(rows), frames.wire.shape[1] - length, length, generator, carrier_offset, gain_db)
+        cut = draw_cut(len(rows), frames.wire.shape[1] - length, length, generator, varied)
         wire = self._words(frames)
         chosen, starts = (self._put(np.asarray(each, np.int64)) for each in (rows, cut.starts))
         times = starts[:, None] + torch.arange(length, device=self.device)
