@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 
 from hw_amc.errors import ToolMissing
@@ -40,6 +41,12 @@ def missing(package: str) -> ToolMissing:
     """Return the error for a package of Python that is not installed."""
     extra = EXTRA_OF[package]
     return ToolMissing(f"{package} is not installed, of the extra '{extra}'; {remedy(extra)}")
+
+
+def require(package: str) -> None:
+    """Require a package of an extra, before work begins that only ends with it; ToolMissing says what to type."""
+    if importlib.util.find_spec(package) is None:
+        raise missing(package)
 
 
 def explain(error: ModuleNotFoundError) -> ToolMissing | None:

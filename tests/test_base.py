@@ -98,8 +98,8 @@ def test_the_verilog_is_simulated(blocker: Path, tmp_path: Path) -> None:
         (("init", str(ROOT / "hls_projects" / MODEL / "weights.h5")), "tensorflow"),
     ],
 )
-def test_a_missing_extra_is_one_line(arguments: tuple[str, ...], package: str, blocker: Path, tmp_path: Path) -> None:
-    found = command(blocker, tmp_path, *arguments)
+def test_a_missing_extra_is_one_line(arguments: tuple[str, ...], package: str, blocker: Path, place: Path) -> None:
+    found = command(blocker, place, *arguments)
     assert found.returncode == 4
     extra = extras.EXTRA_OF[package]
     assert found.stderr == f"error: {package} is not installed, of the extra '{extra}'; {extras.remedy(extra)}\n"

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hw_amc import extras
 from hw_amc.cli.common import complete_model
 from hw_amc.cli.options import Markdown, Model, Yes
 from hw_amc.cli.output import printer
@@ -25,6 +26,7 @@ def train(
     """Train: float, pruned, quantised, deployable. Resumes where it was stopped; TensorBoard reads checkpoints/logs."""
     workspace = Workspace.open(model)
     path = recipe or workspace.folder / "train.toml"
+    extras.require("tensorflow")
     if estimate:
         _print_duration(workspace, path)
         return
