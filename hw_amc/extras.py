@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 import sys
 
 from hw_amc.errors import ToolMissing
@@ -29,6 +30,8 @@ NEWEST_PYTHON = {"train": (3, 11), "board": (3, 11)}
 def remedy(extra: str) -> str:
     """Return what to type for an extra under this Python."""
     install = f"pip install 'hw-amc[{extra}]'"
+    if extra == "sim" and sys.platform == "linux" and platform.machine() != "x86_64":
+        return f"on Linux it needs x86_64, this is {platform.machine()}: the container of docs/guides/install.md"
     newest = NEWEST_PYTHON.get(extra)
     if newest is None or sys.version_info[:2] <= newest:
         return install

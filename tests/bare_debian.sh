@@ -37,5 +37,5 @@ exec unshare --mount --pid --fork -- bash -euc '
     mount --make-rprivate /
     mount -t proc proc "$bare/proc"
     mount --rbind /dev "$bare/dev"
-    exec chroot "$bare" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
+    exec chroot "$bare" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
         "$@"' bash "$bare" "${trusted[@]}" bash -c 'cd /root/hw_amc && echo "Debian $(cat /etc/debian_version)" && exec "$@"' bash "$@"

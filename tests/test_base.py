@@ -124,6 +124,13 @@ def test_what_a_newer_python_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert extras.remedy("train") == "pip install 'hw-amc[train]'"
 
 
+def test_what_linux_on_arm_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras.platform, "machine", lambda: "aarch64")
+    told = "on Linux it needs x86_64, this is aarch64: the container of docs/guides/install.md"
+    assert extras.remedy("sim") == (told if sys.platform == "linux" else "pip install 'hw-amc[sim]'")
+    assert not extras.remedy("train").startswith("on Linux")
+
+
 def test_a_module_of_no_extra_is_an_error_of_ours() -> None:
     assert extras.explain(ModuleNotFoundError("No module named 'hw_amc.x'", name="hw_amc.x")) is None
     told = extras.explain(ModuleNotFoundError("No module named 'hls4ml.converters'", name="hls4ml.converters"))

@@ -55,6 +55,15 @@ def test_copies_are_the_workspaces_own(tmp_path: Path, monkeypatch: pytest.Monke
     assert load_board("pynq-z2", SHIPPED / "boards").clock_mhz == 125
 
 
+def test_the_current_folder_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_ino
+    assert run("new", ".", "--board", "kv260") == 0
+    assert tmp_path.stat().st_ino == before
+    assert files(tmp_path) == ["README.md", "boards/kv260/board.toml", "hls_projects/.gitignore"]
+    assert find_root() == tmp_path
+
+
 def test_nothing_is_replaced(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.mkdir()

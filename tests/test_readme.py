@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -27,3 +28,12 @@ def test_ci_runs_lint_and_the_test_command_of_the_readme() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert lines[-3:] == ["make lint", "make docs", "make test"]
     assert "make test" in re.findall(r"^```sh\n(.*?)\n```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_containers_are_built_by_make() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)) | {".venv/.all"}
+    settings = re.sub(r"^\s*//.*$", "", (ROOT / ".devcontainer" / "devcontainer.json").read_text(), flags=re.MULTILINE)
+    created = json.loads(settings)["postCreateCommand"].split()
+    built = re.findall(r"^RUN make (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert created == ["make", *built] == ["make", "system", ".venv/.all"]
+    assert set(built) <= targets

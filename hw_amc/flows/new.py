@@ -53,12 +53,17 @@ def make_workspace(folder: Path, models: list[str], boards: list[str]) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} is there already, and not empty; choose another folder")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as beside:
+        place = folder if folder.exists() else folder.parent
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=place) as beside:
             made = Path(beside) / "workspace"
             made.mkdir()
             _fill(made, copies)
-            os.replace(made, folder)
+            if place == folder:  # it may be the current folder, or a volume of a container: it stays, and is filled
+                for path in sorted(made.iterdir()):
+                    os.replace(path, folder / path.name)
+            else:
+                os.replace(made, folder)
     except OSError as error:
         raise HwAmcError(f"{folder} cannot be made: {error.strerror}") from error
 
