@@ -546,7 +546,7 @@ def test_the_guide_runs_word_for_word(tmp_path: Path, monkeypatch: pytest.Monkey
     (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(program, {})  # the guide's own text
-    block, piped = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    block, piped = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     for line in block.splitlines():
         program_name, *arguments = shlex.split(line)
         assert program_name == "hw-amc"

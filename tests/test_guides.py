@@ -21,7 +21,7 @@ GUIDES = {name: (ROOT / "docs" / "guides" / f"{name}.md").read_text() for name i
 GRAPH = small_graph()
 
 
-def blocks(text: str, language: str = "") -> list[str]:
+def blocks(text: str, language: str = "sh") -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 

@@ -24,7 +24,7 @@ class AmcClassifier(gr.sync_block):
     model: a folder under hls_projects/, or a model that hw_amc ships.
     device: golden, sim (the simulated Verilog), or the path of an overlay's .bit.
     every: answer one frame of every so many.
-    normalise: none or rms; empty for the model's own.
+    normalise: none or rms; empty for rms unless gain or input_shift is set.
     input_shift: empty string for the model's own, or an integer.
     gain: factor of the samples.
     """

@@ -49,7 +49,7 @@ class StreamClassifier:
     every : int
         Answer one frame of every so many; the others are passed over.
     normalise : str
-        `none` or `rms`; empty for what project.toml says.
+        `none` or `rms`; empty for what a recording gets: `rms`, unless a gain or a shift is given.
     input_shift : int, optional
         Shift of the accelerator's input; project.toml's by default.
     gain : float
