@@ -8,7 +8,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,17 @@ from typing import Any
 from hw_amc.errors import ConfigError, DataError, HwAmcError
 from hw_amc.untrusted import load_json, open_regular
 
-__all__ = ["atomic_path", "exclusive", "file_digest", "load_json", "locked", "save_npz", "sweep", "write_text"]
+__all__ = [
+    "atomic_path",
+    "exclusive",
+    "file_digest",
+    "load_json",
+    "locked",
+    "require_replaceable",
+    "save_npz",
+    "sweep",
+    "write_text",
+]
 
 #: Names of files that are being written, and who writes them.
 _UNFINISHED = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[^.]+(\.[^.]*)?")
@@ -54,6 +64,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def require_replaceable(path: Path, is_ours: Callable[[Path], bool], replace: bool = False) -> None:
+    """Require that nothing of somebody else is lost when `path` is written.
+
+    Parameters
+    ----------
+    path : Path
+    is_ours : callable
+        Whether a file that stands there was made by this package, by a mark that it carries.
+    replace : bool
+        The user has said that it may be replaced.
+
+    Raises
+    ------
+    ConfigError
+        Something stands there that is not ours.
+    """
+    if not replace and path.exists() and not is_ours(path):
+        raise ConfigError(
+            f"{path} is there already and hw-amc did not make it; give another name, or --yes to replace it"
+        )
 
 
 @lru_cache(maxsize=1)

@@ -26,6 +26,7 @@ from hw_amc.models import GruCnnSpec
 ROOT = Path(__file__).parents[1]
 SPEC = GruCnnSpec("small", 6, frame=(32, 2))
 FRAMES = "5"
+PROJECT = "hls_projects/small/build/vitis/pynq-z2"
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_a_graph_that_is_not_the_weights_is_an_error(root: Path, capsys: pytest.
 
 def test_a_changed_kernel_fails_and_names_the_layer(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One bit of one number in the generated C++: the comparison finds it and the exit code says so."""
-    firmware = root / "hls_projects" / "small" / "build" / "vitis" / "pynq-z2" / "firmware"
+    firmware = root / PROJECT / "firmware"
     code = firmware / "products.h"
     text = code.read_text()
     start = text.index("struct gru_product ")
@@ -128,13 +129,47 @@ def test_a_changed_kernel_fails_and_names_the_layer(root: Path, capsys: pytest.C
     assert found is not None
     code.write_text(text[: found.start(1)] + str(int(found[1]) ^ 1) + text[found.end(1) :])
     try:
-        assert run("hls", "small", "--frames", FRAMES, "--start", "csim", "--stop", "csim") == 6
+        assert run("hls", "small", "--frames", FRAMES, "--start", "csim", "--stop", "csim") == 7
+        assert "products.h is not what weights.h5 and project.toml give; run `hw-amc hls" in capsys.readouterr().err
+        assert run("csim", "small", "--frames", FRAMES, "--edited") == 6
     finally:
         code.write_text(text)
-    said = capsys.readouterr().err
+    said = " ".join(capsys.readouterr().err.split())
     assert "layer gru, frame " in said
-    assert "Keras " in said
-    assert "C-sim (ap_fixed) " in said
+    assert "golden " in said or "Keras " in said
+    assert "C-sim (" in said
+
+
+def test_what_a_stranger_put_into_the_build_folder_is_not_run(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seen before: `csim` compiled and loaded whatever lay there, also a header of the system's name."""
+    folder, marker = root / PROJECT, tmp_path / "ran"
+    code, header = folder / "hw_amc_csim.cpp", folder / "native" / "cstddef"
+    ran = f'#include <cstdlib>\nstatic int stranger = system("touch {marker}");\n'
+    text = code.read_text()
+    code.write_text(ran + text)
+    try:
+        assert run("csim", "small", "--frames", "2") == 7
+        assert "hw_amc_csim.cpp is not what weights.h5 and project.toml give" in capsys.readouterr().err
+    finally:
+        code.write_text(text)
+    header.write_text("#pragma once\n#include_next <cstddef>\n" + ran)
+    try:
+        assert run("csim", "small", "--frames", "2") == 7
+        assert "native/cstddef is no file of the project; delete it" in capsys.readouterr().err
+        assert not marker.exists()
+        assert run("csim", "small", "--frames", "2", "--edited") == 0
+        assert marker.exists()
+    finally:
+        header.unlink()
+    assert "as it lay in the build folder" in report(root)["csim"]["native"]["reference"]
+
+
+def test_libraries_in_the_build_folder_are_not_loaded(root: Path) -> None:
+    """They lie in the user's cache, with a digest of what was compiled."""
+    assert run("csim", "small", "--frames", "2") == 0
+    assert list((root / "hls_projects" / "small" / "build").rglob("*.so")) == []
 
 
 def test_a_second_run_on_the_same_model_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -104,11 +105,12 @@ class Interrupter:
 def test_an_interrupted_file_leaves_the_old_one_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, whole = tmp_path / "set.h5", tmp_path / "whole.h5"
     make_dataset(whole, SHORT, 3, CLASSES[:3], [0, 10], workers=1)
-    path.write_text("old")
+    make_dataset(path, SHORT, 1, CLASSES[:1], [0], workers=1)
+    old = path.read_bytes()
     interrupter = Interrupter(4, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         make_dataset(path, SHORT, 3, CLASSES[:3], [0, 10], workers=1)
-    assert path.read_text() == "old"
+    assert path.read_bytes() == old
     make_dataset(path, SHORT, 3, CLASSES[:3], [0, 10], workers=1)
     assert interrupter.made[4:] == [(1, 10), (2, 0), (2, 10)]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["set.h5", "whole.h5"]
@@ -148,6 +150,117 @@ def test_another_set_does_not_go_on_with_an_unfinished_one(tmp_path: Path, monke
         make_dataset(path, SHORT, 4, CLASSES[:3], [0], workers=1)
     make_dataset(path, SHORT, 3, CLASSES[:3], [0], workers=1)
     assert len(RadioMlFile(path)) == 9
+
+
+@pytest.mark.parametrize("kind", ["text", "an HDF5 file", "a cut set"])
+def test_a_file_of_somebody_elses_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    """Seen before: any existing file was replaced without a word."""
+    path = tmp_path / "set.h5"
+    if kind == "text":
+        path.write_text("my notes")
+    else:
+        with h5py.File(path, "w") as file:
+            file["mine"] = np.arange(9)
+    if kind == "a cut set":
+        make_dataset(tmp_path / "b.h5", SHORT, 1, CLASSES[:1], [0], workers=1)
+        path.write_bytes((tmp_path / "b.h5").read_bytes()[:500])
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"set.h5 is there already and hw-amc did not make it; give another name"):
+        make_dataset(path, SHORT, 1, CLASSES[:1], [0], workers=1)
+    assert path.read_bytes() == before
+    make_dataset(path, SHORT, 1, CLASSES[:1], [0], workers=1, replace=True)
+    make_dataset(path, SHORT, 2, CLASSES[:1], [0], workers=1)  # its own
+    assert len(RadioMlFile(path)) == 2
+
+
+def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    """Seen before: a foreign `.<name>.part` was deleted."""
+    folder = tmp_path / ".set.h5.part"
+    for files in (["notes.txt"], ["frames.h5"], ["frames.h5", "notes.txt", "progress.json"]):
+        folder.mkdir()
+        for name in files:
+            (folder / name).write_text("mine")
+        with pytest.raises(ConfigError, match=r"it is no unfinished set of hw-amc; move it away"):
+            make_dataset(tmp_path / "set.h5", SHORT, 1, CLASSES[:1], [0], workers=1)
+        assert sorted(entry.name for entry in folder.iterdir()) == files
+        assert {entry.read_text() for entry in folder.iterdir()} == {"mine"}
+        shutil.rmtree(folder)
+    (tmp_path / "else").mkdir()
+    folder.symlink_to(tmp_path / "else")
+    with pytest.raises(ConfigError, match="is a link"):
+        make_dataset(tmp_path / "set.h5", SHORT, 1, CLASSES[:1], [0], workers=1)
+    assert not (tmp_path / "set.h5").exists()
+
+
+def test_what_is_put_beside_an_unfinished_set_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, note = tmp_path / "set.h5", tmp_path / ".set.h5.part" / "note"
+    whole = dataset.FrameBlock.frames
+
+    def frames(block: Any) -> Any:
+        note.write_text("mine")
+        return whole(block)
+
+    monkeypatch.setattr(dataset.FrameBlock, "frames", frames)
+    make_dataset(path, SHORT, 1, CLASSES[:1], [0], workers=1)
+    assert path.exists()
+    assert note.read_text() == "mine"
+
+
+def interrupt(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Begin a set, stop in it, and return its note of progress."""
+    with monkeypatch.context() as patch:
+        Interrupter(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            make_dataset(path, SHORT, 3, CLASSES[:3], [0], workers=1)
+    return path.parent / f".{path.name}.part" / "progress.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("[]", "must hold a JSON object"),
+        ("{", "not readable JSON"),
+        ({"digest": 1}, "another unfinished set"),
+        ({"rows": -1}, "is damaged; begin again"),
+        ({"rows": 1e9}, "is damaged; begin again"),
+        ({"offset": "x"}, "is damaged; begin again"),
+    ],
+)
+def test_a_damaged_note_of_progress_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, said: str
+) -> None:
+    note = interrupt(tmp_path / "set.h5", monkeypatch)
+    kept = json.loads(note.read_text())
+    note.write_text(change if isinstance(change, str) else json.dumps({**kept, **change}))
+    with pytest.raises(HwAmcError, match=said):
+        make_dataset(tmp_path / "set.h5", SHORT, 3, CLASSES[:3], [0], workers=1)
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "far"])
+def test_an_unfinished_file_that_is_not_whole_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    note = interrupt(tmp_path / "set.h5", monkeypatch)
+    frames = note.with_name("frames.h5")
+    if damage == "gone":
+        frames.unlink()
+    elif damage == "cut":
+        os.truncate(frames, 100)
+    else:
+        note.write_text(json.dumps({**json.loads(note.read_text()), "offset": 1 << 40}))
+    for name in ("set.h5", "whole.h5"):
+        make_dataset(tmp_path / name, SHORT, 3, CLASSES[:3], [0], workers=1)
+    require_same(tmp_path / "set.h5", tmp_path / "whole.h5")
+
+
+def test_equal_sets_are_equal_files_at_any_time(tmp_path: Path) -> None:
+    """Seen before: the time stood in the file."""
+    files = []
+    for name in ("a.h5", "b.h5"):
+        make_dataset(tmp_path / name, SHORT, 1, CLASSES[:2], [0], workers=1)
+        files.append((tmp_path / name).read_bytes())
+        time.sleep(1.1)  # HDF5 counts in seconds
+    assert files[0] == files[1]
 
 
 def test_two_makers_of_one_file_keep_apart(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,16 @@ from board_overlays import golden_overlay, small_graph
 from networks import random_frames
 
 pytest.importorskip("pynq.remote.mmio_pb2_grpc", reason="PYNQ.remote needs PYNQ 3.1 and gRPC: make test-board")
+
+import grpc
+from pynq.remote import (
+    buffer_pb2,
+    buffer_pb2_grpc,
+    mmio_pb2,
+    mmio_pb2_grpc,
+    remote_device_pb2,
+    remote_device_pb2_grpc,
+)
 
 from hw_amc.driver import AmcOverlay, DeviceBusy, DeviceError, DeviceStalled
 from hw_amc.graph import golden
@@ -43,7 +55,9 @@ print(target.sum(), overlay.adder_0.read(4), overlay.device.name, Clocks.fclk0_m
 
 
 @contextmanager
-def service(*overlays: Path, address: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def service(
+    *overlays: Path, address: str = "127.0.0.1", port: int = 0, patience_s: float = 10
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Run the service in a process of its own, as a board is."""
     environment = {
         **os.environ,
@@ -51,6 +65,7 @@ def service(*overlays: Path, address: str = "127.0.0.1", port: int = 0) -> Itera
         "PYNQ_SIM_CYCLE_LIMIT": "20000",
     }
     args = [sys.executable, "-m", "hw_amc.sim_device.remote", "--address", address, "--port", str(port)]
+    args += ["--patience", str(patience_s)]
     with subprocess.Popen([*args, *map(str, overlays)], env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -203,3 +218,94 @@ def test_two_processing_systems_are_no_board(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "error: a board has one processing system; the overlays are for aarch64, armv7l" in done.stderr
+
+
+class Client:
+    """The three services by themselves, as a client that is not PYNQ's calls them."""
+
+    def __init__(self, port: int) -> None:
+        channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self.files = remote_device_pb2_grpc.RemoteDeviceStub(channel)
+        self.registers = mmio_pb2_grpc.MmioStub(channel)
+        self.buffers = buffer_pb2_grpc.RemoteBufferStub(channel)
+
+    def write(self, path: str, *parts: bytes) -> Any:
+        requests = [remote_device_pb2.WriteFileRequest(file_path=path, data=part) for part in parts]
+        return self.files.writefile(iter(requests), timeout=60)
+
+
+def refused(call: Any) -> tuple[str, str]:
+    """Name and words of the status that a call ends with."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return caught.value.code().name, caught.value.details()
+
+
+def test_an_unfinished_stream_holds_nobody_up_and_is_ended(overlay: Path) -> None:
+    """Seen before: one blocked all."""
+    with service(overlay, patience_s=1.0) as (_, port):
+        client, end = Client(port), threading.Event()
+
+        def unfinished() -> Iterator[Any]:
+            yield remote_device_pb2.WriteFileRequest(file_path="/tmp/a", data=b"x")
+            end.wait(60)
+
+        calls = [client.files.writefile.future(unfinished()) for _ in range(5)]
+        started = time.monotonic()
+        exists = client.files.existsfile(remote_device_pb2.ExistsFileRequest(file_path="/proc/version"), timeout=0.9)
+        assert exists.exists
+        assert time.monotonic() - started < 0.9
+        codes = {call.exception(timeout=20).code().name for call in calls}
+        end.set()
+        assert codes <= {"CANCELLED", "DEADLINE_EXCEEDED"}
+        missing = client.files.existsfile(remote_device_pb2.ExistsFileRequest(file_path="/tmp/a"), timeout=5)
+        assert not missing.exists
+
+
+def test_what_is_kept_is_bounded(overlay: Path) -> None:
+    """Seen before: 300 MB that were written took 704 MB."""
+    with service(overlay) as (process, port):
+        client, part = Client(port), bytes(2 << 20)
+        assert refused(lambda: client.write("/tmp/a", *[part] * 70)) == (
+            "RESOURCE_EXHAUSTED", "a file has 134,217,728 bytes at most",
+        )  # fmt: skip
+        for number in range(4):
+            client.write(f"/tmp/{number}", *[part] * 60)
+        full = ("RESOURCE_EXHAUSTED", "the board's file system is full")
+        assert refused(lambda: client.write("/tmp/4", *[part] * 60)) == full
+        memory = Path(f"/proc/{process.pid}/status").read_text().partition("VmRSS:")[2].split()[0]
+        assert int(memory) < (512 + 128 + 512) << 10
+        client.write("/tmp/0", b"small")  # one in place of another is well
+
+
+def test_what_no_client_of_pynqs_asks_is_refused(overlay: Path) -> None:
+    """Seen before: KeyError, ValueError and the like inside the server."""
+    with service(overlay) as (process, port):
+        client = Client(port)
+        window = client.registers.get_mmio(mmio_pb2.GetMmioRequest(base_addr=0x43C0_0000, length=64)).mmio_id
+        name = client.buffers.allocate(buffer_pb2.AllocateRequest(size=16)).buffer_id
+
+        def read(**fields: Any) -> Any:
+            return client.registers.read(mmio_pb2.ReadRequest(**fields), timeout=10)
+
+        def fill(**fields: Any) -> Any:
+            return client.buffers.write(iter([buffer_pb2.BufferWriteRequest(**fields)]), timeout=10)
+
+        def write(data: bytes) -> Any:
+            return client.registers.write(mmio_pb2.WriteRequest(mmio_id=window, offset=0, data=data), timeout=10)
+
+        for call, code, said in (
+            (lambda: read(mmio_id="mmio-x", offset=0, length=4), "NOT_FOUND", "no window 'mmio-x'; ask for one"),
+            (lambda: read(mmio_id=window, offset=0, length=1 << 30), "INVALID_ARGUMENT", "a read has 1 to 8 bytes"),
+            (lambda: read(mmio_id=window, offset=0, length=0), "INVALID_ARGUMENT", "a read has 1 to 8 bytes"),
+            (lambda: write(b"abc"), "INVALID_ARGUMENT", "whole words"),
+            (lambda: fill(buffer_id="buffer-99", start=0, data=b"x"), "NOT_FOUND", "no buffer 'buffer-99'"),
+            (lambda: fill(buffer_id=name, start=0, data=b"x" * 17), "INVALID_ARGUMENT", "has 16 bytes"),
+            (lambda: fill(buffer_id=name, start=-1, data=b"x"), "INVALID_ARGUMENT", "has 16 bytes"),
+            (lambda: client.buffers.allocate(buffer_pb2.AllocateRequest(size=(1 << 31) - 1)), "RESOURCE_EXHAUSTED", ""),
+            (lambda: client.write("/sys/class/fpga_manager/fpga0/firmware", b"\xff\xfe"), "INVALID_ARGUMENT", "served"),
+        ):
+            assert refused(call)[0] == code
+            assert said in refused(call)[1]
+        assert read(mmio_id=window, offset=0, length=4) is not None
+        assert process.poll() is None

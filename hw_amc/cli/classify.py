@@ -128,8 +128,7 @@ def classify(
     wanted = _Wanted(form, annotate, picture, every, watch, idle_s)
     wanted.check(files)
     if picture is not None:
-        require_picture(picture)
-        printer.confirm_new(picture, yes)
+        require_picture(picture, replace=printer.confirm_new(picture, yes))
     require_one_way(overlay, board, cycles)
     output = printer if form is Form.TABLE else Aside(printer)
     flow = RtlFlow.open(model, RtlOptions(board, cycles), command_of(context), output)
@@ -267,5 +266,6 @@ def _print_level(flow: RtlFlow, level: Level, what: str, name: str) -> None:
 def _draw(flow: RtlFlow, timeline: Timeline, file: FrameFile, picture: Path) -> None:
     from hw_amc.radio.answer_plots import plot_answers
 
-    plot_answers(file, timeline, flow.graph.classes[0], picture, f"{plain(file.path.name)}, {flow.workspace.model}")
+    title = f"{plain(file.path.name)}, {flow.workspace.model}"
+    plot_answers(file, timeline, flow.graph.classes[0], picture, title, replace=True)  # asked for at the start
     flow.output.done(shown(picture))

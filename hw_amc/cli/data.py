@@ -72,13 +72,17 @@ def make(
     snrs: Annotated[str | None, typer.Option(help="Some of the SNRs, dB: -10,0,10.")] = None,
     split: Annotated[int, typer.Option(help="0 training, 1 validation, 2 test.", min=0, max=2)] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.", min=1)] = None,
+    yes: Yes = False,
 ) -> None:
     """Generate frames of all classes and SNRs of a preset. Goes on where it was stopped."""
     from hw_amc.radio import load_recipe, make_dataset
 
     names = None if classes is None else [name.strip() for name in classes.split(",")]
     levels = None if snrs is None else integers(snrs, "--snrs")
-    make_dataset(path, load_recipe(preset), frames, names, levels, split=split, workers=workers, progress=True)
+    replace = _may_replace(path, yes)
+    make_dataset(
+        path, load_recipe(preset), frames, names, levels, split=split, workers=workers, progress=True, replace=replace
+    )
     printer.done(shown(path))
     printer.result({"path": path})
 
@@ -119,8 +123,8 @@ def plot(
 
     numbers = () if rows is None else integers(rows, "--rows")
     with open_frames(path, _to_look_at(frame_len, samples)) as file:
-        printer.confirm_new(picture, yes)
-        plot_frames(file, choose_rows(file, count, numbers, class_name, snr_db), picture)
+        chosen = choose_rows(file, count, numbers, class_name, snr_db)
+        plot_frames(file, chosen, picture, replace=printer.confirm_new(picture, yes))
     printer.done(shown(picture))
 
 
@@ -132,6 +136,7 @@ def convert(
     snr_db: Annotated[int | None, typer.Option(help="SNR of a recording that does not give it, dB.")] = None,
     frame_len: FrameLen = None,
     samples: Format = None,
+    yes: Yes = False,
 ) -> None:
     """Write the frames of any file in RadioML 2018.01A's schema. Goes on where it was stopped."""
     from hw_amc.radio import CaptureOptions, open_frames
@@ -139,7 +144,7 @@ def convert(
 
     options = CaptureOptions(frame_len, label, snr_db, samples.value if samples else None)
     with open_frames(source, options) as file:
-        convert_frames(file, target, progress=True)
+        convert_frames(file, target, progress=True, replace=_may_replace(target, yes))
         printer.done(f"{len(file):,} frames of {file.frame_len} samples in {shown(target)}")
         printer.result({"path": target, "frames": len(file), "frame_len": file.frame_len})
 
@@ -154,6 +159,7 @@ def limit(
     phase: Annotated[Phase, typer.Option(help="What the classifier knows of the carrier's phase.")] = Phase.UNKNOWN,
     picture: Annotated[Path | None, typer.Option(help="Draw it, too: .png, .svg or .pdf.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the result with the package, for reports.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Print the accuracy that no classifier can pass on frames with noise only: the average-likelihood classifier's.
 
@@ -164,6 +170,8 @@ def limit(
     from hw_amc.radio import CLASSES, load_recipe
     from hw_amc.radio.generator import limit as limits
 
+    if picture:
+        printer.confirm_new(picture, yes)
     recipe = load_recipe(preset)
     recipe = replace(recipe, frame_len=frame_len or recipe.frame_len)
     found = None if frames or snrs else limits.kept_limit(recipe.name, recipe.frame_len, phase.value)
@@ -181,7 +189,7 @@ def limit(
     if picture:
         from hw_amc.radio.plots import plot_limit
 
-        plot_limit(found, CLASSES, picture)
+        plot_limit(found, CLASSES, picture, replace=True)
         printer.done(shown(picture))
 
 
@@ -192,6 +200,7 @@ def reach(
     frames: Annotated[int, typer.Option(help="Held-out frames of each class and SNR.", min=1)] = 100,
     markdown: Markdown = False,
     picture: Annotated[Path | None, typer.Option(help="Draw it, too: .png, .svg or .pdf.")] = None,
+    yes: Yes = False,
 ) -> None:
     """Measure models on frames with noise only, and say which share of the limit they reach.
 
@@ -202,6 +211,8 @@ def reach(
     from hw_amc.train.reach import load_linear_set, measure_reach
     from hw_amc.workspace import Workspace
 
+    if picture:
+        printer.confirm_new(picture, yes)
     recipe = load_recipe(preset)
     limit = kept_limit(recipe.name)
     if limit is None:
@@ -217,8 +228,16 @@ def reach(
     if picture:
         from hw_amc.radio.plots import plot_limit
 
-        plot_limit(limit, limit.classes, picture, {name: found.accuracy for name, found in reached.items()})
+        accuracy = {name: found.accuracy for name, found in reached.items()}
+        plot_limit(limit, limit.classes, picture, accuracy, replace=True)
         printer.done(shown(picture))
+
+
+def _may_replace(path: Path, yes: bool) -> bool:
+    """Ask before a file is replaced that is no set of ours; a folder is refused when it is written."""
+    from hw_amc.radio.generator.storage import is_ours
+
+    return path.is_dir() or printer.confirm_new(path, yes, is_ours)
 
 
 def _print_reach(reached: Mapping[str, Reach], limit: Limit, markdown: bool) -> None:

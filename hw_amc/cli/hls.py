@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,7 @@ from hw_amc.cli.options import Backend, Board, Context, Data, Model, command_of
 from hw_amc.cli.output import printer
 
 if TYPE_CHECKING:
-    from hw_amc.flows.hls import HlsFlow
+    from hw_amc.flows.hls import HlsFlow, HlsOptions
 
 
 def hls(
@@ -28,7 +27,7 @@ def hls(
     from hw_amc import report
     from hw_amc.flows import hls as flows
 
-    flow = _open(context, model, board, backend, frames, data)
+    flow = _open(context, model, flows.HlsOptions(board, backend, frames, data))
     flow.require_ready()
     flows.run(flow, start, stop)
     found = report.load(flow.workspace.build)
@@ -43,12 +42,15 @@ def csim(
     backend: Backend = None,
     board: Board = None,
     data: Data = None,
+    edited: Annotated[
+        bool, typer.Option("--edited", help="Run the C++ in the build folder as it is; it is code, as you trust it.")
+    ] = False,
 ) -> None:
     """Run a long regression: Keras = native-integer C-sim, which must first equal the ap_fixed build."""
     from hw_amc import report
     from hw_amc.flows import hls as flows
 
-    flow = _open(context, model, board, backend, frames, data)
+    flow = _open(context, model, flows.HlsOptions(board, backend, frames, data, edited))
     flow.require_ready()
     flows.regress(flow)
     printer.result({"csim": report.load(flow.workspace.build)["csim"]})
@@ -77,7 +79,7 @@ def estimate(context: Context, model: Model, board: Board = None, backend: Backe
     from hw_amc import report
     from hw_amc.flows import hls as flows
 
-    flow = _open(context, model, board, backend)
+    flow = _open(context, model, flows.HlsOptions(board, backend))
     with printer.status("estimate"):
         flows.merge_estimate(flow)
     found = report.load(flow.workspace.build)
@@ -85,15 +87,7 @@ def estimate(context: Context, model: Model, board: Board = None, backend: Backe
     printer.result({"estimate": found["estimate"], "layers": found["layers"]})
 
 
-def _open(
-    context: Context,
-    model: str,
-    board: str | None = None,
-    backend: str | None = None,
-    frames: int | None = None,
-    data: Path | None = None,
-) -> HlsFlow:
-    from hw_amc.flows.hls import FRAMES, HlsFlow, HlsOptions
+def _open(context: Context, model: str, options: HlsOptions | None = None) -> HlsFlow:
+    from hw_amc.flows.hls import HlsFlow, HlsOptions
 
-    options = HlsOptions(board, backend, frames or FRAMES, data)
-    return HlsFlow.open(model, options, command_of(context), printer)
+    return HlsFlow.open(model, options or HlsOptions(), command_of(context), printer)

@@ -152,10 +152,11 @@ class Printer:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise ConfigError("nothing was changed")
 
-    def confirm_new(self, path: Path, yes: bool) -> None:
-        """Ask before a file that stands there already is replaced."""
-        if path.exists():
+    def confirm_new(self, path: Path, yes: bool, is_ours: Callable[[Path], bool] = lambda path: False) -> bool:
+        """Ask before a file that stands there already is replaced, unless it is ours; True where it may be."""
+        if path.exists() and not is_ours(path):
             self.confirm(f"{path} is there already and would be replaced", yes)
+        return True
 
     def line(self, text: object) -> None:
         """Print one line."""

@@ -24,7 +24,9 @@ from hw_amc.flows.graph import build_graph
 from hw_amc.flows.init_report import quantisation_section
 from hw_amc.graph import Graph
 from hw_amc.hls import backends, estimate
+from hw_amc.sources import Sources
 from hw_amc.text import shown
+from hw_amc.untrusted import read_text
 from hw_amc.verify.backend import Backend, Golden, prove
 from hw_amc.verify.equality import require_equal
 from hw_amc.verify.heldout import Stimulus
@@ -48,6 +50,8 @@ class HlsOptions:
     backend: str | None = None
     frames: int = FRAMES
     data: Path | None = None
+    #: Compile the C++ that lies in the build folder, whatever it is.
+    edited: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +61,7 @@ class HlsFlow(base.Flow):
     settings: HlsSettings
     #: Held-out frames of the proof.
     frames: int = FRAMES
+    edited: bool = False
 
     @classmethod
     def open(
@@ -85,6 +90,7 @@ class HlsFlow(base.Flow):
             data=options.data,
             settings=settings,
             frames=options.frames,
+            edited=options.edited,
         )
 
     @cached_property
@@ -125,6 +131,15 @@ class HlsFlow(base.Flow):
         """Where the HLS project is written."""
         return self.workspace.build / self.settings.backend.lower() / self.board.name
 
+    @cached_property
+    def project(self) -> Sources:
+        """The HLS project that weights.h5 and project.toml give."""
+        from hw_amc import hls
+
+        bench = {name: self.reference[name][:BENCH_FRAMES] for name in self.graph.outputs}
+        target = hls.Target.of(self.settings, self.board)
+        return hls.build_project(self.deployed, self.graph, target, self.stimulus.wire[:BENCH_FRAMES], bench)
+
     def build_graph(self) -> Graph:
         """Build the graph that weights.h5 and project.toml give now."""
         return build_graph(self.workspace, self.deployed)
@@ -156,13 +171,8 @@ def check_golden(flow: HlsFlow) -> str:
 
 def write_project(flow: HlsFlow) -> str:
     """Convert with hls4ml and write the project."""
-    from hw_amc import hls
-
-    bench = {name: flow.reference[name][:BENCH_FRAMES] for name in flow.graph.outputs}
-    target = hls.Target.of(flow.settings, flow.board)
-    project = hls.build_project(flow.deployed, flow.graph, target, flow.stimulus.wire[:BENCH_FRAMES], bench)
-    project.write(flow.project_folder)
-    return f"{len(project.files)} files in {shown(flow.project_folder)}"
+    flow.project.write(flow.project_folder)
+    return f"{len(flow.project.files)} files in {shown(flow.project_folder)}"
 
 
 def check_csim(flow: HlsFlow) -> str:
@@ -174,6 +184,7 @@ def run_vendor(flow: HlsFlow) -> str:
     """Run the vendor's synthesis where it is on PATH."""
     from hw_amc.hls import vendor
 
+    require_sources(flow, vendor=True)
     flow.settle()  # the tools take hours: what is proven by now stays
     outcome = vendor.run(
         flow.project_folder, flow.settings.backend, done=lambda step, found: _merge_vendor(flow, step, found)
@@ -249,8 +260,7 @@ def simulate(flow: HlsFlow, flavour: str) -> str:
     """Compare the C-simulation of one flavour with Keras, chunk by chunk, and merge its figures."""
     from hw_amc.hls import csim
 
-    if not flow.project_folder.is_dir():
-        raise DataError(f"{shown(flow.project_folder)} does not exist; run `hw-amc hls {flow.workspace.model}` first")
+    require_sources(flow)
     simulator = csim.build(flow.project_folder, flavour)
     if flavour == "native":
         # Only where both builds say the same does the native one stand for the synthesizable.
@@ -260,8 +270,38 @@ def simulate(flow: HlsFlow, flavour: str) -> str:
     figures = {"frames_per_s": flow.frames / seconds, "seconds_compile": simulator.seconds_compile}
     told = {"backend": flow.settings.backend, "versions": {"g++": tools.version("g++")}}
     section = {**_run_section(flow, integers, **figures), **told}
+    if flow.edited:
+        section["reference"] += "; the C++ as it lay in the build folder, which may have been edited"
     flow.merge({"csim": {flavour: section}})
     return f"{integers:,} integers of {flow.frames} frames equal Keras ({flavour}, {flow.settings.backend})"
+
+
+def require_sources(flow: HlsFlow, vendor: bool = False) -> None:
+    """Require that the build folder holds the project that weights and settings give: what lies there will be run.
+
+    Raises
+    ------
+    DataError
+        There is none, or a file of it is another, and nobody asked for that (`--edited`).
+    """
+    from hw_amc.hls import csim
+
+    folder, model = flow.project_folder, flow.workspace.model
+    if not folder.is_dir():
+        raise DataError(f"{shown(folder)} does not exist; run `hw-amc hls {model}` first")
+    if flow.edited:
+        return
+    found = csim.load_sources(folder).files
+    texts = {name: text for name, text in flow.project.files.items() if not name.startswith("tb_data/")}
+    # The test bench counts the frames of the run that wrote it; only a vendor's tool compiles it.
+    wanted = texts if vendor else {name: text for name, text in texts.items() if csim.is_compiled(name)}
+    as_is = f"or `hw-amc csim {model} --edited` to run what lies there"
+    for name, text in wanted.items():
+        if not (folder / name).exists() or read_text(folder / name) != text:
+            said = f"is not what weights.h5 and project.toml give; run `hw-amc hls {model}` to write it again"
+            raise DataError(f"{shown(folder / name)} {said}, {as_is}")
+    for name in sorted(found.keys() - wanted.keys()):
+        raise DataError(f"{shown(folder / name)} is no file of the project; delete it, {as_is}")
 
 
 def _compare(flow: HlsFlow, backend: Backend) -> tuple[int, float]:

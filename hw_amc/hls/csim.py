@@ -9,10 +9,10 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import gc
-import hashlib
 import mmap
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,13 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc import tools
+from hw_amc.cache import Cache
 from hw_amc.errors import ConfigError, DataError, ToolFailed
-from hw_amc.files import atomic_path, load_json, write_text
+from hw_amc.files import load_json
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls.description import DESCRIPTION
 from hw_amc.hls.network import PRODUCTS
 from hw_amc.hls.project import to_samples
 from hw_amc.parallel import deaf_to_ctrl_c, follow
+from hw_amc.sources import Sources
+from hw_amc.untrusted import read_text
 
 Tensor = NDArray[Any]
 Progress = Callable[[int], object]
@@ -40,6 +43,9 @@ Progress = Callable[[int], object]
 SOURCE = "hw_amc_csim.cpp"
 #: Beside a shared object: what it took to compile.
 SECONDS = ".seconds"
+_LIBRARY = "csim.so"
+#: Folders of a project in which a compiler looks.
+_PARTS = ("firmware", "native")
 #: -fwrapv: partial sums may wrap; the final sum fits, as it does in hardware. Warnings come from the tools' headers.
 COMMON = ("-shared", "-fPIC", "-fwrapv", "-w")
 FLAVOURS = {
@@ -187,8 +193,30 @@ class CSim:
             yield len(part)
 
 
+def is_compiled(name: str) -> bool:
+    """Whether a compilation could use a file of a project."""
+    return name in (SOURCE, DESCRIPTION) or name.partition("/")[0] in _PARTS
+
+
+def load_sources(folder: Path) -> Sources:
+    """Read what a compilation in `folder` could use: a project without its test bench's data.
+
+    Raises
+    ------
+    DataError
+        The folder is no project, or a file in it cannot be read.
+    """
+    places = [folder / SOURCE, folder / DESCRIPTION]
+    for part in _PARTS:
+        places += sorted(path for path in (folder / part).rglob("*") if not path.is_dir())
+    return Sources({path.relative_to(folder).as_posix(): read_text(path) for path in places})
+
+
 def build(folder: Path, flavour: str) -> CSim:
-    """Compile a written project, or take the shared object that was compiled from the same text.
+    """Compile the project in a folder, or take the shared object that was compiled from the same text.
+
+    The shared object lies in the user's cache, never in the folder: it is code, and the folder may be a stranger's.
+    The C++ in the folder is code, too; `load_sources` tells whether it is what a network gives.
 
     Parameters
     ----------
@@ -200,6 +228,8 @@ def build(folder: Path, flavour: str) -> CSim:
     ------
     ConfigError
         Unknown flavour.
+    DataError
+        The folder holds no project.
     ToolMissing
         No g++.
     ToolFailed
@@ -207,32 +237,27 @@ def build(folder: Path, flavour: str) -> CSim:
     """
     if flavour not in FLAVOURS:
         raise ConfigError(f"unknown C simulation {flavour!r}; choose from {', '.join(FLAVOURS)}")
+    sources = load_sources(folder)
     flags = (*FLAVOURS[flavour], *COMMON)
-    products = (folder / PRODUCTS).read_text(encoding="utf-8")
-    if len(_CALL.findall(products)) <= FEW_CALLS:
+    if len(_CALL.findall(sources.files.get(PRODUCTS, ""))) <= FEW_CALLS:
         flags = (*flags, "-DHW_AMC_FEW_CALLS")
-    library = folder / "csim" / f"{flavour}-{_digest(folder, flags)}.so"
-    if not (library.is_file() and library.with_suffix(SECONDS).is_file()):
+    made_from = {
+        "sources": sources.digest(),
+        "flags": " ".join(flags),
+        # The compiler and the processor that it compiles for.
+        "compiler": tools.run(["g++", "-march=native", "-Q", "--help=target", "--version"], cwd=folder),
+    }
+
+    def make(place: Path) -> None:
         started = time.perf_counter()
-        with atomic_path(library) as temporary:
-            tools.run(["g++", *flags, SOURCE, "-o", temporary.resolve()], cwd=folder)
-            write_text(library.with_suffix(SECONDS), f"{time.perf_counter() - started:.2f}\n")
-        for old in library.parent.glob(f"{flavour}-*"):
-            if old.stem != library.stem:
-                old.unlink()
-    return CSim(folder, flavour, library.resolve())
+        text = place / "text"
+        sources.write(text)
+        environment = {"TMPDIR": str(place)}  # thrown away with the folder when it is killed
+        tools.run(["g++", *flags, SOURCE, "-o", place / _LIBRARY], cwd=text, env=environment)
+        shutil.rmtree(text)
+        (place / _LIBRARY).with_suffix(SECONDS).write_text(f"{time.perf_counter() - started:.2f}\n")
 
-
-def _digest(folder: Path, flags: tuple[str, ...]) -> str:
-    """Digest of everything that decides the shared object: flags, compiler, processor, sources."""
-    digest = hashlib.sha256(" ".join(flags).encode())
-    digest.update(tools.run(["g++", "-march=native", "-Q", "--help=target", "--version"], cwd=folder).encode())
-    sources = [folder / SOURCE, *sorted((folder / "firmware").rglob("*")), *sorted((folder / "native").rglob("*"))]
-    for path in sources:
-        if path.is_file():
-            digest.update(path.relative_to(folder).as_posix().encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    return CSim(folder, flavour, Cache("csim").entry(made_from, make) / _LIBRARY)
 
 
 def _format(data: dict[str, Any]) -> FixedFormat:

@@ -24,7 +24,14 @@ _WINDOW = 128
 _FLOOR_DB = 60.0
 
 
-def plot_answers(file: FrameFile, timeline: Timeline, classes: Sequence[str], path: Path, title: str = "") -> None:
+def plot_answers(
+    file: FrameFile,
+    timeline: Timeline,
+    classes: Sequence[str],
+    path: Path,
+    title: str = "",
+    replace: bool = False,
+) -> None:
     """Draw a recording's spectrogram, the answers of the first head along it, and their margins.
 
     A picture has up to 1,000 columns; in longer files each stands for several frames, of which the spectrogram shows
@@ -50,7 +57,7 @@ def plot_answers(file: FrameFile, timeline: Timeline, classes: Sequence[str], pa
     found = np.unique(labels)
     span, unit = _axis(timeline)
     rate = timeline.rate_hz
-    with open_picture(path, 12.0, 5.6 + 0.2 * len(found), (3, 1)) as axes:
+    with open_picture(path, 12.0, 5.6 + 0.2 * len(found), (3, 1), replace) as axes:
         (top,), (middle,), (bottom,) = axes
         top.get_gridspec().set_height_ratios([3, 0.5 + 0.25 * len(found), 1])
         half = rate / 2e3 if rate else 0.5

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.files import atomic_path
+from hw_amc.files import atomic_path, require_replaceable
 from hw_amc.radio.files.frames import UNKNOWN_SNR_DB, FrameFile, Rows
 from hw_amc.radio.generator.limit import Limit
 from hw_amc.style import BLUE, MUTED, ORANGE, STYLE
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Picture formats, by ending.
 ENDINGS = (".png", ".svg", ".pdf")
+
+#: Stands in the metadata of pictures, within so many bytes of either end.
+_MARK, _METADATA = b"hw-amc", 4096
 
 #: Most frames in one picture.
 MOST_FRAMES = 16
@@ -63,7 +66,7 @@ def choose_rows(
     return found[:count]
 
 
-def plot_frames(file: FrameFile, rows: Rows, path: Path) -> None:
+def plot_frames(file: FrameFile, rows: Rows, path: Path, replace: bool = False) -> None:
     """Draw frames, one a line: I and Q, constellation, spectrum, spectrogram.
 
     Parameters
@@ -71,12 +74,15 @@ def plot_frames(file: FrameFile, rows: Rows, path: Path) -> None:
     file : FrameFile
     rows : (n,) int
     path : Path
-        The ending says the format.
+        The ending says the format. A picture of hw-amc's is replaced.
+
+    replace : bool
+        Replace any file at `path`.
 
     Raises
     ------
     ConfigError
-        Unknown ending, or more than 16 frames.
+        Unknown ending, more than 16 frames, or a file at `path` that hw-amc did not draw.
     DataError
         A frame cannot be read.
     """
@@ -84,7 +90,7 @@ def plot_frames(file: FrameFile, rows: Rows, path: Path) -> None:
         raise ConfigError(f"a picture shows 1 to {MOST_FRAMES} frames, not {len(rows)}")
     frames, labels, snrs = file.read(rows)
     rate_hz = float(file.attributes.get("sample_rate_hz", 0)) or None
-    with open_picture(path, 15.0, 3.1 * len(rows), (len(rows), 4)) as all_axes:
+    with open_picture(path, 15.0, 3.1 * len(rows), (len(rows), 4), replace) as all_axes:
         for number, axes in enumerate(all_axes):
             name = file.classes[labels[number]]
             if file.signals:
@@ -144,7 +150,11 @@ def _decibels(values: NDArray[np.complex128]) -> NDArray[np.float64]:
 
 
 def plot_limit(
-    limit: Limit, classes: Sequence[str], path: Path, reached: Mapping[str, Mapping[int, float]] | None = None
+    limit: Limit,
+    classes: Sequence[str],
+    path: Path,
+    reached: Mapping[str, Mapping[int, float]] | None = None,
+    replace: bool = False,
 ) -> None:
     """Draw a limit over its own classes, with two standard deviations.
 
@@ -154,7 +164,7 @@ def plot_limit(
     classes : sequence of str
         Where these are more, the bound that follows for all of them is drawn, too.
     path : Path
-        The ending says the format.
+        The ending says the format. A picture of hw-amc's is replaced.
     reached : mapping, optional
         Accuracy (0..1) by SNR in dB among the limit's classes, by name of a network.
 
@@ -163,7 +173,7 @@ def plot_limit(
     ConfigError
         Unknown ending.
     """
-    with open_picture(path, 8.2, 3.9, (1, 1)) as ((axes,),):
+    with open_picture(path, 8.2, 3.9, (1, 1), replace) as ((axes,),):
         snrs = [point.snr_db for point in limit.points]
         values = np.array([100 * point.accuracy for point in limit.points])
         errors = np.array([200 * point.error for point in limit.points])
@@ -181,27 +191,55 @@ def plot_limit(
         axes.legend(loc="lower right")
 
 
-def require_picture(path: Path) -> None:
-    """Require that the ending of `path` says a format of pictures; ConfigError names them."""
+def require_picture(path: Path, replace: bool = False) -> None:
+    """Require that a picture can be written to `path`.
+
+    Raises
+    ------
+    ConfigError
+        Its ending says no format of pictures, or a file stands there that hw-amc did not draw.
+    """
     if path.suffix.lower() not in ENDINGS:
         raise ConfigError(f"pictures end in {', '.join(ENDINGS)}, not {path.name!r}")
+    require_replaceable(path, is_ours, replace)
 
 
 @contextmanager
-def open_picture(path: Path, width: float, height: float, shape: tuple[int, int]) -> Iterator[Any]:
-    """Yield the axes of a figure in the project's style and write it, whole or not at all."""
-    require_picture(path)
+def open_picture(
+    path: Path, width: float, height: float, shape: tuple[int, int], replace: bool = False
+) -> Iterator[Any]:
+    """Yield the axes of a figure in the project's style and write it, whole or not at all.
+
+    A picture that hw-amc drew earlier is replaced, another file only where `replace` says so.
+    """
+    require_picture(path, replace)
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure.subplots(*shape, squeeze=False)
-        _save(figure, path)
+        _save(figure, path, replace)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def is_ours(path: Path) -> bool:
+    """Whether a picture was drawn by hw-amc, as its metadata say."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_METADATA)
+            stream.seek(max(0, path.stat().st_size - _METADATA))
+            return _MARK in start or _MARK in stream.read()
+    except OSError:
+        return False
+
+
+def _save(figure: Figure, path: Path, replace: bool) -> None:
+    require_replaceable(path, is_ours, replace)
     # No dates: equal frames give equal files.
-    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    metadata = {
+        ".svg": {"Date": None, "Creator": _MARK.decode()},
+        ".pdf": {"CreationDate": None, "Creator": _MARK.decode()},
+        ".png": {"Software": _MARK.decode()},
+    }
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120, metadata=dates.get(path.suffix.lower()))
+        figure.savefig(temporary, dpi=120, metadata=metadata.get(path.suffix.lower()))

@@ -6,15 +6,21 @@
 The service answers the gRPC interface of PYNQ.remote (`pynq.remote`, PYNQ 3.1 and later) as far as overlays, registers
 and buffers need it: a few files of a board's Linux, register access, and memory. Its file system is a dictionary; the
 computer's own files are out of reach. PYNQ's channel has no encryption and no password: serve on loopback only.
+
+A client that is broken or hostile costs the others nothing: a stream that stops coming is ended, what is kept is
+bounded, and what no client of PYNQ's asks is refused.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,12 +40,66 @@ from hw_amc.errors import ConfigError, HwAmcError
 from hw_amc.sim_device import REMOTE_NAME
 from hw_amc.sim_device.device import SimDevice
 from hw_amc.sim_device.errors import BusFault, SimulationGone, SimulationHang
+from hw_amc.text import plain
 
 PORT = 7967
 #: Bytes in one message of a stream; PYNQ's own size.
 CHUNK = 2 << 20
 _FIRMWARE = "/lib/firmware/"
 _MANAGER = "/sys/class/fpga_manager/fpga0/"
+
+#: Most bytes of a file that is written, of all of them, and most of them: the largest bitstreams have 60 MB.
+FILE_BYTES, ALL_BYTES, MOST_FILES = 128 << 20, 512 << 20, 1000
+#: Most letters of a file's name, bytes of one register access, and buffers.
+_LETTERS, _ACCESS_BYTES, _MOST_BUFFERS = 4096, 1 << 16, 10_000
+#: Seconds after which a stream that stops coming is ended, calls that are served at a time, and those that wait.
+PATIENCE_S = 10.0
+_THREADS, _WAITING = 16, 64
+
+_WINDOW = re.compile(r"mmio-([0-9]{1,20})")
+
+
+class Refused(HwAmcError):
+    """A request that is answered with an error."""
+
+    def __init__(self, code: Any, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _answering(function: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    """Answer a refusal by its status, and whatever else a request makes fail by INVALID_ARGUMENT."""
+
+    @wraps(function)
+    def call(self: Any, request: Any, context: Any) -> Any:
+        try:
+            return function(self, request, context)
+        except Refused as error:
+            _abort(context, error.code, str(error))
+        except SimulationGone as error:
+            _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
+        except (HwAmcError, ValueError, TypeError, OverflowError, IndexError) as error:
+            _abort(context, grpc.StatusCode.INVALID_ARGUMENT, plain(error))
+
+    return call
+
+
+def _watched(requests: Iterator[Any], context: Any, patience_s: float) -> Iterator[Any]:
+    """Pass a stream on, and end its call where it stops coming for `patience_s`."""
+    while True:
+        timer = threading.Timer(patience_s, context.cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            request = next(requests)
+        except (StopIteration, grpc.RpcError):
+            # What is left of a stream that was ended is no file.
+            if not context.is_active():
+                raise Refused(grpc.StatusCode.DEADLINE_EXCEEDED, f"nothing came for {patience_s:g} s") from None
+            return
+        finally:
+            timer.cancel()
+        yield request
 
 
 class Board:
@@ -81,10 +141,15 @@ class Board:
         ------
         ConfigError
             The bitstream is none of those that are served.
+        Refused
+            The files would take too much memory.
         """
+        kept = sum(len(data) for name, data in self.files.items() if name != path)
+        if kept + len(content) > ALL_BYTES or len(self.files.keys() | {path}) > MOST_FILES:
+            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "the board's file system is full")
         self.files[path] = content
         if path == f"{_MANAGER}firmware":
-            self._load(content.decode().strip("\n\0"))
+            self._load(content[:_LETTERS].decode(errors="replace").strip("\n\0"))
 
     def _load(self, name: str) -> None:
         found = self._overlays.get(Path(name).stem)
@@ -100,8 +165,8 @@ class Board:
 class Files(remote_device_pb2_grpc.RemoteDeviceServicer):  # type: ignore[misc]
     """Reading and writing the board's files."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, board: Board, turn: threading.Lock, patience_s: float) -> None:
+        self._board, self._turn, self._patience_s = board, turn, patience_s
 
     def existsfile(self, request: Any, context: Any) -> Any:
         """Say whether a file exists."""
@@ -111,18 +176,22 @@ class Files(remote_device_pb2_grpc.RemoteDeviceServicer):  # type: ignore[misc]
         """Send a file in pieces."""
         content = self._board.files.get(request.file_path)
         if content is None:
-            _abort(context, grpc.StatusCode.NOT_FOUND, f"no file {request.file_path}")
+            _abort(context, grpc.StatusCode.NOT_FOUND, plain(f"no file {request.file_path[:_LETTERS]}"))
         for start in range(0, len(content), CHUNK):
             yield remote_device_pb2.ReadFileResponse(data=content[start : start + CHUNK])
 
-    def writefile(self, request_iterator: Iterator[Any], context: Any) -> Any:
+    @_answering
+    def writefile(self, requests: Iterator[Any], context: Any) -> Any:
         """Receive a file in pieces."""
-        requests = list(request_iterator)
-        if requests:
-            try:
-                self._board.write(requests[0].file_path, b"".join(request.data for request in requests))
-            except HwAmcError as error:
-                _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        path, content = None, bytearray()
+        for request in _watched(requests, context, self._patience_s):
+            path = request.file_path if path is None else path
+            if len(path) > _LETTERS or len(content) + len(request.data) > FILE_BYTES:
+                raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, f"a file has {FILE_BYTES:,} bytes at most")
+            content += request.data
+        if path is not None:
+            with self._turn:
+                self._board.write(path, bytes(content))
         return remote_device_pb2.WriteFileResponse()
 
     def set_bitstream_attrs(self, request: Any, context: Any) -> Any:
@@ -133,111 +202,144 @@ class Files(remote_device_pb2_grpc.RemoteDeviceServicer):  # type: ignore[misc]
 class Registers(mmio_pb2_grpc.MmioServicer):  # type: ignore[misc]
     """Register access. A read that waits for a hanging transfer returns what the register holds, as a board does."""
 
-    def __init__(self, device: SimDevice) -> None:
-        self._device = device
-        self._bases: dict[str, int] = {}
-        self._numbers = itertools.count()
+    def __init__(self, device: SimDevice, turn: threading.Lock) -> None:
+        self._device, self._turn = device, turn
 
     def get_mmio(self, request: Any, context: Any) -> Any:
         """Name a window of addresses."""
-        name = f"mmio-{next(self._numbers)}"
-        self._bases[name] = request.base_addr
-        return mmio_pb2.GetMmioResponse(status=True, mmio_id=name)
+        return mmio_pb2.GetMmioResponse(status=True, mmio_id=f"mmio-{request.base_addr}")
 
+    @_answering
     def read(self, request: Any, context: Any) -> Any:
         """Read 1 to 8 bytes."""
-        address = self._bases[request.mmio_id] + request.offset
-        try:
-            data = self._device.read_registers(address, request.length)
-        except SimulationHang:
-            data = self._device.system.peek(address).to_bytes(4, "little")
-        except SimulationGone as error:
-            _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
-        except BusFault as error:
-            return mmio_pb2.ReadResponse(status=False, msg=str(error))
+        address = self._address(request)
+        if not 1 <= request.length <= 8:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"a read has 1 to 8 bytes, not {request.length}")
+        with self._turn:
+            try:
+                data = self._device.read_registers(address, request.length)
+            except SimulationHang:
+                data = self._device.system.peek(address).to_bytes(4, "little")
+            except BusFault as error:
+                return mmio_pb2.ReadResponse(status=False, msg=str(error))
         if request.length == 8 and request.word_order == "big":
             data = data[4:] + data[:4]
         # The field has 32 bits in PYNQ's interface; the client asks for words.
         return mmio_pb2.ReadResponse(status=True, data=int.from_bytes(data, "little") & 0xFFFF_FFFF)
 
+    @_answering
     def write(self, request: Any, context: Any) -> Any:
         """Write whole words."""
-        try:
-            self._device.write_registers(self._bases[request.mmio_id] + request.offset, request.data)
-        except SimulationGone as error:
-            _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
-        except BusFault as error:
-            return mmio_pb2.WriteResponse(status=False, msg=str(error))
+        address = self._address(request)
+        if len(request.data) > _ACCESS_BYTES or len(request.data) % 4:
+            message = f"a write has whole words, {_ACCESS_BYTES:,} bytes at most, not {len(request.data)} bytes"
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+        with self._turn:
+            try:
+                self._device.write_registers(address, request.data)
+            except BusFault as error:
+                return mmio_pb2.WriteResponse(status=False, msg=str(error))
         return mmio_pb2.WriteResponse(status=True)
+
+    def _address(self, request: Any) -> int:
+        match = _WINDOW.fullmatch(request.mmio_id)
+        if match is None:
+            raise Refused(grpc.StatusCode.NOT_FOUND, f"no window {request.mmio_id[:80]!r}; ask for one")
+        return int(match[1]) + int(request.offset)
 
 
 class Buffers(buffer_pb2_grpc.RemoteBufferServicer):  # type: ignore[misc]
     """Memory that the client's buffers are copies of."""
 
-    def __init__(self, device: SimDevice) -> None:
-        self._device = device
+    def __init__(self, device: SimDevice, turn: threading.Lock, patience_s: float) -> None:
+        self._device, self._turn, self._patience_s = device, turn, patience_s
         self._buffers: dict[str, Any] = {}
         self._numbers = itertools.count()
 
+    @_answering
     def allocate(self, request: Any, context: Any) -> Any:
         """Reserve memory."""
-        name = f"buffer-{next(self._numbers)}"
-        try:
-            self._buffers[name] = self._device.allocate((request.size,), "u1")
-        except MemoryError as error:
-            # The client does not look at a message here.
-            _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        # The client does not look at a message here.
+        with self._turn:
+            if len(self._buffers) >= _MOST_BUFFERS:
+                raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, f"there are {_MOST_BUFFERS:,} buffers already")
+            name = f"buffer-{next(self._numbers)}"
+            try:
+                self._buffers[name] = self._device.allocate((request.size,), "u1")
+            except MemoryError as error:
+                raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error)) from error
         return buffer_pb2.AllocateResponse(buffer_id=name)
 
-    def write(self, request_iterator: Iterator[Any], context: Any) -> Any:
+    @_answering
+    def write(self, requests: Iterator[Any], context: Any) -> Any:
         """Fill a buffer from its start, or from where the first message says."""
         place = None
-        for request in request_iterator:
+        for request in _watched(requests, context, self._patience_s):
             place = request.start if place is None else place
             data = memoryview(request.data)
-            self._of(request, context)[place : place + len(data)] = data
+            with self._turn:
+                buffer = self._of(request)
+                if not 0 <= place <= len(buffer) - len(data):
+                    raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"the buffer has {len(buffer):,} bytes")
+                buffer[place : place + len(data)] = data
             place += len(data)
         return buffer_pb2.BufferWriteResponse()
 
     def read(self, request: Any, context: Any) -> Iterator[Any]:
         """Send a buffer in pieces."""
-        content = self._of(request, context)[request.start : request.end or None].tobytes()
-        for start in range(0, len(content), CHUNK):
-            yield buffer_pb2.BufferReadResponse(data=content[start : start + CHUNK])
+        for content in self._contents(request, context):
+            yield buffer_pb2.BufferReadResponse(data=content)
 
+    @_answering
+    def _contents(self, request: Any, context: Any) -> list[bytes]:
+        with self._turn:
+            content = self._of(request)[request.start : request.end or None].tobytes()
+        return [content[start : start + CHUNK] for start in range(0, len(content), CHUNK)]
+
+    @_answering
     def freebuffer(self, request: Any, context: Any) -> Any:
         """Release memory."""
-        self._of(request, context).freebuffer()
-        del self._buffers[request.buffer_id]
+        with self._turn:
+            self._of(request).freebuffer()
+            del self._buffers[request.buffer_id]
         return buffer_pb2.FreeBufferResponse()
 
+    @_answering
     def flush(self, request: Any, context: Any) -> Any:
         """Write the board's cache back."""
-        self._of(request, context).flush()
+        with self._turn:
+            self._of(request).flush()
         return buffer_pb2.FlushResponse()
 
+    @_answering
     def invalidate(self, request: Any, context: Any) -> Any:
         """Drop the board's cache."""
-        self._of(request, context).invalidate()
+        with self._turn:
+            self._of(request).invalidate()
         return buffer_pb2.InvalidateResponse()
 
+    @_answering
     def physical_address(self, request: Any, context: Any) -> Any:
         """Address that the DMA uses."""
-        return buffer_pb2.AddressResponse(address=self._of(request, context).physical_address)
+        return buffer_pb2.AddressResponse(address=self._of(request).physical_address)
 
     def cacheable(self, request: Any, context: Any) -> Any:
         """Every buffer is cacheable."""
         return buffer_pb2.CacheableResponse(cacheable=True)
 
-    def _of(self, request: Any, context: Any) -> Any:
+    def _of(self, request: Any) -> Any:
         buffer = self._buffers.get(request.buffer_id)
         if buffer is None:
-            _abort(context, grpc.StatusCode.NOT_FOUND, f"no buffer {request.buffer_id}; was it freed?")
+            raise Refused(grpc.StatusCode.NOT_FOUND, f"no buffer {request.buffer_id[:80]!r}; was it freed?")
         return buffer
 
 
-def serve(overlays: Sequence[Path], address: str = "127.0.0.1", port: int = PORT) -> tuple[grpc.Server, int]:
+def serve(
+    overlays: Sequence[Path], address: str = "127.0.0.1", port: int = PORT, patience_s: float = PATIENCE_S
+) -> tuple[grpc.Server, int]:
     """Start the service; returns it and the port, which the system chooses where 0 was given.
+
+    A stream of a client is ended when nothing comes for `patience_s`.
 
     Raises
     ------
@@ -246,11 +348,12 @@ def serve(overlays: Sequence[Path], address: str = "127.0.0.1", port: int = PORT
     """
     device = SimDevice.activate()
     board = Board(device, overlays)
-    # One thread: the simulation serves one request after another, as a board's bus does.
-    server = grpc.server(ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
-    remote_device_pb2_grpc.add_RemoteDeviceServicer_to_server(Files(board), server)
-    mmio_pb2_grpc.add_MmioServicer_to_server(Registers(device), server)
-    buffer_pb2_grpc.add_RemoteBufferServicer_to_server(Buffers(device), server)
+    # The simulation serves one request after another, as a board's bus does; streams are received beside it.
+    turn, threads = threading.Lock(), ThreadPoolExecutor(_THREADS)
+    server = grpc.server(threads, options=[("grpc.so_reuseport", 0)], maximum_concurrent_rpcs=_WAITING)
+    remote_device_pb2_grpc.add_RemoteDeviceServicer_to_server(Files(board, turn, patience_s), server)
+    mmio_pb2_grpc.add_MmioServicer_to_server(Registers(device, turn), server)
+    buffer_pb2_grpc.add_RemoteBufferServicer_to_server(Buffers(device, turn, patience_s), server)
     try:
         found = server.add_insecure_port(f"{address}:{port}")
     except RuntimeError as error:
@@ -265,8 +368,9 @@ def main(args: Sequence[str]) -> None:
     parser.add_argument("overlay", nargs="+", type=Path, help=".bit with .hwh and .sim.json beside it")
     parser.add_argument("--address", default="127.0.0.1", help="address of this computer to listen on")
     parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--patience", type=float, default=PATIENCE_S, help="seconds that a client's stream may pause")
     options = parser.parse_args(args)
-    server, port = serve(options.overlay, options.address, options.port)
+    server, port = serve(options.overlay, options.address, options.port, options.patience)
     print(f"serving {', '.join(path.stem for path in options.overlay)} on {options.address}:{port}", flush=True)
     server.wait_for_termination()
 

@@ -140,6 +140,7 @@ def make_dataset(
     split: int = 0,
     workers: int | None = None,
     progress: bool = False,
+    replace: bool = False,
 ) -> None:
     """Write a generated set in RadioML 2018.01A's schema, in the order modulation, SNR, frame.
 
@@ -163,12 +164,14 @@ def make_dataset(
         Processes; the frames do not depend on it. None takes all processors.
     progress : bool
         Show a progress bar on stderr.
+    replace : bool
+        Replace a file at `path` that hw-amc did not make.
 
     Raises
     ------
     ConfigError
-        Nothing is asked for, something twice, an SNR is out of range, `workers` is below 1, or another set is
-        unfinished at that path.
+        Nothing is asked for, something twice, an SNR is out of range, `workers` is below 1, another set is unfinished
+        at that path, or something else lies there.
     DataError
         A class name is unknown.
     HwAmcError
@@ -182,7 +185,7 @@ def make_dataset(
         return map_blocks(FrameBlock.frames, blocks[int(np.searchsorted(ends, row, "right")) :], workers)
 
     with _bar("generating frames", len(contents.labels), progress) as advance:
-        write_set(Path(path), contents, make, advance)
+        write_set(Path(path), contents, make, advance, replace)
 
 
 def _plan_set(
@@ -209,7 +212,7 @@ def _describe_set(recipe: Recipe, blocks: Sequence[FrameBlock], split: int) -> C
     return _to_contents(recipe.frame_len, columns, snrs, attributes)
 
 
-def convert(source: FrameFile, path: Path, progress: bool = False) -> None:
+def convert(source: FrameFile, path: Path, progress: bool = False, replace: bool = False) -> None:
     """Write the frames of any file in RadioML 2018.01A's schema, in the order modulation, SNR, frame.
 
     Where the file's classes are RadioML 2018.01A's, so is the schema, to the column; otherwise the attribute `classes`
@@ -221,11 +224,13 @@ def convert(source: FrameFile, path: Path, progress: bool = False) -> None:
     path : Path
     progress : bool
         Show a progress bar on stderr.
+    replace : bool
+        Replace a file at `path` that hw-amc did not make.
 
     Raises
     ------
     ConfigError
-        Another set is unfinished at that path.
+        Another set is unfinished at that path, or something else lies there.
     DataError
         The source is damaged, empty, is the target itself, or does not know its SNRs.
     HwAmcError
@@ -249,7 +254,7 @@ def convert(source: FrameFile, path: Path, progress: bool = False) -> None:
         return (frames for frames, _, _ in source.batches(rows[row:], _BLOCK))
 
     with _bar("converting frames", len(rows), progress) as advance:
-        write_set(Path(path), contents, read, advance)
+        write_set(Path(path), contents, read, advance, replace)
 
 
 def _to_contents(
