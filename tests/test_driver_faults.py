@@ -97,6 +97,31 @@ def test_no_overlay(tmp_path: Path) -> None:
         AmcOverlay(tmp_path, device=sim_device.enable())
 
 
+def test_a_damaged_hwh_is_one_line(overlay: Path) -> None:
+    hwh = overlay.with_suffix(".hwh")
+    hwh.write_text(hwh.read_text()[:500])
+    with pytest.raises(DataError, match=r"random_gru_cnn\.hwh is no \.hwh; copy or build the overlay again: "):
+        AmcOverlay(overlay, device=sim_device.enable())
+
+
+def test_nested_lists_are_frames(overlay: Path) -> None:
+    frames = np.random.default_rng(0).normal(0, 0.4, (3, GRAPH.frame_len, 2)).astype(np.float32)
+    with AmcOverlay(overlay, device=sim_device.enable()) as amc:
+        wanted = amc.classify(frames)
+        np.testing.assert_array_equal(amc.classify(frames.tolist()).logits, wanted.logits)
+        np.testing.assert_array_equal(amc.classify(frames[0].tolist()).logits, wanted.logits[0])
+        np.testing.assert_array_equal(amc.classify(list(frames)).logits, wanted.logits)
+        for wrong, said in (
+            ([[[0.0, 0.0]] * 5], rf"frames must have the shape \(n, {GRAPH.frame_len}, 2\) .*, not \(1, 5, 2\)"),
+            ([[0.0, 0.0]] * 5, r"not \(5, 2\)"),
+            ([[0.0, 0.0], [0.0]], "nested lists of equal lengths"),
+            ([1.0, 2.0], r"not \(2,\)"),
+        ):
+            with pytest.raises(DataError, match=said):
+                amc.classify(wrong)
+        require_right(amc)
+
+
 def test_failed_open_frees_device_and_memory(overlay: Path) -> None:
     device = sim_device.enable()
     (overlay.parent / "manifest.json").write_text("{}")

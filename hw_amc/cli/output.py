@@ -235,6 +235,10 @@ class Printer:
             return nullcontext(lambda changed: None)
         return _elapsed(text, console) if console.is_terminal else _told(text, self.note)
 
+    def log(self, text: str) -> AbstractContextManager[object]:
+        """Tell a pipe or a log, a line a minute, what is being done; a terminal has a bar of its own."""
+        return nullcontext() if self.console.is_terminal else self.wait(text, self.console)
+
     def track(self, items: Sequence[Item], text: str) -> Iterable[Item]:
         """Pass items through behind a bar."""
         if self._quiet or self._as_json:

@@ -35,7 +35,8 @@ def train(
     with printer.status("TensorFlow starts"):
         from hw_amc.train import run_recipe
 
-    weights = run_recipe(model, path, workspace.take_over(), restart, workspace.root / "data", device=device)
+    with printer.log(f"training {model}"):
+        weights = run_recipe(model, path, workspace.take_over(), restart, workspace.root / "data", device=device)
     printer.result({"weights": weights})
 
 

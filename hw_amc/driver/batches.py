@@ -38,6 +38,21 @@ def is_device_buffer(frames: Frames) -> bool:
     return frames.dtype == np.int16 and bool(frames.flags.c_contiguous)
 
 
+def as_array(frames: Any) -> Frames:
+    """Return nested lists of numbers as an array; DataError where they are none."""
+    try:
+        return np.asarray(frames)
+    except ValueError as error:
+        raise DataError(f"frames must be an array, or nested lists of equal lengths: {error}") from None
+
+
+def is_nested(frames: Any) -> bool:
+    """Whether these are lists of numbers, not a list of arrays."""
+    while isinstance(frames, (list, tuple)) and len(frames):
+        frames = frames[0]
+    return isinstance(frames, (int, float, np.number))
+
+
 def as_frames(frames: Frames, frame_len: int) -> tuple[Frames, bool]:
     """Return frames as (n, T, 2) and whether there was a single one, (T, 2).
 
@@ -46,12 +61,12 @@ def as_frames(frames: Frames, frame_len: int) -> tuple[Frames, bool]:
     DataError
         Another shape, or samples that are neither float nor int16.
     """
-    array = frames if isinstance(frames, np.ndarray) else np.asarray(frames)
-    single = array.ndim == 2
+    array = frames if isinstance(frames, np.ndarray) else as_array(frames)
+    shape, single = array.shape, array.ndim == 2
     if single:
         array = array[np.newaxis]
     if array.ndim != 3 or array.shape[1:] != (frame_len, 2):
-        raise DataError(f"frames must have the shape (n, {frame_len}, 2) or ({frame_len}, 2), not {frames.shape}")
+        raise DataError(f"frames must have the shape (n, {frame_len}, 2) or ({frame_len}, 2), not {shape}")
     if array.dtype != np.int16 and not np.issubdtype(array.dtype, np.floating):
         raise DataError(f"frames must be float samples or int16 wire words, not {array.dtype}")
     return array, single

@@ -32,6 +32,7 @@ from hw_amc.interface import registers
 from hw_amc.interface.manifest import Manifest
 from hw_amc.interface.wire import Normalisation
 from hw_amc.interface.words import Results, interleave, unpack_results
+from hw_amc.untrusted import load_xml
 
 #: Label of a frame whose margin is below the threshold.
 UNKNOWN = -1
@@ -81,6 +82,7 @@ class AmcOverlay:
             raise ConfigError(f"batch must be 1 or more, not {batch}")
         bitstream = find_bitstream(Path(path))
         check_files(bitstream.parent)
+        load_xml(bitstream.with_suffix(".hwh"), ".hwh; copy or build the overlay again")
         self._folder = bitstream.parent
         self.manifest = Manifest.load(self._folder / "manifest.json")
         self.normalise: Normalisation = normalise or self.manifest.normalise
@@ -186,7 +188,7 @@ class AmcOverlay:
 
         Parameters
         ----------
-        frames : (T, 2) or (n, T, 2) float or int16, or an iterable of such arrays
+        frames : (T, 2) or (n, T, 2) float or int16, nested lists of floats, or an iterable of such arrays
             Float samples are converted with `hw_amc.radio.to_wire`; int16 are wire words. An int16 PYNQ buffer is
             sent from where it lies. In channel mode frame i belongs to channel i mod n_channels.
         threshold : float, optional
@@ -199,6 +201,8 @@ class AmcOverlay:
         DeviceStalled, DeviceError
             The device failed; it was reset, and the next call starts clean.
         """
+        if batches.is_nested(frames):
+            frames = batches.as_array(frames)
         if not isinstance(frames, np.ndarray):
             return join(list(self.stream(frames, threshold)), self.manifest.classes)
         array, single = batches.as_frames(frames, self.manifest.frame_len)

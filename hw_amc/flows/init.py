@@ -17,7 +17,7 @@ from hw_amc.flows import init_card, init_files, init_report
 from hw_amc.flows.graph import WIDTH_OF, build_graph
 from hw_amc.flows.init_state import COMPARED, LEVEL_DB, PROVEN, InitFlow, Judgement, Layer, Outcome, Widths, describe
 from hw_amc.graph import Graph
-from hw_amc.radio.quality import Quality
+from hw_amc.radio.level import Level
 from hw_amc.text import shown
 from hw_amc.verify.backend import Golden, prove
 from hw_amc.workspace import Workspace
@@ -156,9 +156,10 @@ def _warn_of_frames(flow: InitFlow, graph: Graph, staged: Workspace) -> None:
         return
     from hw_amc.verify.heldout import input_path
 
-    quality = Quality(input_path(graph, staged.settings().input))
-    quality.add(flow.frames.calibration)
-    for line in quality.problems():
+    level = Level(input_path(graph, staged.settings().input), has_options=False)
+    level.add(flow.frames.calibration)
+    flow.output.done(f"{flow.options.data.name}: {level.summary()}")
+    for line in level.problems():
         warnings.warn(f"{flow.options.data.name}: {line}", stacklevel=2)
 
 
