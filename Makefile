@@ -37,7 +37,7 @@ HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
-.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz test-board test-gpu bench-csim lint docs clean
+.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz mutate test-board test-gpu bench-csim lint docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -111,6 +111,9 @@ chaos: $(VENV)/.all  ## kill each command KILLS times (20) at random moments and
 
 fuzz: $(VENV)/.all  ## give each reader of files wrong ones for SECONDS (60) more and count what comes of it
 	@nice $(BIN)/python tests/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --resume --out docs/results/fuzz.json
+
+mutate: $(VENV)/.all  ## change one operator at a time and see whether tests notice: SAMPLE (6) changes of each file like ONLY
+	@nice $(BIN)/python tests/mutate.py --sample $(or $(SAMPLE),6) --seed $(or $(SEED),1) $(if $(ONLY),--only '$(ONLY)')
 
 test-board: $(VENV)-pynq4/.ready  ## driver and simulated device under PYNQ 4, in its own environment
 	@PYTHONPATH=. $(VENV)-pynq4/bin/python -m pytest tests/test_sim_device*.py tests/test_driver*.py
