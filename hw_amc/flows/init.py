@@ -52,7 +52,7 @@ def run(flow: InitFlow) -> Outcome:
         outcome = _finish(flow, staged, deployed)
         init_files.put(staged.own_folder, flow.workspace.own_folder)
     with _timed(flow, "report", "writing the report") as say:
-        say(shown(init_report.write_report(flow.workspace.own_folder, outcome.graph, flow.command)))
+        say(shown(init_report.write_report(outcome, flow.command)))
     return outcome
 
 
@@ -92,12 +92,13 @@ def _finish(flow: InitFlow, staged: Workspace, deployed: Any) -> Outcome:
     graph.save(folder)
     _warn_of_frames(flow, graph, staged)
     with _timed(flow, "golden", "comparing with Keras") as say:
-        say(_prove(flow, graph, deployed))
+        said, golden = _prove(flow, graph, deployed)
+        say(said)
     with _timed(flow, "cost", "measuring what quantisation costs") as say:
         layers = _layers(flow, graph, deployed)
         judgement = _judge(flow, graph)
         say(describe(judgement))
-    outcome = Outcome(flow.workspace.own_folder, graph, layers, judgement, no_hls)
+    outcome = Outcome(flow.workspace.own_folder, graph, layers, judgement, no_hls, golden)
     if judgement.after is not None and flow.frames.has_snrs:
         init_card.write_accuracy(folder, flow, judgement)
     init_card.write_card(folder, flow, outcome)
@@ -169,13 +170,22 @@ def _wire(flow: InitFlow, frames: Any) -> Any:
     return to_wire(frames, flow.wire_frac)
 
 
-def _prove(flow: InitFlow, graph: Graph, deployed: Any) -> str:
+def _prove(flow: InitFlow, graph: Graph, deployed: Any) -> tuple[str, dict[str, Any]]:
+    """Require that golden equals Keras; return what to say of it, and section `golden` of the report."""
     from hw_amc.verify.keras import KerasReference
 
     keras, layers = KerasReference(deployed, graph), [node.name for node in graph.nodes[1:]]
     integers = prove(graph, (keras, Golden(graph)), _wire(flow, flow.frames.calibration[:PROVEN]), layers)
     note = "" if keras.dtype == "float32" else f"; Keras runs in {keras.dtype}: its sums are past 2^24"
-    return f"{integers:,} integers of {len(layers)} layers equal Keras{note}"
+    section = {
+        "frames": min(PROVEN, len(flow.frames.calibration)),
+        "mismatches": 0,
+        "integers": integers,
+        "reference": f"Keras ({keras.dtype}), {flow.frames.calibrated}",
+        "command": flow.command,
+        "kind": "measured",
+    }
+    return f"{integers:,} integers of {len(layers)} layers equal Keras{note}", section
 
 
 def _layers(flow: InitFlow, graph: Graph, deployed: Any) -> list[Layer]:

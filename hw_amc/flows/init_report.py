@@ -9,7 +9,7 @@ from hw_amc import report
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import file_digest, load_json
 from hw_amc.flows.init_files import MARK
-from hw_amc.graph import Graph
+from hw_amc.flows.init_state import Outcome
 
 
 def quantisation_section(folder: Path) -> dict[str, Any] | None:
@@ -45,10 +45,16 @@ def quantisation_section(folder: Path) -> dict[str, Any] | None:
     return section
 
 
-def write_report(folder: Path, graph: Graph, command: str) -> Path:
-    """Merge counts, accuracy and the cost of quantisation into report.json, and write the pages; return report.html."""
+def write_report(outcome: Outcome, command: str) -> Path:
+    """Merge proof, counts, accuracy and the cost of quantisation into report.json, and write the pages.
+
+    Returns
+    -------
+    Path of report.html.
+    """
+    folder, graph = outcome.folder, outcome.graph
     accuracy, _ = report.load_accuracy(folder)
-    sections: dict[str, Any] = {"model": report.model_section(graph, accuracy, command)}
+    sections: dict[str, Any] = {"model": report.model_section(graph, accuracy, command), "golden": outcome.golden}
     if (section := quantisation_section(folder)) is not None:
         sections["quantisation"] = section
     report.merge(folder / "build", sections, network=graph.digest())

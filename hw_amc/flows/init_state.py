@@ -89,6 +89,8 @@ class Outcome:
     judgement: Judgement
     #: Why `make hls` would stop, where it would.
     no_hls: str | None
+    #: Section `golden` of report.json: what was proven.
+    golden: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

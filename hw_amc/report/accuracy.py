@@ -31,7 +31,9 @@ def accuracy_chapter(subject: Subject) -> Chapter | None:
     if not found.get("accuracy"):
         return None
     kind = (accuracy or {}).get("kind") or kind_of(model, "accuracy")
-    parts: list[Any] = [_introduction(found), _curves(found, heads, model.get("name", ""), kind)]
+    parts: list[Any] = [_introduction(found)]
+    if len(found["accuracy"]) > 1:
+        parts.append(_curves(found, heads, model.get("name", ""), kind))
     several = found.get("heads", []) if len(heads) > 1 else []
     if several:
         parts.append(_heads_table(several, heads, kind))

@@ -37,7 +37,8 @@ def parts(
     """
     own = None if answers is None else answers.head(place)
     if own is not None and own.names == (head.classes,):
-        yield _over_snr(own, head, kind)
+        if len(np.unique(own.snr_db)) > 1:
+            yield _over_snr(own, head, kind)
         yield _table(own, kind)
     elif confusion:
         yield _from_confusion(confusion, head, kind)

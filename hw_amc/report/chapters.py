@@ -20,6 +20,7 @@ from hw_amc.report.document import (
     listed,
     number,
     percent,
+    short,
 )
 from hw_amc.report.judged import evaluation_chapters
 from hw_amc.report.speed import answer, lead_facts, rates_chapter, speed_chapter, sweep_chapter
@@ -80,12 +81,11 @@ def _facts(subject: Subject) -> Iterator[Fact]:
     if "sparsity" in model:
         yield Fact(percent(model["sparsity"]), "of the kernel weights are zero", kind_of(model, "sparsity"))
     if "memory_bytes" in model:
-        yield Fact(f"{model['memory_bytes'] / 1000:.1f} kB", "of parameters, packed", kind_of(model, "memory_bytes"))
-    if "macs_per_frame" in model:
-        label = f"of {number(model['macs_per_frame'] / 1e6)} M MACs a frame are left"
-        if "nonzero_macs_per_frame" in model:
-            value = f"{number(model['nonzero_macs_per_frame'] / 1e6)} M"
-            yield Fact(value, label, kind_of(model, "nonzero_macs_per_frame"))
+        size = short(model["memory_bytes"])
+        yield Fact(f"{size}B", "of parameters, packed", kind_of(model, "memory_bytes"))
+    if "nonzero_macs_per_frame" in model and "macs_per_frame" in model:
+        label = f"of {short(model['macs_per_frame'])} MACs a frame are left".replace("  ", " ")
+        yield Fact(short(model["nonzero_macs_per_frame"]).strip(), label, kind_of(model, "nonzero_macs_per_frame"))
     average = (subject.accuracy or {}).get("average", model.get("average_accuracy"))
     if average is not None:
         yield Fact(percent(average), "right over all SNR", (subject.accuracy or {}).get("kind", "measured"))

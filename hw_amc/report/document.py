@@ -117,6 +117,14 @@ def number(value: Any) -> str:
     return f"{value:.{min(digits, 4)}f}"
 
 
+def short(value: float) -> str:
+    """Write a count with a k or M in front of its unit: `8.2 k`, `24.7 M`; small ones as they are, a space behind."""
+    for power, prefix in ((1e6, "M"), (1e3, "k")):
+        if value >= power:
+            return f"{value / power:.1f} {prefix}"
+    return f"{number(value)} "
+
+
 def percent(fraction: float) -> str:
     """Write a fraction 0..1 in percent."""
     return f"{100 * fraction:.1f} %"

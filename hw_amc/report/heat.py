@@ -66,7 +66,7 @@ def _draw(panels: Sequence[Panel], axes: Axes) -> str:
     bottom = top + high * len(axes.rows)
     names = _LETTER * max(_letters(name) for panel in panels for name in panel.columns) if axes.upright else 12
     width = left + sum(wide * len(panel.columns) + _GAP for panel in panels) + 14
-    height = bottom + names + 44
+    width, height = max(width, left + 200), bottom + names + 44
     parts, x = [_text(left - 6, top + high * (row + 0.5) + 3, name, "end") for row, name in enumerate(axes.rows)], left
     if axes.row_name:
         parts.append(_text(10, (top + bottom) / 2, axes.row_name, "middle", INK, -90))
