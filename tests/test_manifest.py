@@ -71,3 +71,12 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes(b'{"schema": "\xff"}')
     with pytest.raises(DataError, match="not a manifest"):
         Manifest.load(tmp_path / "manifest.json")
+
+
+@pytest.mark.parametrize("depth", [5, 900, 100_000])
+def test_depth_is_bounded(depth: int) -> None:
+    """A value of 900 levels was parsed, and then too deep to be shown."""
+    text = MANIFEST.to_json().replace('"frame_len": 1024', f'"frame_len": {"[" * depth}{"]" * depth}')
+    assert text != MANIFEST.to_json()
+    with pytest.raises(DataError, match="not a manifest"):
+        Manifest.from_json(text)

@@ -139,8 +139,8 @@ class Manifest:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise DataError(f"not a manifest: {error}") from error
-        if not isinstance(data, dict):
-            raise DataError("not a manifest: it must hold a JSON object")
+        if not isinstance(data, dict) or _is_deep(data):
+            raise DataError("not a manifest: it must hold a JSON object, of few levels")
         schema = data.pop("schema", None)
         if schema != SCHEMA:
             raise DataError(f"manifest has schema {schema!r}, expected {SCHEMA}; build the accelerator again")
@@ -156,11 +156,25 @@ class Manifest:
         return cls(**data)
 
 
+#: Levels of a manifest: itself, the list of heads, a head, its classes.
+_LEVELS = 4
+
 _TEXTS = ("name", "board", "part")
 _DIGESTS = ("graph_digest", "project_digest")
 _WORDS = {"flow": ("rtl", "hls"), "mode": ("frames", "channels"), "normalise": ("none", "rms")}
 _UNKNOWN = ("cycles_per_frame", "latency_cycles")
 _FRACTIONS = ("wire_frac", "input_shift", "input_frac", "logit_frac")
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(_LEVELS):
+        level = [
+            below
+            for item in level
+            for below in (item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
+        ]
+    return any(isinstance(item, (dict, list)) for item in level)
 
 
 def _is_head(head: Any) -> bool:

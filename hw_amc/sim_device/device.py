@@ -13,7 +13,6 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pynq
@@ -30,6 +29,7 @@ from hw_amc.sim_device.memory import Memory
 from hw_amc.sim_device.model import StreamModel
 from hw_amc.sim_device.ps import ARCH, PsClocks
 from hw_amc.sim_device.system import ACCESS_CYCLES, CYCLE_LIMIT, System
+from hw_amc.untrusted import load_xml
 
 DMA_TYPE = "xilinx.com:ip:axi_dma:"
 #: Contiguous memory that the device gives out, inside the DDR of every board.
@@ -254,7 +254,7 @@ class SimDevice(Device):  # type: ignore[misc]
 
 def _parse_device(handoff: Path) -> str:
     """Device that a .hwh was made for; empty where it does not say."""
-    info = ElementTree.parse(handoff).getroot().find("SYSTEMINFO")
+    info = load_xml(handoff, ".hwh").find("SYSTEMINFO")
     return "" if info is None else info.get("DEVICE", "")
 
 
