@@ -96,6 +96,14 @@ def test_exit_codes_are_those_of_the_errors(capsys: pytest.CaptureFixture[str]) 
         assert f"{code} {meaning}" in said
 
 
+def test_the_guide_has_the_exit_codes_and_the_common_options() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "guides" / "command_line.md").read_text()
+    rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", text, re.MULTILINE))
+    assert {int(code): meaning for code, meaning in rows.items()} == EXIT_CODES
+    for option in ("-h", "-q", "-v", "--json", "--yes", "--install-completion"):
+        assert f"{option}`" in text or f"{option} " in text or f"`{option}" in text
+
+
 @pytest.mark.parametrize("group", [[], ["data"]])
 def test_a_group_alone_prints_its_help(group: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*group) == 2
