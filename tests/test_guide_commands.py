@@ -201,7 +201,7 @@ def small_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = checkout(tmp_path_factory.mktemp("guides"))
     project = folder / "hls_projects" / "gru_cnn_sparse07"
     project.mkdir(parents=True)
-    (project / "project.toml").write_text("[hls.layers.gru]\nreuse_factor = 1\n[rtl]\ncycles_per_step = 4\n")
+    (project / "project.toml").write_text("[hls.layers.gru]\nreuse_factor = 1\n[rtl]\ncycles_per_step = 1\n")
     rng = np.random.default_rng(5)
     model = deployed.untrained(GruCnnSpec("gru_cnn_sparse07", 6))
     for layer in model.layers:
