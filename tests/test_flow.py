@@ -236,6 +236,8 @@ def test_the_rtl_flow(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads((tiny / "report.json").read_text())["cosim"]["verilator"]
     assert (found["frames"], found["mismatches"]) == (40, 0)
     assert found["cycles_per_frame"] == found["predicted_cycles_per_frame"]
+    assert found["R"] == 1
+    assert any(version.startswith("Verilator ") for version in found["versions"].values())
 
 
 @pytest.mark.slow

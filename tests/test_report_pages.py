@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -363,6 +366,38 @@ def test_what_a_step_settles_stays(tmp_path: Path) -> None:
     with pytest.raises(Mismatch):
         base.run_steps(_flow(tmp_path), {"first": first})
     assert set(report.load(build)) == {"schema", "graph_sha256", "golden"}
+
+
+def test_an_accelerator_that_does_not_fit_replaces_none_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = model(tmp_path, graph=gru_cnn_graph(np.random.default_rng(3), cells=2, filters=(2, 3)))
+    board = tmp_path / "boards" / "pynq-z2" / "board.toml"
+    board.parent.mkdir(parents=True)
+    text = (BOARDS / "pynq-z2" / "board.toml").read_text()
+    board.write_text(text)
+    monkeypatch.setenv("HW_AMC_ROOT", str(tmp_path))
+    assert run("rtl", "m", "-R", "2") == 0
+    before = {path: path.read_bytes() for path in build.rglob("*") if path.is_file()}
+    assert len(before) > 10
+    board.write_text(text.replace("lut = 53200", "lut = 100"))
+    capsys.readouterr()
+    assert run("rtl", "m", "-R", "1") == 2
+    assert "is too small at cycles_per_step = 1: lut" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in build.rglob("*") if path.is_file()} == before
+
+
+def test_the_command_loads_no_tensorflow(tmp_path: Path) -> None:
+    build = model(tmp_path)
+    report.merge(build, FULL)
+    command = [sys.executable, "-X", "importtime", "-m", "hw_amc", "report", "m"]
+    environment = {**os.environ, "HW_AMC_ROOT": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "hw_amc" in loaded
+    assert loaded.isdisjoint({"tensorflow", "qkeras", "hls4ml", "da4ml", "pynq"})
+    assert (build / "report.html").is_file()
 
 
 # --- comparison
