@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fuzz_containers as containers
 import fuzz_inputs as forms
 import h5py
 import numpy as np
@@ -40,12 +42,15 @@ from hw_amc.report import store
 from hw_amc.report.evaluation import load_accuracy
 from hw_amc.sim_device.hwh import emit_hwh
 from hw_amc.train.checkpoint import load_arrays, save_arrays
+from hw_amc.train.data import FrameSet, keep_frames
 from hw_amc.train.predictions import load_predictions
 from hw_amc.train.recipe import load_recipe_file
 from hw_amc.untrusted import load_json
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "hls_projects" / "gru_cnn_sparse07"
+#: Where `kept_frames` keeps its samples.
+KEPT = f"k-{hashlib.sha256(b'[1]').hexdigest()[:16]}-wire.npy"
 #: What a valid file gives.
 READ, REFUSED = "read", "refused"
 
@@ -122,7 +127,7 @@ def make_sigmf(path: Path) -> None:
 
 def make_sigmf_archive(path: Path) -> None:
     members = (("a/a.sigmf-meta", json.dumps(SIGMF).encode()), ("a/a.sigmf-data", frames().tobytes()))
-    path.write_bytes(forms.packed_tar(members))
+    path.write_bytes(containers.packed_tar(members))
 
 
 def make_annotated(path: Path) -> None:
@@ -201,6 +206,23 @@ def make_predictions(path: Path) -> None:
     save_predictions(path.parent, Predictions(answers, answers, np.zeros(6, np.int8), {"recipe": "awgn-v1"}))
 
 
+def kept_frames(folder: Path, make: Callable[[], FrameSet]) -> FrameSet:
+    return keep_frames("k", [1], folder, make)
+
+
+def make_kept(path: Path) -> None:
+    words, counts = np.zeros((4, 16, 2), np.int16), np.zeros(4, np.int8)
+    kept_frames(path.parent, lambda: FrameSet(words, counts.astype(np.uint8), counts))
+
+
+def read_kept(path: Path) -> None:
+    _ = np.array(kept_frames(path.parent, no_set).wire)
+
+
+def no_set() -> FrameSet:
+    raise AssertionError("the kept set is there")
+
+
 def make_vectors(path: Path) -> None:
     wire, logits = np.zeros((2, 1024, 2), np.int16), np.zeros((2, 2), np.int32)
     path.write_bytes(Vectors(wire, logits, manifest().graph_digest).to_bytes())
@@ -261,13 +283,14 @@ LIGHT = (
     Target("report.json", "report.json", make_report, lambda path: store.load(path.parent), forms.Json),
     Target("init.json", "init.json", make_mark, lambda path: init_files.require_replaceable(path.parent), forms.Json),
     Target("graph.json", "graph.json", make_graph, read_graph, forms.Json),
-    Target("graph.npz", "graph.npz", make_graph, read_graph, forms.Arrays),
+    Target("graph.npz", "graph.npz", make_graph, read_graph, containers.Arrays),
     Target("adders", "stages.json", make_adders, read_adders, forms.Json),
     Target("checkpoint", "state.npz", lambda path: save_arrays(path, [frames(), np.zeros(3)], {"step": 1}),
-           load_arrays, forms.Arrays),
+           load_arrays, containers.Arrays),
     Target("predictions", "predictions.npz", make_predictions, lambda path: load_predictions(path.parent),
-           forms.Arrays),
-    Target("vectors", "golden.npz", make_vectors, lambda path: Vectors.load(path, manifest()), forms.Arrays),
+           containers.Arrays),
+    Target("kept set", KEPT, make_kept, read_kept, containers.Npy),
+    Target("vectors", "golden.npz", make_vectors, lambda path: Vectors.load(path, manifest()), containers.Arrays),
     Target("hwh", "net.hwh", make_hwh, read_hwh, forms.xml),
     Target("checksums", "SHA256SUMS", make_sums, lambda path: check_files(path.parent), forms.words),
     Target("classes.txt", "classes.txt", text("OOK\n4ASK\n"), load_class_names, forms.words),
@@ -280,16 +303,16 @@ LIGHT = (
     Target("utilization.rpt", "utilization.rpt", text(UTILIZATION), parsed(vivado_reports.parse_utilization),
            forms.words),
     Target("timing.rpt", "timing.rpt", text(TIMING), parsed(vivado_reports.parse_timing), forms.words),
-    Target("npy", "a.npy", lambda path: np.save(path, frames()), read_frames, forms.Npy),
-    Target("npz", "a.npz", lambda path: np.savez(path, x=frames()), read_frames, forms.Arrays, REFUSED),
+    Target("npy", "a.npy", lambda path: np.save(path, frames()), read_frames, containers.Npy),
+    Target("npz", "a.npz", lambda path: np.savez(path, x=frames()), read_frames, containers.Arrays, REFUSED),
     Target("mat", "a.mat", make_mat, read_frames, valid=REFUSED),
     Target("csv", "a.csv", make_csv, read_frames, forms.words, REFUSED),
-    Target("pickle", "a.pkl", make_pickle, read_frames, forms.Pickled),
-    Target("hdf5", "a.hdf5", make_hdf5, read_frames, forms.Hdf5),
-    Target("hdf5 of two heads", "b.hdf5", make_two_heads, read_frames, forms.Hdf5),
-    Target("radcom", "RadComAWGN.hdf5", make_radcom, read_frames, forms.Hdf5),
+    Target("pickle", "a.pkl", make_pickle, read_frames, containers.Pickled),
+    Target("hdf5", "a.hdf5", make_hdf5, read_frames, containers.Hdf5),
+    Target("hdf5 of two heads", "b.hdf5", make_two_heads, read_frames, containers.Hdf5),
+    Target("radcom", "RadComAWGN.hdf5", make_radcom, read_frames, containers.Hdf5),
     Target("sigmf", "a.sigmf-meta", make_sigmf, read_frames, forms.Json),
-    Target("sigmf archive", "a.sigmf", make_sigmf_archive, read_frames, forms.json_in_tar),
+    Target("sigmf archive", "a.sigmf", make_sigmf_archive, read_frames, containers.json_in_tar),
     Target("annotations", "a.sigmf-meta", make_annotated, read_annotated, forms.Json),
     Target("wav", "a.wav", lambda path: scipy.io.wavfile.write(path, 48000, frames().reshape(-1, 2)), read_frames),
     Target("raw", "a.iq", lambda path: frames().tofile(path), read_frames),
@@ -351,11 +374,11 @@ def clear() -> None:
 
 
 HEAVY = (
-    Target("weights.h5", "weights.h5", make_weights, read_weights, forms.json_in_hdf5, heavy=True),
-    Target("model.h5", "model.h5", make_model, read_model, forms.json_in_hdf5, heavy=True),
-    Target("model.keras", "model.keras", make_model, read_model, forms.json_in_zip("config.json"), heavy=True),
+    Target("weights.h5", "weights.h5", make_weights, read_weights, containers.json_in_hdf5, heavy=True),
+    Target("model.h5", "model.h5", make_model, read_model, containers.json_in_hdf5, heavy=True),
+    Target("model.keras", "model.keras", make_model, read_model, containers.json_in_zip("config.json"), heavy=True),
     Target("saved model", "keras_metadata.pb", make_saved, lambda path: read_model(path.parent),
-           forms.json_in_protobuf, heavy=True),
+           containers.json_in_protobuf, heavy=True),
     Target("saved variables", "variables/variables.index", make_saved, lambda path: read_model(path.parents[1]),
            heavy=True),
 )  # fmt: skip

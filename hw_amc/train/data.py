@@ -15,6 +15,7 @@ from hw_amc.errors import DataError
 from hw_amc.files import atomic_path
 from hw_amc.interface.wire import Normalisation
 from hw_amc.radio import WIRE_FRAC, generate_wire_set, load_recipe
+from hw_amc.untrusted import open_regular, read_npy_header
 
 #: Sets of fewer frames are made without further processes.
 SMALL = 4096
@@ -104,10 +105,15 @@ def keep_frames(name: str, plan: Any, folder: Path, make: Callable[[], FrameSet]
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, array)
     try:
+        for path in paths:
+            with open_regular(path) as stream:
+                read_npy_header(stream, str(path))
         wire, labels, snrs = (np.load(path, mmap_mode="r" if i == 0 else None) for i, path in enumerate(paths))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, DataError) as error:
         raise DataError(f"a kept set in {folder} is damaged; delete {stem}-*.npy") from error
-    if not len(wire) == len(labels) == len(snrs):
+    shaped = wire.ndim == 3 and labels.ndim in (1, 2) and snrs.ndim == 1
+    typed = (wire.dtype, labels.dtype, snrs.dtype) == (np.int16, np.uint8, np.int8)
+    if not (shaped and typed and len(wire) == len(labels) == len(snrs)):
         raise DataError(f"a kept set in {folder} is incomplete; delete {stem}-*.npy")
     return FrameSet(wire, labels, snrs)
 
