@@ -23,9 +23,14 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 import commands  # noqa: E402 (beside this file)
 
 #: Pages of the top folder -> their places in the site.
-TOP = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+TOP = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
+}
 #: Files of the top folder that pages name -> their places, as they are.
-PLAIN = ("LICENSE", "SECURITY.md", "CITATION.cff")
+PLAIN = ("LICENSE", "CITATION.cff")
 
 _DECISIONS = "decisions/README.md"
 
