@@ -30,7 +30,7 @@ from networks import hakimi_graph
 
 from hw_amc import sim_device
 from hw_amc.cli.main import app
-from hw_amc.flows.classify import to_answers
+from hw_amc.flows.classify import classify, make_entry, open_classifier, open_recording, to_answers
 from hw_amc.flows.rtl import RtlFlow, RtlOptions
 from hw_amc.graph import Graph
 from hw_amc.radio import CLASSES, CaptureOptions, open_frames, to_wire
@@ -682,6 +682,22 @@ def test_of_a_long_file_some_frames_are_answered(workspace: Path, capsys: pytest
     out = capsys.readouterr().out.replace(" ", "")
     assert f"│{2 * T / 1e6:.6f}│1│" in out
     assert Path("a.png").stat().st_size > 10_000
+
+
+def test_several_processes_answer_a_long_file_in_order(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    samples = air(frames=1100)
+    samples.tofile("long.cf32")
+    flow = RtlFlow.open("small")
+    entry = make_entry(flow, "rms")
+    with (
+        open_recording(flow, Path("long.cf32")) as file,
+        open_classifier(flow, 0, None, simulated=False, workers=2) as classifier,
+    ):
+        parts = list(classify(flow, classifier, file, entry))
+    assert [part.first for part in parts] == [0, 256, 512, 768, 1024]
+    answers = expected(samples)
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), answers.labels)
+    np.testing.assert_array_equal(np.concatenate([part.margins for part in parts]), answers.margins)
 
 
 def test_stretches_of_each_second_frame_are_not_torn() -> None:
