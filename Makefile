@@ -37,7 +37,7 @@ HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
-.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz mutate test-board test-gpu bench-csim lint docs clean
+.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz mutate coverage test-board test-gpu bench-csim lint docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -114,6 +114,9 @@ fuzz: $(VENV)/.all  ## give each reader of files wrong ones for SECONDS (60) mor
 
 mutate: $(VENV)/.all  ## change one operator at a time and see whether tests notice: SAMPLE (6) changes of each file like ONLY
 	@nice $(BIN)/python tests/mutate.py --sample $(or $(SAMPLE),6) --seed $(or $(SEED),1) $(if $(ONLY),--only '$(ONLY)')
+
+coverage: $(VENV)/.all  ## lines and toggles of the hand-written Verilog that benches of small cores reach
+	@nice $(BIN)/python tests/rtl_coverage.py --out docs/results/coverage.json
 
 test-board: $(VENV)-pynq4/.ready  ## driver and simulated device under PYNQ 4, in its own environment
 	@PYTHONPATH=. $(VENV)-pynq4/bin/python -m pytest tests/test_sim_device*.py tests/test_driver*.py

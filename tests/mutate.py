@@ -59,6 +59,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("hw_amc/driver/turns.py", ("tests/test_driver_turns.py", "tests/test_driver.py")),
     ("hw_amc/driver/handoff.py", ("tests/test_handoff.py", "tests/test_driver.py")),
     ("hw_amc/driver/selftest.py", ("tests/test_driver_selftest.py",)),
+    ("hw_amc/driver/__main__.py", ("tests/test_driver_selftest.py", "tests/test_doctor.py")),
     ("hw_amc/driver/doctor.py", ("tests/test_doctor.py",)),
     ("hw_amc/driver/*", ("tests/test_driver.py", "tests/test_driver_faults.py")),
 )
@@ -89,11 +90,15 @@ _COMPARED = {
 
 
 def _in_code(tree: ast.AST) -> Iterator[ast.AST]:
-    """Nodes inside functions' bodies, without annotations, defaults and what is raised."""
+    """Nodes inside functions' bodies, without annotations."""
+    types = [
+        node.annotation for node in ast.walk(tree) if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation
+    ]
+    passed_over = {inner for annotation in types for inner in ast.walk(annotation)}
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             for statement in node.body:
-                yield from (inner for inner in ast.walk(statement) if not isinstance(inner, ast.FunctionDef))
+                yield from (inner for inner in ast.walk(statement) if inner not in passed_over)
 
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:
@@ -160,7 +165,7 @@ def mutants_of(path: str) -> list[Mutant]:
     return python_mutants(path, text) if path.endswith(".py") else token_mutants(path, text)
 
 
-def tests_of(path: str) -> tuple[str, ...]:
+def met_by(path: str) -> tuple[str, ...]:
     """Tests that a file meets; none if it is not mutated."""
     return next((tests for pattern, tests in TESTS if fnmatch.fnmatch(path, pattern)), ())
 
@@ -190,7 +195,7 @@ def outcome(copy: Path, mutant: Mutant, seconds: float) -> str:
     os.utime(target, (number + random.randrange(1, 1 << 20),) * 2)
     pid = os.fork()
     if pid == 0:
-        _child(copy, [test for test in tests_of(mutant.path) if (copy / test).exists()], copy / "log.txt")
+        _child(copy, [test for test in met_by(mutant.path) if (copy / test).exists()], copy / "log.txt")
     ended = time.monotonic() + seconds
     status: int | None = None
     while status is None and time.monotonic() < ended:
@@ -208,7 +213,7 @@ def files_of(pattern: str) -> list[str]:
     """Files that are mutated and fit a pattern."""
     every = (str(path.relative_to(ROOT)) for path in sorted((ROOT / "hw_amc").rglob("*")) if path.is_file())
     wanted = (path for path in every if path.endswith((".py", ".v", ".h", ".cpp")) and fnmatch.fnmatch(path, pattern))
-    return [path for path in wanted if tests_of(path) and not path.endswith("__init__.py")]
+    return [path for path in wanted if met_by(path) and not path.endswith("__init__.py")]
 
 
 def summary(results: dict[str, dict[str, object]]) -> dict[str, int]:
@@ -222,6 +227,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=6, help="changes of each file")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=600.0, help="the longest that a change's tests may take")
+    parser.add_argument("--again", action="store_true", help="only changes that survived before")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "mutation.json")
     chosen = parser.parse_args()
     found = json.loads(chosen.out.read_text()) if chosen.out.exists() else {"schema": 1, "mutation": {"files": {}}}
@@ -235,9 +241,10 @@ def main() -> None:
         for path in files_of(chosen.only):
             mutants = mutants_of(path)
             drawn = random.Random(f"{chosen.seed} {path}").sample(mutants, min(chosen.sample, len(mutants)))
-            entry = results.setdefault(path, {"possible": len(mutants), "tests": list(tests_of(path)), "mutants": {}})
+            entry = results.setdefault(path, {"possible": len(mutants), "tests": list(met_by(path)), "mutants": {}})
             for mutant in drawn:
-                if mutant.key in entry["mutants"]:
+                before = entry["mutants"].get(mutant.key)
+                if before != "survived" if chosen.again else before is not None:
                     continue
                 entry["mutants"][mutant.key] = outcome(copy, mutant, chosen.seconds)
                 print(entry["mutants"][mutant.key], mutant.key, flush=True)

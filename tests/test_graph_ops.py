@@ -128,6 +128,65 @@ def test_joined_branches_take_the_finest_point() -> None:
         joined.verify([left, replace(right, shape=(2, 1))])
 
 
+def test_sums_and_differences_of_branches_take_the_finest_point() -> None:
+    left, right = (replace(INPUT, shape=(1, 2), fmt=fmt) for fmt in (FixedFormat(4, 1), FixedFormat(3, 3, False)))
+    for kind, form, found in (
+        (ir.Add, ir.sum_format, [[[-32 + 5, 28 + 7]]]),
+        (ir.Subtract, ir.difference_format, [[[-32 - 5, 28 - 7]]]),
+    ):
+        node = kind("n", ("input", "input"), (1, 2), form(left.fmt, right.fmt))
+        node.verify([left, right])
+        assert run(node, [[[[-8, 7]]], [[[5, 7]]]], left, right) == found
+
+
+def test_a_tensor_is_kept_until_its_last_reader_and_as_wide_as_it_is() -> None:
+    """The frame is read by the first node and by the last; the sums have 35 bits."""
+    first = ir.Quantize("first", ("input",), (16, 2), Q)
+    kernel, bias = np.array([3, -3], np.int32), np.array([(1 << 30), -(1 << 30)], np.int32)
+    scaled = ir.Affine("scaled", ("first",), (16, 2), Q, kernel, bias, FixedFormat(4, 3), FixedFormat(32, 4))
+    scaled = replace(scaled, fmt=scaled.narrowest_format(Q))
+    total = ir.Add("total", ("scaled", "input"), (16, 2), ir.sum_format(scaled.fmt, INPUT.fmt))
+    whole = ir.Quantize("whole", ("total",), (16, 2), FixedFormat(32, 6, signed=False))
+    most = ir.GlobalMaxPool1d("most", ("whole",), (2,), whole.fmt)
+    graph = Graph("reread", (INPUT, first, scaled, total, whole, most), ("most",), (("a", "b"),))
+    frames = np.full((1, 16, 2), 1 << 9, np.int16)
+    found = golden.run(graph, frames, keep=["scaled", "total", "whole"])
+    # 2^9 at 14 bits is 1 at 5 bits; the bias stands at 4 bits, the products at 8, the sum at 14.
+    assert scaled.fmt == FixedFormat(36, 8)
+    assert found["scaled"][0, 0].tolist() == [3 + (1 << 34), -3 - (1 << 34)]
+    assert found["total"][0, 0].tolist() == [(3 + (1 << 34) << 6) + (1 << 9), -(3 + (1 << 34) << 6) + (1 << 9)]
+    assert found["whole"][0, 0].tolist() == [(1 << 32) - 1, 0]
+
+
+def test_margins_are_zeros_or_left_out() -> None:
+    source = replace(INPUT, shape=(2, 3, 1), fmt=Q)
+    padded = ir.ZeroPad("p", ("input",), (5, 4, 1), Q, ((2, 1), (0, 1)))
+    padded.verify([source])
+    x = [[[[1], [2], [3]], [[4], [5], [6]]]]
+    none = [[0], [0], [0], [0]]
+    assert run(padded, x, source) == [[none, none, [[1], [2], [3], [0]], [[4], [5], [6], [0]], none]]
+    cropped = ir.Crop("c", ("input",), (1, 2, 1), Q, ((1, 0), (0, 1)))
+    cropped.verify([source])
+    assert run(cropped, x, source) == [[[[4], [5]]]]
+    flat = ir.Crop("c", ("input",), (1,), Q, ((1, 0), (2, 0)))
+    flat.verify([source])
+    assert run(flat, x, source) == [[6]]
+
+
+def test_a_plain_maximum_is_over_time() -> None:
+    source = replace(INPUT, shape=(4, 2), fmt=Q)
+    node = ir.MaxPool1d("m", ("input",), (2, 2), Q, 2)
+    node.verify([source])
+    assert run(node, [[[1, 8], [5, 2], [7, 0], [-3, 4]]], source) == [[[5, 8], [7, 4]]]
+
+
+def test_axes_change_places() -> None:
+    source = replace(INPUT, shape=(2, 3, 1), fmt=Q)
+    turned = ir.Permute("p", ("input",), (1, 2, 3), Q, (2, 0, 1))
+    turned.verify([source])
+    assert run(turned, [[[[1], [2], [3]], [[4], [5], [6]]]], source) == [[[[1, 2, 3], [4, 5, 6]]]]
+
+
 def test_a_table_has_an_entry_for_every_integer() -> None:
     source = replace(INPUT, shape=(1, 2), fmt=FixedFormat(3, 2))
     fmt = FixedFormat(6, 5)
