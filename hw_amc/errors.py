@@ -12,6 +12,10 @@ class HwAmcError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """Show a notebook the one line alone, as the command line does; IPython asks for this."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigError(HwAmcError):
     """A project file, option or model name is wrong."""

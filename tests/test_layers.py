@@ -35,6 +35,7 @@ LAYERS = (
     "report",
     "flows",
     "gnuradio",
+    "api",
     "cli",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

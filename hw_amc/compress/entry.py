@@ -102,14 +102,18 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def cut_softmax(model: Any) -> Any:
-    """Leave the softmax layers at the heads of a quantised model to the host; the model itself where it has none."""
+    """Leave the softmax layers at the heads of a quantised model to the host; the model itself where it has none.
+
+    A Sequential model becomes a functional one, the only kind that hls4ml reads as Keras 2.14 describes it.
+    """
     outputs = []
     for tensor in model.outputs:
         layer = tensor._keras_history.layer
         kind = type(layer).__name__
         ends = kind == "Softmax" or (kind == "Activation" and is_softmax(layer.activation))
         outputs.append(layer.input if ends else tensor)
-    if all(new is old for new, old in zip(outputs, model.outputs, strict=True)):
+    kept = all(new is old for new, old in zip(outputs, model.outputs, strict=True))
+    if kept and not isinstance(model, keras.Sequential):
         return model
     return keras.Model(model.inputs, outputs if len(outputs) > 1 else outputs[0], name=model.name)
 

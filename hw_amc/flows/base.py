@@ -10,8 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hw_amc import __version__, report
 from hw_amc.config import BoardSettings
@@ -20,6 +19,9 @@ from hw_amc.files import exclusive
 from hw_amc.graph import Graph
 from hw_amc.verify.heldout import Stimulus, held_out, input_path, require_labelled
 from hw_amc.workspace import Workspace
+
+if TYPE_CHECKING:
+    from hw_amc.radio.files.memory import Source
 
 #: What stands for the command where a program calls a flow.
 PROGRAM = "a Python program"
@@ -67,8 +69,8 @@ class Flow:
     #: What runs, as a user would type it: figures carry it.
     command: str = PROGRAM
     output: Output = field(default_factory=Silent)
-    #: File of labelled frames; generated ones where there is none.
-    data: Path | None = None
+    #: File of labelled frames, or frames in memory; generated ones where there is none.
+    data: Source | None = None
 
     #: Sections that `whole` holds back.
     _held: list[list[dict[str, Any]]] = field(default_factory=list, init=False, repr=False)

@@ -29,6 +29,7 @@ from hw_amc.verify.results import golden_logits
 if TYPE_CHECKING:
     from hw_amc.driver import AmcOverlay
     from hw_amc.radio.files.live import LiveSamples
+    from hw_amc.radio.files.memory import Source
 
 #: Frames that become wire words at a time.
 _CONVERTED = 64
@@ -108,7 +109,7 @@ def fit_entry(flow: RtlFlow, entry: Entry, is_recording: bool) -> Entry:
     return replace(entry, path=replace(entry.path, normalise="rms"))
 
 
-def open_recording(flow: RtlFlow, path: Path, samples: Any = None, labelled: bool = False) -> FrameFile:
+def open_recording(flow: RtlFlow, path: Source, samples: Any = None, labelled: bool = False) -> FrameFile:
     """Open a file and cut it into frames of the network's length: all of it, or what is labelled.
 
     Errors are those of `hw_amc.radio.open_frames` as well.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -34,6 +34,9 @@ from hw_amc.verify.keras import KerasReference, nodes_beyond_float32
 from hw_amc.verify.reference import Reference, keras_reference
 from hw_amc.workspace import Workspace
 
+if TYPE_CHECKING:
+    from hw_amc.radio.files.memory import Source
+
 #: Frames of the ap_fixed proof, and of one chunk of a long regression.
 FRAMES = 64
 #: Frames in the written test bench: RTL co-simulation by a vendor tool takes minutes for each.
@@ -49,7 +52,7 @@ class HlsOptions:
     board: str | None = None
     backend: str | None = None
     frames: int = FRAMES
-    data: Path | None = None
+    data: Source | None = None
     #: Compile the C++ that lies in the build folder, whatever it is.
     edited: bool = False
 
@@ -66,7 +69,7 @@ class HlsFlow(base.Flow):
     @classmethod
     def open(
         cls,
-        model: str,
+        model: str | Workspace,
         options: HlsOptions = HlsOptions(),
         command: str = base.PROGRAM,
         output: base.Output | None = None,
@@ -78,7 +81,7 @@ class HlsFlow(base.Flow):
         ConfigError
             Unknown model, board or back end, or an error in project.toml.
         """
-        workspace = Workspace.open(model)
+        workspace = Workspace.open(model) if isinstance(model, str) else model
         settings = workspace.settings().hls
         if options.backend:
             settings = settings.model_copy(update={"backend": backends.find(options.backend).name})

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 from hw_amc.config import MOST_CLASSES
 from hw_amc.errors import ConfigError, UnsupportedLayer
-from hw_amc.flows.init_frames import UNLABELLED
 from hw_amc.models import Classes, find_classes
 from hw_amc.radio.classes import CLASS_SETS
+from hw_amc.radio.files.memory import UNLABELLED, Source
 
 
-def choose_classes(asked: str | None, heads: Sequence[int], data: Path | None, frame_len: int) -> Classes:
+def choose_classes(asked: str | Classes | None, heads: Sequence[int], data: Source | None, frame_len: int) -> Classes:
     """Name the classes of every head.
 
     Parameters
     ----------
-    asked : str, optional
+    asked : str or names by head, optional
         A class set's name, or names with commas between them, and semicolons between heads.
     heads : logits of every head
-    data : Path, optional
-        File of labelled frames, whose classes are taken where their number is that of the logits.
+    data : Path or Samples, optional
+        Labelled frames, whose classes are taken where their number is that of the logits.
     frame_len : int
 
     Raises
@@ -59,8 +58,10 @@ def choose_classes(asked: str | None, heads: Sequence[int], data: Path | None, f
     return tuple(tuple(f"class{number}" for number in range(logits)) for logits in heads)
 
 
-def _asked(asked: str, heads: Sequence[int]) -> Classes:
-    if asked in CLASS_SETS:
+def _asked(asked: str | Classes, heads: Sequence[int]) -> Classes:
+    if not isinstance(asked, str):
+        found = asked
+    elif asked in CLASS_SETS:
         found = find_classes(asked)
     else:
         found = tuple(tuple(name.strip() for name in head.split(",")) for head in asked.split(";"))
@@ -82,7 +83,7 @@ def _listed(counts: Sequence[int]) -> str:
     return " + ".join(map(str, counts))
 
 
-def _of_file(data: Path, frame_len: int) -> Classes | None:
+def _of_file(data: Source, frame_len: int) -> Classes | None:
     from hw_amc.radio import CaptureOptions, open_frames
 
     with open_frames(data, CaptureOptions(frame_len=frame_len, stand_in=UNLABELLED)) as file:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from hw_amc.errors import DataError
 from hw_amc.models import Classes
 from hw_amc.radio.files.frames import UNKNOWN_SNR_DB
+from hw_amc.radio.files.memory import UNLABELLED, Source
 from hw_amc.verify.heldout import NONE, SEED, generated, known_labels
 
 #: Most frames of a file to calibrate on and to judge by, and those that are generated.
@@ -20,9 +20,6 @@ CALIBRATED, JUDGED = 256, 1000
 DRAWN, DRAWN_JUDGED = 192, 96
 #: Split of the generated frames to calibrate on; proofs take another.
 CALIBRATION_SPLIT = 1
-
-#: What frames without a label are called.
-UNLABELLED = "unlabelled"
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def draw_frames(classes: Classes, frame_len: int) -> UserFrames:
     return UserFrames(calibration, evaluation, None, snrs, f"generated, {source}", f"generated, {judged}")
 
 
-def read_frames(data: Path, classes: Classes, frame_len: int) -> UserFrames:
+def read_frames(data: Source, classes: Classes, frame_len: int) -> UserFrames:
     """Take frames of a file, different ones to calibrate on and to judge by where it has several.
 
     Raises

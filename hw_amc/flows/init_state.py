@@ -19,6 +19,7 @@ from hw_amc.flows.init_classes import choose_classes
 from hw_amc.flows.init_frames import UserFrames, draw_frames, read_frames
 from hw_amc.graph import Graph
 from hw_amc.models import Classes
+from hw_amc.radio.files.memory import Source
 from hw_amc.radio.quality import SATURATED_LIMIT
 from hw_amc.workspace import Workspace, find_root
 
@@ -44,9 +45,9 @@ class InitOptions:
 
     model_file: Path
     name: str | None = None
-    #: A class set's name, or names with commas between them, and semicolons between heads.
-    classes: str | None = None
-    data: Path | None = None
+    #: A class set's name, or names with commas between them, and semicolons between heads; or names by head.
+    classes: str | Classes | None = None
+    data: Source | None = None
     #: `LAYER.FIELD=BITS`, or `FIELD=BITS` for every layer that has the field.
     widths: Sequence[str] = ()
     board: str | None = None

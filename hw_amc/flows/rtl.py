@@ -18,6 +18,7 @@ from hw_amc.verify.heldout import Stimulus
 from hw_amc.workspace import Workspace
 
 if TYPE_CHECKING:
+    from hw_amc.radio.files.memory import Source
     from hw_amc.rtl import RateEstimate, RtlCore
     from hw_amc.rtl.shell.accelerator import Accelerator
 
@@ -35,7 +36,7 @@ class RtlOptions:
     mode: Literal["frames", "channels"] | None = None
     #: Folder of Verilog that an HLS tool exported: the core in place of ours.
     hls_export: Path | None = None
-    data: Path | None = None
+    data: Source | None = None
 
     def apply(self, settings: RtlSettings) -> RtlSettings:
         """Return project.toml's settings with what was asked for; R alone stands for all layers."""
@@ -57,7 +58,7 @@ class RtlFlow(base.Flow):
     @classmethod
     def open(
         cls,
-        model: str,
+        model: str | Workspace,
         options: RtlOptions = RtlOptions(),
         command: str = base.PROGRAM,
         output: base.Output | None = None,
@@ -69,7 +70,7 @@ class RtlFlow(base.Flow):
         ConfigError
             Unknown model or board, or an error in project.toml.
         """
-        workspace = Workspace.open(model)
+        workspace = Workspace.open(model) if isinstance(model, str) else model
         return cls(
             workspace=workspace,
             board=workspace.board(None if options.board == SIMULATED else options.board),
@@ -166,8 +167,8 @@ def require_simulators(fast_only: bool = False) -> None:
         environment("icarus")
 
 
-def cosimulate(flow: RtlFlow, stimulus: Stimulus, *, waves: bool = False, fast_only: bool = False) -> None:
-    """Simulate frames in Verilator and Icarus, require golden's logits, and merge the figures.
+def cosimulate(flow: RtlFlow, stimulus: Stimulus, *, waves: bool = False, fast_only: bool = False) -> dict[str, Any]:
+    """Simulate frames in Verilator and Icarus, require golden's logits; merge and return the figures by simulator.
 
     Parameters
     ----------
@@ -194,7 +195,9 @@ def cosimulate(flow: RtlFlow, stimulus: Stimulus, *, waves: bool = False, fast_o
         sections = run_model(flow.graph, flow.accelerator.lane, stimulus.wire, plan, flow.output.done)
         own = {} if flow.hls_export is not None else {"R": flow.core.cycles_per_step}
         told = {**own, "date": date.today().isoformat(), "command": flow.command}
-        flow.merge({"cosim": {name: {**item, **told, **_tools(name)} for name, item in sections.items()}})
+        sections = {name: {**item, **told, **_tools(name)} for name, item in sections.items()}
+        flow.merge({"cosim": sections})
+    return sections
 
 
 def _tools(simulator: Any) -> dict[str, dict[str, str]]:

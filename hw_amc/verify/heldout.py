@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from hw_amc.graph import Graph
 
 if TYPE_CHECKING:
     from hw_amc.radio.files.frames import FrameFile
+    from hw_amc.radio.files.memory import Source
     from hw_amc.radio.generator.recipes import Recipe
     from hw_amc.radio.level import Level
     from hw_amc.radio.quality import InputPath
@@ -52,7 +52,7 @@ class Stimulus:
 
 
 def held_out(
-    graph: Graph, settings: InputSettings, count: int, data: Path | None = None, level: Level | None = None
+    graph: Graph, settings: InputSettings, count: int, data: Source | None = None, level: Level | None = None
 ) -> Stimulus:
     """Take `count` frames of all classes in turn, each at a random SNR.
 
@@ -66,8 +66,9 @@ def held_out(
     settings : InputSettings
         Normalisation and wire format.
     count : int
-    data : Path, optional
-        A file of labelled frames, of any format that `hw_amc.radio.open_frames` reads; generated frames otherwise.
+    data : Path or Samples, optional
+        A file of labelled frames, of any format that `hw_amc.radio.open_frames` reads, or frames in memory; generated
+        frames otherwise.
     level : Level, optional
         Measures the frames of the file on their way into the network.
 
@@ -108,7 +109,7 @@ def input_path(graph: Graph, settings: InputSettings) -> InputPath:
     return InputPath(settings.normalise, settings.wire_frac, settings.input_shift, fmt)
 
 
-def _warn_of(frames: NDArray[Any], level: Level, data: Path) -> None:
+def _warn_of(frames: NDArray[Any], level: Level, data: Source) -> None:
     level.add(frames)
     alike = level.path.are_alike(frames)
     proves = ["all frames are alike at the network's input: they prove next to nothing"] if alike else []
@@ -201,11 +202,15 @@ def _draw(
     return frames, labels[chosen], snrs, f"{recipe.name}, split {split}, seed {SEED}"
 
 
-def _recorded(graph: Graph, data: Path, count: int) -> tuple[NDArray[Any], Labels, NDArray[Any], str]:
+def _recorded(graph: Graph, data: Source, count: int) -> tuple[NDArray[Any], Labels, NDArray[Any], str]:
     from hw_amc.radio import CaptureOptions, open_frames
+    from hw_amc.radio.files.memory import UNLABELLED
 
     with open_frames(data, CaptureOptions(frame_len=graph.frame_len)) as file:
-        labels, known = known_labels(graph.classes, file)
+        if tuple(file.classes) == (UNLABELLED,):  # frames in memory: a proof asks for no label
+            labels, known = np.full((len(file), len(graph.classes)), NONE), np.arange(len(file))
+        else:
+            labels, known = known_labels(graph.classes, file)
         if len(known) < count:
             raise DataError(f"{data} holds {len(known)} frames, not {count}; give --frames {len(known)} or fewer")
         chosen = known[np.sort(np.random.default_rng(SEED).permutation(len(known))[:count])]

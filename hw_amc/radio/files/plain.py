@@ -127,7 +127,7 @@ class PlainFile(CaptureFile):
         start = stream.read(12)
         if start.startswith(NPY_MAGIC) or self.path.suffix.lower() == ".npy":
             stream.seek(0)
-            return _as_samples(_map_npy(stream, self.path), self.path)
+            return as_samples(_map_npy(stream, self.path), self.path)
         if wav.is_wav(start):
             return self._map_wav(stream)
         return self._map_raw(stream)
@@ -189,8 +189,14 @@ def _map_npy(stream: BinaryIO, path: Path) -> NDArray[Any]:
     return np.moveaxis(array, 0, -1) if dtype.kind == "c" and header.fortran_order else array
 
 
-def _as_samples(array: NDArray[Any], path: Path) -> NDArray[Any]:
-    """Real samples (n, 2) or (m, T, 2) of an array whose complex numbers have a last axis of two."""
+def as_samples(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Real samples (n, 2) or (m, T, 2) of an array whose complex numbers have a last axis of two.
+
+    Raises
+    ------
+    DataError
+        Another shape.
+    """
     if array.ndim == 3 and array.shape[-1] != 2 and array.shape[1] == 2:
         array = array.transpose(0, 2, 1)
     if array.ndim == 3 and array.shape[1:] == (1, 2):  # MATLAB's column vector

@@ -9,6 +9,7 @@ from pathlib import Path
 from hw_amc.errors import DataError
 from hw_amc.radio.files.captures import CaptureOptions
 from hw_amc.radio.files.frames import FrameFile
+from hw_amc.radio.files.memory import Samples, SamplesFile, Source
 from hw_amc.radio.files.registry import READERS, Glimpse, reads
 
 #: How files begin that are something else, and what to do with them.
@@ -39,12 +40,13 @@ for _module in pkgutil.iter_modules([str(Path(__file__).parent)]):
     import_module(f"{__package__}.{_module.name}")
 
 
-def open_frames(path: Path, options: CaptureOptions | None = None) -> FrameFile:
+def open_frames(path: Source, options: CaptureOptions | None = None) -> FrameFile:
     """Open a file of frames, whatever its format; its first bytes tell, then its ending.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Samples
+        A file, or frames in memory.
     options : CaptureOptions, optional
         For recordings; files of frames know their own length and labels.
 
@@ -53,6 +55,8 @@ def open_frames(path: Path, options: CaptureOptions | None = None) -> FrameFile:
     DataError
         The file is missing, damaged or of no known format.
     """
+    if isinstance(path, Samples):
+        return SamplesFile(path, options or CaptureOptions())
     glimpse = Glimpse(Path(path), options or CaptureOptions())
     for _, _, opener in READERS:
         opened = opener(glimpse)

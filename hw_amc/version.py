@@ -1,0 +1,3 @@
+"""The version, by itself: the package's own names bring modules along that need it."""
+
+__version__ = "0.2.0"
