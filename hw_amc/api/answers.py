@@ -150,11 +150,11 @@ class Answers:
         return html.block(title, *notes, self._stretches(), self._counts())
 
     def _stretches(self) -> str:
-        rate, rows = self._timeline.rate_hz, []
+        rate, every, rows = self._timeline.rate_hz, self._timeline.every, []
         merged = len(self) > html.MOST_ROWS
         for each in self._timeline.stretches(merged):
-            last = each.first + each.frames - 1
-            frames = f"{each.first}" if each.frames == 1 else f"{each.first} to {last}"
+            first, last = every * each.first, every * (each.first + each.frames - 1)
+            frames = f"{first}" if each.frames == 1 else f"{first} to {last}"
             time = "" if each.start is None or rate is None else f"{each.start / rate:.6g}"
             label = self.classes[0][each.label]
             rows.append((frames, "" if each.start is None else f"{each.start:,}", time, label, f"{each.margin:.3f}"))

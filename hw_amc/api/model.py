@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from hw_amc.api import html
 from hw_amc.api.answers import Answers
 from hw_amc.api.flows import Flows, Wanted, hls_estimate, proofs_of, rtl_estimate, source_name
@@ -79,6 +81,7 @@ class Model:
         input_shift: int | None = None,
         normalise: Literal["none", "rms"] | None = None,
         samples: Literal["int8", "uint8", "int16", "float32"] | None = None,
+        every: int = 1,
     ) -> Answers:
         """Say what is in frames or in a recording: the command `hw-amc classify`.
 
@@ -100,6 +103,8 @@ class Model:
             `"rms"` brings each frame to unit power.
         samples : optional
             Type of a raw file whose ending does not tell.
+        every : int
+            Of a long recording, each so many frames.
 
         Warns
         -----
@@ -125,7 +130,8 @@ class Model:
                 problems = tuple(map(in_python, level.problems()))
                 for problem in problems:
                     warnings.warn(f"{file.path.name}: {problem}", stacklevel=2)
-                timeline = Timeline.join(file, list(classify(flow, classifier, file, entry)))
+                parts = classify(flow, classifier, file, entry, np.arange(0, len(file), every))
+                timeline = Timeline.join(file, list(parts), every)
         told = (self.name, str(file.path), classifier.name, self.classes, level.summary(), problems)
         return Answers(*told, timeline, file, flow.graph.digest())
 

@@ -11,6 +11,7 @@ from hw_amc.errors import DataError
 from hw_amc.flows.base import Output, Silent
 from hw_amc.flows.rtl import RtlFlow, RtlOptions
 from hw_amc.overlay.archive import save_frames
+from hw_amc.workspace import SHIPPED
 
 
 @dataclass(frozen=True)
@@ -19,21 +20,23 @@ class Gallery:
 
     #: One folder a model.
     overlays: Path
-    #: The first model again, in channel mode.
+    #: The first model again, in channel mode; and on each board, one folder a board.
     channels: Path
+    boards: Path
     frames: Path
 
     def variables(self) -> dict[str, str]:
         """Return the environment that the notebooks read; whole paths, since a notebook runs in its own folder."""
         first = sorted(path.parent for path in self.overlays.glob("*/*.bit"))[0]
-        named = {"OVERLAY": first, "OVERLAYS": self.overlays, "CHANNELS": self.channels, "FRAMES": self.frames}
+        folders = {"OVERLAY": first, "OVERLAYS": self.overlays, "CHANNELS": self.channels, "BOARDS": self.boards}
+        named = {**folders, "FRAMES": self.frames}
         return {f"HW_AMC_{name}": str(path.resolve()) for name, path in named.items()}
 
 
 def write_gallery(
     folder: Path, models: Sequence[str], count: int, kind: Kind = "golden", output: Output | None = None
 ) -> Gallery:
-    """Write overlays of `models`, of the first in channel mode too, and `count` held-out frames.
+    """Write overlays of `models`, of the first in channel mode and on each board too, and `count` held-out frames.
 
     Parameters
     ----------
@@ -53,7 +56,8 @@ def write_gallery(
     """
     if not models:
         raise DataError("no trained model; run `hw-amc train` or take one of the committed ones")
-    gallery, output = Gallery(folder / "overlays", folder / "channels", folder / "frames.npz"), output or Silent()
+    places = (folder / name for name in ("overlays", "channels", "boards", "frames.npz"))
+    gallery, output = Gallery(*places), output or Silent()
     for name in models:
         flow = RtlFlow.open(name)
         write_sim_overlay(gallery.overlays / name, flow.accelerator, flow.graph, flow.board, kind)
@@ -61,6 +65,10 @@ def write_gallery(
     channels = RtlFlow.open(models[0], RtlOptions(mode="channels"))
     write_sim_overlay(gallery.channels, channels.accelerator, channels.graph, channels.board, kind)
     output.done(f"{models[0]}, {channels.accelerator.manifest.n_channels} channels")
+    for board in sorted(path.parent.name for path in (SHIPPED / "boards").glob("*/board.toml")):
+        flow = RtlFlow.open(models[0], RtlOptions(board))
+        write_sim_overlay(gallery.boards / board, flow.accelerator, flow.graph, flow.board, kind)
+        output.done(f"{models[0]}, {board}")
     save_frames(gallery.frames, channels.take(count))
     output.done(f"{count} frames")
     return gallery

@@ -53,11 +53,16 @@ class SamplesFile(PlainFile):
     Raises
     ------
     DataError
-        An array of another form or of no numbers, or labels or SNRs that are not one a frame.
+        An array of another form or of no numbers, frames of another length, or labels or SNRs that are not one a frame.
     """
 
     def __init__(self, samples: Samples, options: CaptureOptions) -> None:
         self._array = _to_samples(np.asarray(samples.array), Path(samples.name))
+        if self._array.ndim == 3 and options.frame_len not in (None, self._array.shape[1]):
+            raise DataError(
+                f"{samples} have {self._array.shape[1]} samples each, and the network takes {options.frame_len}; cut"
+                " them to its length, or give a recording: one array, complex (n,)"
+            )
         unlabelled = options.stand_in or UNLABELLED
         super().__init__(Path(samples.name), replace(options, stand_in=unlabelled))
         labels = self._each(samples.labels, "labels")
