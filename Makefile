@@ -131,6 +131,10 @@ $(VENV)-pynq4/.ready: boards/requirements-pynq4.txt
 	@$(VENV)-pynq4/bin/pip install --quiet -r $<
 	@touch $@
 
+notebooks: $(VENV)/.all  ## run the notebooks on simulated overlays of two models and save what they show
+	@$(BIN)/hw-amc sim-overlays data/notebooks gru_cnn_sparse07 gru_cnn_sparse085 --frames 480
+	@$(BIN)/python tests/save_notebooks.py data/notebooks
+
 bench-csim: $(VENV)/.train  ## golden and C-sim beside stock hls4ml, in one run
 	@$(BIN)/python benchmarks/bench_csim.py $(MODEL)
 

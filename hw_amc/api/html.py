@@ -37,14 +37,12 @@ def report_table(title: str, found: Table | None) -> str:
     if found is None:
         return ""
     rows = [*found.rows, *([found.total] if found.total else [])]
-    named = f"{title} ({found.kind})" if found.kind else title
-    return table(
-        found.heads, ([_cell(cell.text, "" if found.kind else cell.kind) for cell in row] for row in rows), named
-    )
-
-
-def _cell(text: str, kind: str) -> str:
-    return f"{text} {kind}" if text and kind in ("estimated", "published") else text
+    kinds = found.column_kinds
+    in_heads = not found.kind and "mixed" not in kinds
+    heads = [f"{head} ({kind})" if in_heads and kind else head for head, kind in zip(found.heads, kinds, strict=True)]
+    each = not found.kind and not in_heads
+    texts = [[f"{cell.text} {cell.kind}".strip() if each else cell.text for cell in row] for row in rows]
+    return table(heads, texts, f"{title} ({found.kind})" if found.kind else title)
 
 
 def _row(row: Sequence[object]) -> str:

@@ -344,16 +344,19 @@ class Model:
         if self._outcome is not None:
             from hw_amc.flows.init_state import describe
 
-            parts.append(html.paragraph(f"What quantisation costs: {describe(self._outcome.judgement)}."))
+            parts.append(
+                html.paragraph(f"On frames that nothing was calibrated on: {describe(self._outcome.judgement)}.")
+            )
         elif accuracy is not None:
             parts.append(html.paragraph(f"Accuracy over all SNRs: {accuracy:.1%} (measured)."))
-        noise = {each.name: each.sqnr_db for each in self._outcome.layers} if self._outcome else {}
+        layers = self._outcome.layers if self._outcome else ()
+        noise = {each.name: each.sqnr_db for each in layers if each.sqnr_db is not None}
         rows = [(n.name, n.op, " x ".join(map(str, n.shape)), n.fmt, *_sqnr(noise, n.name)) for n in nodes[1:]]
         heads = ("layer", "operation", "shape", "format", *(("SQNR, dB (measured)",) if noise else ()))
         return html.block(self.name, *parts, html.table(heads, rows), html.paragraph(str(self.folder)))
 
 
-def _sqnr(noise: dict[str, float | None], name: str) -> tuple[str, ...]:
+def _sqnr(noise: dict[str, float], name: str) -> tuple[str, ...]:
     from hw_amc.flows.init_card import shown_sqnr
 
     return (shown_sqnr(noise.get(name)),) if noise else ()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hw_amc.errors import HwAmcError
+from hw_amc.extras import explain
 
 #: Options whose argument has another name here.
 _RENAMED = {"data": "frames", "frames": "count", "overlay": "overlay", "format": "format"}
@@ -54,6 +55,11 @@ def python_words() -> Iterator[None]:
             yield
         except HwAmcError as error:
             raise type(error)(in_python(error)) from error.__cause__
+        except ModuleNotFoundError as error:
+            meant = explain(error)
+            if meant is None:
+                raise
+            raise meant from error
         finally:
             noisy.setLevel(level)
             told = [*caught]

@@ -218,7 +218,7 @@ def _recorded(graph: Graph, data: Source, count: int) -> tuple[NDArray[Any], Lab
     return frames, labels[chosen], snrs, data.name
 
 
-def require_labelled(graph: Graph, data: Path) -> None:
+def require_labelled(graph: Graph, data: Source) -> None:
     """Require that a file has frames of a network's length and classes, without reading them; errors as `held_out`."""
     from hw_amc.radio import CaptureOptions, open_frames
 
