@@ -37,7 +37,7 @@ HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
-.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz mutate coverage test-board test-gpu bench-csim lint docs clean
+.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz mutate coverage test-board test-gpu notebooks bench-csim lint docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
