@@ -16,10 +16,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hw_amc.version import __version__
-
 if TYPE_CHECKING:
     from hw_amc.api import Model, convert, load
+
+__version__ = "0.2.0"
 
 __all__ = ["Model", "__version__", "convert", "load"]
 

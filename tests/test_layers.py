@@ -111,6 +111,8 @@ def test_only_those_admitted_import(package: str) -> None:
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
     own = {name: imports(path, typing_too=True) & MODULES.keys() for name, path in MODULES.items()}
+    # The package itself names the API to type checkers, and brings it when it is asked for.
+    own["hw_amc"] = IMPORTS["hw_amc"] & MODULES.keys()
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from hw_amc import __version__
 from hw_amc.cli import board, cache, classify, data, doctor, evaluate, hls, level, models, rtl, train
 from hw_amc.cli.common import CONTEXT, with_common
 from hw_amc.cli.options import show_help
@@ -19,7 +20,6 @@ from hw_amc.cli.output import printer
 from hw_amc.errors import EXIT_CODES, FAULT, STOPPED, HwAmcError, Stopped
 from hw_amc.extras import explain
 from hw_amc.tools import handle_termination
-from hw_amc.version import __version__
 
 # Typer brings Click along, by one name or another.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]

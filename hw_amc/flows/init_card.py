@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from hw_amc import __version__
 from hw_amc.files import file_digest, write_text
 from hw_amc.flows.init_files import MARK
 from hw_amc.flows.init_state import InitFlow, Judgement, Outcome, describe
-from hw_amc.version import __version__
 
 
 def write_accuracy(folder: Path, flow: InitFlow, judgement: Judgement) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from hw_amc import __version__
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import atomic_path, load_json
 from hw_amc.radio.answers import Stretch
@@ -18,7 +19,6 @@ from hw_amc.radio.files.frames import FrameFile
 from hw_amc.radio.files.plain import PlainFile
 from hw_amc.radio.files.sigmf import SigMfFile
 from hw_amc.radio.files.sigmf_storage import DATA, META
-from hw_amc.version import __version__
 
 #: Version of SigMF that is written where the recording has none of its own.
 VERSION = "1.2.0"

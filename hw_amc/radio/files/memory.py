@@ -31,7 +31,7 @@ class Samples:
     #: SNR of every frame, whole dB.
     snrs_db: Sequence[int] | None = None
     #: What messages call it.
-    name: str = "frames"
+    name: str = "given frames"
 
     def __str__(self) -> str:
         return self.name
