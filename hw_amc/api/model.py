@@ -239,7 +239,7 @@ class Model:
             require_fit(rates, flow.core.cycles_per_step, flow.board)
         except ConfigError as error:
             warnings.warn(in_python(error), stacklevel=2)
-        return RtlProject(folder, tuple(sorted(flow.accelerator.sources.files)), rtl_estimate(flow, rates))
+        return RtlProject(folder, tuple(sorted(flow.written.files)), rtl_estimate(flow, rates))
 
     def simulate(
         self,
