@@ -155,6 +155,11 @@ class Workspace:
         own = self.root / "boards"
         return config.load_board(wanted, own if (own / wanted).is_dir() else SHIPPED / "boards")
 
+    def boards(self) -> list[str]:
+        """Names of the boards, the workspace's and those that come along, in alphabetical order."""
+        places = (self.root / "boards", SHIPPED / "boards")
+        return sorted({path.parent.name for place in places for path in place.glob("*/board.toml")})
+
     def load_graph(self) -> Graph:
         """Read the committed graph and require that it belongs to weights.h5 and project.toml.
 

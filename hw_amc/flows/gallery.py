@@ -11,7 +11,6 @@ from hw_amc.errors import DataError
 from hw_amc.flows.base import Output, Silent
 from hw_amc.flows.rtl import RtlFlow, RtlOptions
 from hw_amc.overlay.archive import save_frames
-from hw_amc.workspace import SHIPPED
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def write_gallery(
     channels = RtlFlow.open(models[0], RtlOptions(mode="channels"))
     write_sim_overlay(gallery.channels, channels.accelerator, channels.graph, channels.board, kind)
     output.done(f"{models[0]}, {channels.accelerator.manifest.n_channels} channels")
-    for board in sorted(path.parent.name for path in (SHIPPED / "boards").glob("*/board.toml")):
+    for board in channels.workspace.boards():
         flow = RtlFlow.open(models[0], RtlOptions(board))
         write_sim_overlay(gallery.boards / board, flow.accelerator, flow.graph, flow.board, kind)
         output.done(f"{models[0]}, {board}")
