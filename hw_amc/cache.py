@@ -10,6 +10,7 @@ write to is therefore not used.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import hashlib
 import json
@@ -29,7 +30,7 @@ from typing import TypeVar
 from platformdirs import user_cache_path
 
 from hw_amc.errors import DataError, HwAmcError
-from hw_amc.files import file_digest, locked
+from hw_amc.files import file_digest, locked, temporary_folder
 from hw_amc.untrusted import brief, load_json
 
 #: Beside an entry's files: what they must be.
@@ -72,12 +73,12 @@ def _usable(root: Path, is_default: bool) -> Path:
         " of your own)",
         stacklevel=2,
     )
-    _TEMPORARY.append(tempfile.TemporaryDirectory(prefix="hw_amc_cache_", ignore_cleanup_errors=True))
-    return Path(_TEMPORARY[-1].name)
+    return _TEMPORARY.enter_context(temporary_folder(Path(tempfile.gettempdir()), "hw_amc_cache"))
 
 
 #: Removed when the interpreter ends.
-_TEMPORARY: list[tempfile.TemporaryDirectory[str]] = []
+_TEMPORARY = ExitStack()
+atexit.register(_TEMPORARY.close)
 
 
 def _problem(root: Path, is_default: bool) -> str | None:

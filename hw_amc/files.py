@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,10 +27,11 @@ __all__ = [
     "require_replaceable",
     "save_npz",
     "sweep",
+    "temporary_folder",
     "write_text",
 ]
 
-#: Names of files that are being written, and who writes them.
+#: Names of files and folders that are being written, and who writes them.
 _UNFINISHED = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[^.]+(\.[^.]*)?")
 
 
@@ -49,8 +51,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep_once(path.parent.absolute())
-        prefix = f".{path.name[:150]}.{_process_space()}-{os.getpid()}-"
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_prefix(path.name), suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -88,6 +89,27 @@ def require_replaceable(path: Path, is_ours: Callable[[Path], bool], replace: bo
         )
 
 
+@contextmanager
+def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield an empty folder in `parent`, removed at the end; what killed processes left there is removed on the way.
+
+    Raises
+    ------
+    OSError
+        It cannot be made.
+    """
+    _sweep_once(parent.absolute())
+    folder = Path(tempfile.mkdtemp(prefix=_prefix(name), dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prefix(name: str) -> str:
+    return f".{name[:150]}.{_process_space()}-{os.getpid()}-"
+
+
 @lru_cache(maxsize=1)
 def _process_space() -> str:
     """Name of the set of processes that this process's number counts in: this boot, this container."""
@@ -104,13 +126,22 @@ def _sweep_once(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files of writers in `folder` that are no more."""
+    """Remove this user's temporary files and folders in `folder` whose writers are no more."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             match = _UNFINISHED.fullmatch(entry.name) if entry.name.startswith(".") else None
             if match and match[1] == _process_space() and not _is_alive(int(match[2])):
                 with suppress(OSError):
-                    os.unlink(entry.path)
+                    _remove(entry)
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    if entry.stat(follow_symlinks=False).st_uid != os.getuid():
+        return
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path)
+    else:
+        os.unlink(entry.path)
 
 
 def _is_alive(pid: int) -> bool:

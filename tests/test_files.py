@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import NOBODY
 
 from hw_amc.errors import ConfigError, DataError, HwAmcError
-from hw_amc.files import atomic_path, exclusive, file_digest, load_json, locked, write_text
+from hw_amc.files import atomic_path, exclusive, file_digest, load_json, locked, sweep, temporary_folder, write_text
 from hw_amc.sources import Sources
 
 
@@ -76,6 +78,38 @@ def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> N
     (tmp_path / ".hidden.txt").write_text("a user's own")
     write_text(tmp_path / "b.txt", "whole")
     assert leftovers(tmp_path) == [".hidden.txt", "b.txt"]
+
+
+KILLED_IN_A_FOLDER = """
+import os, signal, sys
+from pathlib import Path
+from hw_amc.files import temporary_folder
+with temporary_folder(Path(sys.argv[1]), "init") as folder:
+    (folder / "a").mkdir()
+    (folder / "a" / "b.txt").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_of_a_killed_process_goes_with_the_next_one(tmp_path: Path) -> None:
+    """Seen before: `init` and `new` left theirs for ever."""
+    assert subprocess.run([sys.executable, "-c", KILLED_IN_A_FOLDER, tmp_path], check=False).returncode == -9
+    (killed,) = tmp_path.iterdir()
+    assert killed.name.startswith(".init.")
+    with temporary_folder(tmp_path, "new") as folder:
+        sweep(tmp_path)
+        (folder / "c.txt").write_text("whole")
+        assert leftovers(tmp_path) == [folder.name]
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
+def test_what_another_user_left_stays(tmp_path: Path) -> None:
+    assert subprocess.run([sys.executable, "-c", KILLED_IN_A_FOLDER, tmp_path], check=False).returncode == -9
+    (killed,) = tmp_path.iterdir()
+    os.chown(killed, NOBODY, NOBODY)
+    sweep(tmp_path)
+    assert leftovers(tmp_path) == [killed.name]
 
 
 def test_a_living_writers_file_stays(tmp_path: Path) -> None:

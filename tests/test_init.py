@@ -481,7 +481,7 @@ def test_a_folder_of_somebody_elses_is_never_replaced(root: Path, tmp_path: Path
         file.write("# changed\n")
     with pytest.raises(ConfigError, match=r"project.toml was changed since hw-amc init made it"):
         bring_in(root, tmp_path / "mine.h5", classes="BPSK,QPSK")
-    assert not list((root / "hls_projects").glob(".init-*"))
+    assert not list((root / "hls_projects").glob(".init.*"))
 
 
 @pytest.mark.parametrize("name", ["9lives", "a/b", "../x", "gru_cnn_c40", "a" * 65])

@@ -323,6 +323,14 @@ def test_versions_and_digests_are_told(tmp_path: Path) -> None:
     assert f"| hw-amc | {__version__} | this page |" in text
 
 
+def test_a_second_report_of_the_same_figures_is_the_same(tmp_path: Path) -> None:
+    """Seen before: it listed report.md, which the first had written; a report after a killed one was another."""
+    build = model(tmp_path)
+    report.merge(build, {"model": report.model_section(Graph.load(build.parent))})
+    first = [path.read_bytes() for path in report.write_pages(build, "m")]
+    assert [path.read_bytes() for path in report.write_pages(build, "m")] == first
+
+
 def _flow(root: Path) -> base.Flow:
     return base.Flow(workspace=Workspace(root, "m"), board=load_board("pynq-z2", BOARDS))
 

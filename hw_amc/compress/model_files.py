@@ -21,6 +21,7 @@ from tensorflow import keras
 from hw_amc.compress.deployed import custom_objects, variables_of
 from hw_amc.compress.safe_h5 import JSON_BYTES, WEIGHT_BYTES, read_config, require_config, require_weights
 from hw_amc.errors import DataError, HwAmcError
+from hw_amc.files import temporary_folder
 from hw_amc.hdf5 import ERRORS, SIGNATURE, open_dataset, open_hdf5, read_attribute
 from hw_amc.models import activations
 from hw_amc.untrusted import brief, open_regular, parse_json, read_bytes
@@ -116,10 +117,10 @@ def _stored(file: Any, layer: str, path: Path) -> list[Any]:
 
 def _load_keras(path: Path) -> Any:
     try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(path) as archive, temporary_folder(Path(tempfile.gettempdir()), "keras") as folder:
             config = _plain(parse_json(_member(archive, "config.json", JSON_BYTES, path), f"{path}: config.json"))
             require_config(config, path)
-            weights = Path(folder) / "model.weights.h5"
+            weights = folder / "model.weights.h5"
             weights.write_bytes(_member(archive, weights.name, WEIGHT_BYTES, path))
             with open_hdf5(weights) as file:
                 size = require_weights(file, path, _LAYERS)

@@ -16,6 +16,7 @@ from hw_amc import tools
 from hw_amc.cache import Cache
 from hw_amc.cosim.simulators import verilator, versions
 from hw_amc.errors import ConfigError, DataError
+from hw_amc.files import temporary_folder
 from hw_amc.sources import Sources
 
 HARNESS = Path(__file__).with_name("harness.cc")
@@ -145,8 +146,8 @@ def workshop(folder: Path) -> Iterator[Path]:
     parent = folder if _suits_make(folder) else Path(tempfile.gettempdir())
     if not _suits_make(parent):
         raise ConfigError(f"GNU make cannot build in {folder} or {parent}: set TMPDIR to a folder without spaces")
-    with tempfile.TemporaryDirectory(prefix="build-", dir=parent, ignore_cleanup_errors=True) as name:
-        yield Path(name)
+    with temporary_folder(parent, "build") as place:
+        yield place
 
 
 def _suits_make(folder: Path) -> bool:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hw_amc.errors import UnsupportedLayer
+from hw_amc.files import temporary_folder
 from hw_amc.flows import init_card, init_files, init_report
 from hw_amc.flows.graph import WIDTH_OF, build_graph
 from hw_amc.flows.init_state import COMPARED, LEVEL_DB, PROVEN, InitFlow, Judgement, Layer, Outcome, Widths, describe
@@ -44,8 +43,8 @@ def run(flow: InitFlow) -> Outcome:
     _warn_of_level(flow)
     projects = flow.workspace.own_folder.parent
     projects.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".init-", dir=projects) as folder:
-        staged = Workspace(Path(folder), flow.workspace.model)
+    with temporary_folder(projects, "init") as folder:
+        staged = Workspace(folder, flow.workspace.model)
         with _timed(flow, "deploy", "choosing formats") as say:
             deployed = _deploy(flow, staged)
             say(f"{len(deployed.layers)} layers, each with an exact form")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from hw_amc.config import suggest
 from hw_amc.errors import ConfigError, HwAmcError
-from hw_amc.files import write_text
+from hw_amc.files import sweep, temporary_folder, write_text
 from hw_amc.workspace import SHIPPED
 
 #: The folder under which every model has its own; it makes a folder a workspace.
@@ -50,13 +49,14 @@ def make_workspace(folder: Path, models: list[str], boards: list[str]) -> None:
         The folder cannot be made.
     """
     copies = [*(_shipped(PROJECTS, name) for name in models), *(_shipped("boards", name) for name in boards)]
+    sweep(folder)  # what a killed run left in it
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} is there already, and not empty; choose another folder")
     try:
         place = folder if folder.exists() else folder.parent
         place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=place) as beside:
-            made = Path(beside) / "workspace"
+        with temporary_folder(place, "new") as beside:
+            made = beside / "workspace"
             made.mkdir()
             _fill(made, copies)
             if place == folder:  # it may be the current folder, or a volume of a container: it stays, and is filled

@@ -106,7 +106,6 @@ _OF_MODEL = (
 )
 _OF_BUILD = (
     ("report.json", "these figures, for programs"),
-    ("report.md", "this page as Markdown"),
     ("*/*/firmware/*.cpp", "HLS project"),
     ("*/*/logs/*.log", "log of the HLS tool"),
     ("rtl/*/manifest.json", "manifest of the Verilog beside it"),
@@ -115,6 +114,7 @@ _OF_BUILD = (
     ("synth/*/*.log", "log of synthesis"),
     ("overlay/*/*.zip", "archive for the board"),
 )
+_MARKDOWN = ("this page as Markdown", "report.md")
 #: Files of one pattern.
 _MOST_FILES = 4
 
@@ -126,4 +126,7 @@ def _files(folder: Path, model_folder: Path) -> list[tuple[str, str]]:
     for pattern, what in _OF_BUILD:
         paths = sorted(path for path in folder.glob(pattern) if path.is_file())[:_MOST_FILES]
         found += [(what, path.relative_to(folder).as_posix()) for path in paths]
+        # It is written after it is listed; else a second report would differ from the first.
+        if pattern == "report.json" and paths:
+            found.append(_MARKDOWN)
     return found
