@@ -103,8 +103,8 @@ $(VENV)-base/.ready: pyproject.toml constraints-base.txt
 	@$(VENV)-base/bin/pip install --quiet --disable-pip-version-check -c constraints-base.txt -e '.[sim,test]'
 	@touch $@
 
-test-base: $(VENV)-base/.ready  ## the tests that need no TensorFlow, without it, in an environment of its own
-	@$(VENV)-base/bin/python -m pytest -n 2 --dist worksteal --base
+test-base: $(VENV)-base/.ready  ## the tests that need no TensorFlow, or TESTS of them, in an environment without it
+	@$(VENV)-base/bin/python -m pytest -n 2 --dist worksteal --base $(TESTS)
 
 chaos: $(VENV)/.all  ## kill each command KILLS times (20) at random moments and run it again; hours
 	@nice $(BIN)/python tests/chaos.py --kills $(or $(KILLS),20) --seed $(or $(SEED),1) --out docs/results/chaos.json

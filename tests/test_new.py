@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import filecmp
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -94,34 +92,3 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     )
     assert run("new", "work") == 2
     assert capsys.readouterr().err == "error: work is there already, and not empty; choose another folder\n"
-
-
-@pytest.mark.slow  # a package index, 400 MB
-def test_the_wheel_in_an_empty_environment(tmp_path: Path) -> None:
-    root = Path(__file__).parents[1]
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    pip = [python, "-m", "pip"]
-    subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", tmp_path, root], check=True)
-    subprocess.run([*pip, "install", "-q", *tmp_path.glob("*.whl")], check=True)
-    (tmp_path / "home").mkdir()
-    environment = {"HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"}
-
-    def hw_amc(place: Path, *arguments: str) -> str:
-        line = [tmp_path / "venv" / "bin" / "hw-amc", *arguments]
-        found = subprocess.run(line, cwd=place, env=environment, capture_output=True, text=True, check=False)
-        assert found.returncode == 0, found.stderr
-        return found.stdout
-
-    work = tmp_path / "home" / "work"
-    hw_amc(tmp_path / "home", "new", "work")
-    hw_amc(work, "data", "make", "frames.h5", "--frames", "1", "--snrs", "10")
-    for arguments in (("classify", MODEL, "frames.h5"), ("evaluate", MODEL, "frames.h5"), ("estimate", MODEL)):
-        hw_amc(work, *arguments)
-    line = [tmp_path / "venv" / "bin" / "hw-amc", "hls", MODEL]
-    told = subprocess.run(line, cwd=work, env=environment, capture_output=True, text=True, check=False)
-    assert told.returncode == 4
-    assert told.stderr.count("\n") == 1
-    assert "pip install 'hw-amc[train]'" in told.stderr or "uv venv" in told.stderr
-    assert {path.name for path in (tmp_path / "home").iterdir()} <= {"work", ".cache", ".config"}
-    assert {path.name for path in (work / "hls_projects").iterdir()} == {MODEL, ".gitignore"}

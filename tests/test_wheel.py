@@ -94,3 +94,38 @@ def test_an_installed_wheel_lists_models_and_writes_verilog(installed: Path, tmp
     assert "gru_cnn_sparse07" in _run(installed, tmp_path, "models")
     _run(installed, tmp_path, "rtl", "gru_cnn_w4_sparse085", "-R", "10")
     assert (tmp_path / "hls_projects/gru_cnn_w4_sparse085/build/rtl/pynq-z2/manifest.json").is_file()
+
+
+#: The smallest of the models that come with the package.
+_MODEL = "gru_cnn_w4_sparse085"
+
+
+@pytest.mark.slow  # a package index, 400 MB
+def test_the_wheel_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    pip = [python, "-m", "pip"]
+    # A path to the checkout would make the package look installed.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([*pip, "install", "-q", wheel], check=True, env=clean)
+    (tmp_path / "home").mkdir()
+    environment = {"HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"}
+
+    def hw_amc(place: Path, *arguments: str) -> str:
+        line = [tmp_path / "venv" / "bin" / "hw-amc", *arguments]
+        found = subprocess.run(line, cwd=place, env=environment, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    work = tmp_path / "home" / "work"
+    hw_amc(tmp_path / "home", "new", "work")
+    hw_amc(work, "data", "make", "frames.h5", "--frames", "1", "--snrs", "10")
+    for arguments in (("classify", _MODEL, "frames.h5"), ("evaluate", _MODEL, "frames.h5"), ("estimate", _MODEL)):
+        hw_amc(work, *arguments)
+    line = [tmp_path / "venv" / "bin" / "hw-amc", "hls", _MODEL]
+    told = subprocess.run(line, cwd=work, env=environment, capture_output=True, text=True, check=False)
+    assert told.returncode == 4
+    assert told.stderr.count("\n") == 1
+    assert "pip install 'hw-amc[train]'" in told.stderr or "uv venv" in told.stderr
+    assert {path.name for path in (tmp_path / "home").iterdir()} <= {"work", ".cache", ".config"}
+    assert {path.name for path in (work / "hls_projects").iterdir()} == {_MODEL, ".gitignore"}
