@@ -109,7 +109,14 @@ small = hw_amc.load("small")
 built = small.rtl()
 print(len(built.files), built.fits, small.estimate("rtl").cycles_per_frame == built.estimate.cycles_per_frame)
 """
-    first, second = run_python(code).splitlines()
+    told = """
+try:
+    hw_amc.convert("mine.h5")
+except hw_amc.errors.ToolMissing as error:
+    print(error)
+"""
+    first, second, third = run_python(code + told).splitlines()
+    assert "is not installed, of the extra 'train'" in third
     assert first.split()[:5] == [*CLASSES, "1024", "24"]
     assert int(first.split()[5]) > 1000
     files, fits, same = second.split()
@@ -265,6 +272,7 @@ def test_simulated_hardware_answers_as_golden(mine: hw_amc.Model, frames: np.nda
     assert mine.verify(frames, against=("rtl",)).proofs[0].claim == "golden = RTL (Verilator)"
 
 
+@pytest.mark.board
 def test_an_overlay_answers(tmp_path: Path) -> None:
     trained_model(tmp_path, "small")
     overlay = golden_overlay(tmp_path / "overlay", small_graph())
@@ -293,7 +301,6 @@ def test_level_is_warned_of_in_arguments() -> None:
         (lambda: hw_amc.load("gru_cnn_sparse7"), ConfigError, "did you mean"),
         (lambda: hw_amc.load(Path("nowhere")), ConfigError, "no model's folder"),
         (lambda: hw_amc.load("here/small", folder="."), ConfigError, "leave folder out"),
-        (lambda: hw_amc.convert(3), DataError, r"not builtins\.int"),
         (lambda: convert_plain(["a"]), ConfigError, "^classes names 1 classes, and the model gives 2"),
         (lambda: convert_plain(["a", "b"], np.zeros((2, 9, 2))), DataError, "9 samples each, and the network takes 32"),
         (lambda: convert_plain(["a", "b"], TWO, labels=[0]), DataError, "1 labels for 2"),
@@ -328,6 +335,8 @@ def test_models_that_cannot_be_written() -> None:
         def call(self, x: Any) -> Any:
             return x
 
+    with pytest.raises(DataError, match=r"not builtins\.int; build or save it with TensorFlow 2\.14's Keras"):
+        hw_amc.convert(3)
     with pytest.raises(DataError, match="no input shape yet"):
         hw_amc.convert(keras.Sequential([keras.layers.Dense(2)]))
     inputs = keras.Input((32, 2))
