@@ -8,6 +8,8 @@ allocated.
 from __future__ import annotations
 
 import math
+import mmap
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,13 @@ _CHUNK_BYTES, ATTRIBUTE_BYTES = 256 << 20, 1 << 20
 
 #: Most groups in each other.
 _DEEPEST = 32
+
+#: How a global heap begins, in which HDF5 keeps what is of variable length; bytes of its head, and of each object's.
+_HEAP, _HEAD = b"GCOL\1\0\0\0", 16
+#: Bytes of a file whose heaps are looked at when it is opened; those of a larger one where a value may lie in them.
+_SMALL = 64 << 20
+#: Types whose values lie in no heap, but for texts of variable length.
+_FIXED = {h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM, h5py.h5t.BITFIELD, h5py.h5t.OPAQUE}
 
 #: Most that a filter makes smaller: deflate 1032 times; those that plug-ins bring are not known.
 _RATIO, _UNKNOWN_RATIO = 1100, 20_000
@@ -52,7 +61,10 @@ def open_hdf5(path: Path) -> Any:
     """
     require_regular(path)
     try:
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
+        if path.stat().st_size <= _SMALL:
+            _require_finite_heaps(file.id, path)
+        return file
     except ERRORS as error:
         raise DataError(f"{path} is not a whole HDF5 file ({brief(error)}); fetch or generate it again") from error
 
@@ -96,6 +108,8 @@ def open_dataset(file: Any, name: str, path: Path) -> Any:
 
 def _require_stored(node: Any, name: str, path: Path) -> None:
     """Require that a data set lies in its file and declares no more than it holds."""
+    if _is_variable(node.get_type()) and path.stat().st_size > _SMALL:
+        _require_finite_heaps(node, path)
     created = node.get_create_plist()
     layout = created.get_layout()
     if layout == h5py.h5d.COMPACT:  # within the file's own description of it
@@ -131,9 +145,54 @@ def read_attribute(file: Any, name: str, path: Path, limit: int = ATTRIBUTE_BYTE
         numbers = attribute.get_space().get_simple_extent_npoints()
         if numbers * attribute.get_type().get_size() > limit:
             raise DataError(f"{path}: attribute {name} is too long")
+        if _is_variable(attribute.get_type()) and path.stat().st_size > _SMALL:
+            _require_finite_heaps(file.id, path)
         return file.attrs[name]
     except ERRORS as error:
         raise DataError(f"{path}: attribute {name} cannot be read ({brief(error)})") from error
+
+
+def _is_variable(kind: Any) -> bool:
+    """Whether values of a type may lie in a global heap."""
+    return kind.get_class() not in _FIXED or (isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str())
+
+
+def _require_finite_heaps(node: Any, path: Path) -> None:
+    """Require that every global heap of a file comes to an end: HDF5 2.0 walks for ever over an object of no size.
+
+    Numbers of data sets in the root that lie in one piece are passed over.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as words:
+        start = 0
+        for first, end in [*_contiguous(node), (len(words), len(words))]:
+            while (heap := words.find(_HEAP, start, first)) >= 0:
+                _require_finite(words, heap, path)
+                start = heap + len(_HEAP)
+            start = max(start, end)
+
+
+def _contiguous(node: Any) -> list[tuple[int, int]]:
+    """First byte and end of the numbers of each data set of the file's root that lie in one piece, in their order."""
+    root = h5py.h5g.open(h5py.h5i.get_file_id(node), b"/")
+    found = []
+    for key in root:
+        if root.links.get_info(key).type == h5py.h5l.TYPE_HARD:
+            child = h5py.h5o.open(root, key)
+            if isinstance(child, h5py.h5d.DatasetID) and (offset := child.get_offset()) is not None:
+                found.append((offset, offset + child.get_storage_size()))
+    return sorted(found)
+
+
+def _require_finite(words: mmap.mmap, heap: int, path: Path) -> None:
+    (size,) = struct.unpack_from("<Q", words, heap + len(_HEAP))
+    place, end = heap + _HEAD, min(heap + size, len(words))
+    while end - place >= _HEAD:
+        index, bytes_of = struct.unpack_from("<H6xQ", words, place)
+        # Object 0 is what is free, its head included; of all others the values follow, in units of 8 bytes.
+        step = bytes_of if index == 0 else _HEAD + (bytes_of + 7) // 8 * 8
+        if not 0 < step <= end - place:
+            raise DataError(f"{path}: a heap of its texts is damaged; fetch or generate it again")
+        place += step
 
 
 def walk(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
