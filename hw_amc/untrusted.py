@@ -253,8 +253,8 @@ def is_plain_name(name: Any) -> bool:
     """Whether a text from a file may name a file in a known folder: no folder in it, nothing hidden, nothing odd."""
     return (
         isinstance(name, str)
-        and 0 < len(name) <= 255
         and name.isprintable()
+        and 0 < len(name.encode()) <= 255
         and not name.startswith(".")
         and not set(name) & set("/\\\0")
     )
