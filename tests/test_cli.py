@@ -151,6 +151,15 @@ def test_ctrl_c_says_so_and_exits_with_130(capsys: pytest.CaptureFixture[str], m
     assert capsys.readouterr().err == "stopped; nothing is half written, run the same command to go on\n"
 
 
+def test_ctrl_c_while_options_are_read_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen before, once in 20 kills: exit code 130 without a word, which is Typer's own answer."""
+    monkeypatch.setattr("typer.core.TyperGroup.parse_args", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert run("models") == 130
+    assert capsys.readouterr().err == "stopped; nothing is half written, run the same command to go on\n"
+
+
 @pytest.mark.board
 def test_ctrl_c_in_a_users_program_is_the_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "program.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")

@@ -30,6 +30,13 @@ _TRACEBACK = "HW_AMC_TRACEBACK"
 class _Group(TyperGroup):
     """Commands of which Ctrl-C is told apart from an exit code."""
 
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        """Read the options."""
+        try:
+            return super().make_context(*arguments, **settings)
+        except KeyboardInterrupt:
+            raise Stopped(STOPPED) from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
