@@ -21,7 +21,7 @@ NO_PYTHON   := error: Python 3.10 or 3.11 is needed (TensorFlow 2.14). Type, wit
                curl -LsSf https://astral.sh/uv/install.sh | sh; then make again in a new shell: it takes Python 3.11 by uv
 
 # Variables that may be given; MODEL, say, and not model, which make would take without a word.
-KNOWN   := MODEL FRAMES PYTHON VENV BOARD DATA BACKEND R LANES WAVES RTL FAST BLOCKS ROUTE OVERLAY KILLS SEED SECONDS
+KNOWN   := MODEL FRAMES PYTHON VENV BOARD DATA BACKEND R LANES WAVES RTL FAST BLOCKS ROUTE OVERLAY KILLS SEED SECONDS TESTS
 GIVEN   := $(foreach each,$(MAKEOVERRIDES),$(if $(findstring =,$(each)),$(firstword $(subst =, ,$(each)))))
 UNKNOWN := $(foreach each,$(GIVEN),$(if $(filter command line,$(origin $(each))),$(filter-out $(KNOWN),$(each))))
 ifneq ($(strip $(UNKNOWN)),)

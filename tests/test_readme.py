@@ -26,7 +26,11 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 def test_ci_runs_lint_and_the_test_command_of_the_readme() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert lines[-3:] == ["make lint", "make docs", "make test"]
+    commands = [line for line in lines if line.startswith("make ")]
+    assert commands[:3] == ["make lint", "make docs", "make test"]
+    named = re.fullmatch(r'make test-base TESTS="\$\(echo tests/test_\{([a-z_,]*)\}\.py\)"', commands[3])
+    assert named
+    assert all((ROOT / "tests" / f"test_{name}.py").is_file() for name in named[1].split(","))
     assert "make test" in re.findall(r"^```sh\n(.*?)\n```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
