@@ -67,6 +67,15 @@ class Stopped(HwAmcError):
     exit_code = INTERRUPTED
 
 
+def let_interrupt_through(error: BaseException) -> None:
+    """Raise KeyboardInterrupt where an error stands for one: a library's C code was running when Ctrl-C came."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        seen = seen.__cause__ or seen.__context__
+
+
 #: What the command line's exit codes mean.
 EXIT_CODES = {
     0: "done",

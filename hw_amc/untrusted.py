@@ -348,7 +348,16 @@ def load_npz(path: Path, limit: int = NPZ_BYTES, texts: bool = False) -> dict[st
         except DataError:
             raise
         # What zipfile and zlib raise on damaged archives is not written down anywhere.
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, LookupError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            OSError,
+            EOFError,
+            ValueError,
+            TypeError,
+            RuntimeError,
+            LookupError,
+        ) as error:
             raise DataError(f"{path} is not a whole .npz archive ({brief(error)})") from error
 
 

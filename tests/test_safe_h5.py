@@ -339,3 +339,17 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.h5")
     with pytest.raises(DataError, match="is a pipe; give a plain file"):
         load_deployed(tmp_path / "pipe.h5")
+
+
+def test_ctrl_c_while_keras_reads_is_no_fault_of_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C code that runs when Ctrl-C comes may raise an error of its own, with the interruption behind it."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as cause:
+            raise SystemError("returned a result with an exception set") from cause
+
+    monkeypatch.setattr(keras.models, "load_model", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load_deployed(path)

@@ -16,7 +16,7 @@ from hw_amc.compress.layers import QAffine, qkeras
 from hw_amc.compress.means import QMeanPooling
 from hw_amc.compress.safe_h5 import require_safe
 from hw_amc.compress.tables import QTable
-from hw_amc.errors import DataError, HwAmcError
+from hw_amc.errors import DataError, HwAmcError, let_interrupt_through
 from hw_amc.files import atomic_path
 from hw_amc.graph.reader import format_of
 from hw_amc.untrusted import brief
@@ -99,6 +99,7 @@ def load_deployed(path: Path) -> Any:
     except HwAmcError:
         raise
     except Exception as error:  # what Keras raises on a file that fits no layer is not written down anywhere
+        let_interrupt_through(error)
         raise DataError(f"{path} is not a deployed model: {brief(error)}") from error
 
 

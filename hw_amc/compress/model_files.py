@@ -20,7 +20,7 @@ from tensorflow import keras
 
 from hw_amc.compress.deployed import custom_objects, variables_of
 from hw_amc.compress.safe_h5 import JSON_BYTES, WEIGHT_BYTES, read_config, require_config, require_weights
-from hw_amc.errors import DataError, HwAmcError
+from hw_amc.errors import DataError, HwAmcError, let_interrupt_through
 from hw_amc.files import temporary_folder
 from hw_amc.hdf5 import ERRORS, SIGNATURE, open_dataset, open_hdf5, read_attribute
 from hw_amc.models import activations
@@ -156,6 +156,7 @@ def _load_saved_model(path: Path) -> Any:
     try:
         parsed.ParseFromString(read_bytes(metadata, JSON_BYTES))
     except Exception as error:  # protobuf's own error has no fixed place
+        let_interrupt_through(error)
         raise DataError(f"{metadata} is damaged ({brief(error)}); save the model again") from error
     roots = [node.metadata for node in parsed.nodes if node.node_path == "root"]
     held = parse_json(roots[0], f"{metadata}: its model") if roots else {}
@@ -180,6 +181,7 @@ def _checkpoint_bytes(prefix: Path, path: Path) -> int:
     try:
         count = len(tf.train.list_variables(str(prefix)))
     except Exception as error:  # what TensorFlow raises on a damaged checkpoint is not written down anywhere
+        let_interrupt_through(error)
         raise DataError(f"{path}: its checkpoint cannot be read ({brief(error)}); save the model again") from error
     if size > WEIGHT_BYTES or count > _VARIABLES:
         raise DataError(f"{path}: its checkpoint has {size:,} bytes and {count:,} variables, too many to be read")
@@ -197,6 +199,7 @@ def _building(path: Path, size: int) -> Iterator[None]:
     except ERRORS as error:
         raise DataError(f"{path} is no model that Keras can make: {brief(error)}") from error
     except Exception as error:  # what Keras raises on a file that fits no layer is not written down anywhere
+        let_interrupt_through(error)
         raise DataError(f"{path} is no model that Keras can make: {brief(error)}") from error
 
 
