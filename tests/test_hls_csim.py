@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,7 +259,9 @@ def test_the_build_is_cached_by_its_text(case: Case, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(tools, "run", only_version)
     assert csim.build(case.folder, "native").library == library
-    folder = case.changed(tmp_path / "changed", CODE, *_other_number(case, "conv2_product", CHANGES["literal"][1]))
+    # A text that no earlier run of this test can have left in the cache.
+    old = _other_number(case, "conv2_product", CHANGES["literal"][1])[0]
+    folder = case.changed(tmp_path / "changed", CODE, old, f"{old} /* {uuid.uuid4()} */")
     with pytest.raises(AssertionError, match="compiled again"):
         csim.build(folder, "native")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -204,7 +205,7 @@ def test_help_for_a_full_disk_is_one_line(work: Path) -> None:
 def test_letters_that_the_output_lacks_become_question_marks(work: Path) -> None:
     code, said, out = run(work, "rtl", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
     assert (code, said) == (0, [])
-    assert "? 2" in out
+    assert re.search(r"\? \d+ files in ", out)
 
 
 def test_a_folder_that_is_gone_is_one_line(work: Path) -> None:

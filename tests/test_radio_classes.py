@@ -62,7 +62,7 @@ def test_any_other_difference_is_named(tmp_path: Path, names: Any, message: str)
 
 def test_an_empty_or_missing_list(tmp_path: Path) -> None:
     path = tmp_path / "classes.txt"
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="does not exist"):
         check_classes_file(path)
     path.write_text("\n\n")
     with pytest.raises(DataError, match="no class names"):

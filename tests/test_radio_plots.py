@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hw_amc.radio.generator.limit import LINEAR, Limit, Point
 from hw_amc.radio.plots import choose_rows, plot_frames, plot_limit, spectrogram, spectrum
 from hw_amc.report import accuracy, plots
 from hw_amc.report.accuracy import Head, accuracy_chapter
+from hw_amc.report.subject import Subject
 
 SHORT = replace(RECIPES["awgn-v1"], frame_len=128)
 LIMIT = Limit(LINEAR, 128, "unknown", 0, (Point(-10, -1, 100, 0.2, 0.1), Point(10, 19, 100, 0.9, 0.0)))
@@ -98,20 +100,27 @@ def test_the_reports_plot_has_the_bound_where_the_set_is_one_of_noise_only(monke
     monkeypatch.setattr(accuracy, "kept_limit", lambda name: LIMIT if name == "awgn-v1" else None)
     drawn: list[dict[int, float] | None] = []
     monkeypatch.setattr(plots, "accuracy", lambda curves: drawn.append(curves.bound) or "<svg/>")
-    found = {"accuracy": {"-10": 0.1, "10": 0.8}}
+
+    def subject(recipe: str, classes: Sequence[str]) -> Subject:
+        found = {"accuracy": {"-10": 0.1, "10": 0.8}, "eval_set": {"recipe": recipe}}
+        return Subject("", Path(), {}, found, [Head("", tuple(classes))])
+
     captions = []
     for recipe in ("awgn-v1", "radioml2018-v1"):
-        chapter = accuracy_chapter({}, {**found, "eval_set": {"recipe": recipe}}, [Head("", tuple(CLASSES))])
+        chapter = accuracy_chapter(subject(recipe, CLASSES))
+        assert chapter is not None
         captions.append(next(part.caption for part in chapter.parts if hasattr(part, "caption")))
-    accuracy_chapter({}, {**found, "eval_set": {"recipe": "awgn-v1"}}, [Head("", tuple(CLASSES[3:]))])
+    accuracy_chapter(subject("awgn-v1", CLASSES[3:]))
     assert drawn == [LIMIT.bound(CLASSES), None, None]
     assert ["Wei and Mendel" in caption for caption in captions] == [True, False]
 
 
 def test_the_bound_is_a_line_of_its_own() -> None:
     plain = plots.Curves({-10: 0.1, 0: 0.4, 10: 0.8}, {}, {}, None, 24)
-    assert plots.TEAL not in plots.accuracy(plain)
-    assert plots.TEAL in plots.accuracy(replace(plain, bound=LIMIT.bound(CLASSES)))
+    drawn = [
+        plots.accuracy(curves).split("</defs>", 1)[1] for curves in (plain, replace(plain, bound=LIMIT.bound(CLASSES)))
+    ]
+    assert [plots.TEAL in picture for picture in drawn] == [False, True]
 
 
 def test_the_commands_make_look_draw_and_convert(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import numpy as np
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import save_npz
 from hw_amc.untrusted import load_npz, parse_json
+
+#: The 128-bit numbers of a random generator's state, which are read as texts.
+_LONG = re.compile(r"(?<=: )(\d{20,40})(?=[,}])")
 
 
 def save_arrays(path: Path, arrays: list[Any], note: dict[str, Any]) -> None:
@@ -30,7 +34,9 @@ def load_arrays(path: Path) -> tuple[list[Any], dict[str, Any]]:
     """
     try:
         arrays = load_npz(path, texts=True)
-        note = parse_json(str(arrays.pop("note")), "its note")
+        # Runs from before 0.3 wrote the infinite loss of a phase without a validation.
+        text = str(arrays.pop("note")).replace('"best": Infinity', '"best": null')
+        note = parse_json(_LONG.sub(r'"\1"', text), "its note")
         if not isinstance(note, dict) or any(array.dtype.kind == "U" for array in arrays.values()):
             raise ValueError("it holds no state of a training")
         return [arrays[key] for key in sorted(arrays)], note

@@ -42,7 +42,8 @@ class Position:
     stage: int = 0
     phase: int = 0
     step: int = 0
-    best: float = float("inf")
+    #: None before the first validation of a phase.
+    best: float | None = None
     bad: int = 0
 
 
@@ -147,7 +148,9 @@ class Run:
             raise ConfigError(f"{self._state_path} belongs to another train.toml; restore that, or give --restart")
         self.position = Position(**note["position"])
         self.started = time.monotonic() - float(note.get("seconds", 0.0))
-        self.generator.bit_generator.state = note["generator"]
+        drawn = note["generator"]
+        drawn["state"] = {name: int(number) for name, number in drawn["state"].items()}
+        self.generator.bit_generator.state = drawn
         if arrays and self.position.stage < len(self.recipe.stages):
             count = len(arrays) - note["best"]
             self._learner = self._make_learner(self.recipe.stages[self.position.stage])
@@ -267,7 +270,7 @@ class Run:
 
     def _validate(self, check: tuple[Any, Any]) -> dict[str, float]:
         loss, accuracy = validate(self.learner, *check)
-        if loss < self.position.best:
+        if self.position.best is None or loss < self.position.best:
             self.position.best, self.position.bad = loss, 0
             self.best = self.learner.weights
         else:
