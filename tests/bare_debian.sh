@@ -37,5 +37,7 @@ exec unshare --mount --pid --fork -- bash -euc '
     mount --make-rprivate /
     mount -t proc proc "$bare/proc"
     mount --rbind /dev "$bare/dev"
-    exec chroot "$bare" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
-        "$@"' bash "$bare" "${trusted[@]}" bash -c 'cd /root/hw_amc && echo "Debian $(cat /etc/debian_version)" && exec "$@"' bash "$@"
+    # In a session of its own: a process group from outside has the number 0 in here, which kill takes for the caller'"'"'s.
+    setsid --wait chroot "$bare" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
+        "$@"
+    exit' bash "$bare" "${trusted[@]}" bash -c 'cd /root/hw_amc && echo "Debian $(cat /etc/debian_version)" && exec "$@"' bash "$@"
