@@ -37,6 +37,8 @@ from typing import Any
 from fuzz_inputs import VERSION, Inputs, make_input
 from fuzz_targets import READ, REFUSED, TARGETS, Target, refused
 
+import hw_amc
+
 FOUND = Path(__file__).parent / "data" / "fuzz"
 LONGEST_S = 5.0
 MEMORY = 1 << 30
@@ -71,7 +73,8 @@ def limited(seconds: float) -> Iterator[None]:
 
 def _raised_at(error: BaseException) -> str:
     """The package's last line on the way to an error: findings of one line are one finding."""
-    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "hw_amc" in Path(frame.filename).parts]
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(hw_amc.__file__).parent in Path(frame.filename).parents]
     return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "?"
 
 
