@@ -260,6 +260,7 @@ def test_a_long_wait_is_told_of_in_a_log(capsys: pytest.CaptureFixture[str], mon
 
 
 def test_a_wait_on_a_terminal_shows_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # a dumb terminal shows nothing that moves
     stream = io.StringIO()
     monkeypatch.setattr(output.printer, "console", Console(file=stream, force_terminal=True, width=100, markup=False))
     with output.printer.status("Verilator"):
