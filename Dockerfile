@@ -8,7 +8,8 @@ WORKDIR /opt/hw_amc
 COPY Makefile ./
 RUN make system && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN make .venv/.all && rm -rf /root/.cache/pip
+ENV PIP_NO_CACHE_DIR=1
+RUN make .venv/.all
 ENV PATH=/opt/hw_amc/.venv/bin:$PATH
 WORKDIR /work
 CMD ["bash", "-c", "[ -d hls_projects ] || hw-amc new . ; exec bash"]

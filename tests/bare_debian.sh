@@ -27,8 +27,8 @@ fi
 for name in http_proxy https_proxy no_proxy; do
     [ -z "${!name:-}" ] || trusted+=("$name=${!name}")
 done
-if ! [ -e "$bare/root/hw_amc" ]; then
-    git clone --quiet --no-local "$checkout" "$bare/root/hw_amc"
+if ! [ -e "$bare/opt/hw_amc" ]; then
+    git clone --quiet --no-local "$checkout" "$bare/opt/hw_amc"
 fi
 
 # The mounts are of a namespace of their own: they end with the command.
@@ -38,6 +38,6 @@ exec unshare --mount --pid --fork -- bash -euc '
     mount -t proc proc "$bare/proc"
     mount --rbind /dev "$bare/dev"
     # In a session of its own: a process group from outside has the number 0 in here, which kill takes for the caller'"'"'s.
-    setsid --wait chroot "$bare" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
+    setsid --wait chroot "$bare" /usr/bin/env -i HOME=/home LANG=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
         "$@"
-    exit' bash "$bare" "${trusted[@]}" bash -c 'cd /root/hw_amc && echo "Debian $(cat /etc/debian_version)" && exec "$@"' bash "$@"
+    exit' bash "$bare" "${trusted[@]}" bash -c 'cd /opt/hw_amc && echo "Debian $(cat /etc/debian_version)" && exec "$@"' bash "$@"

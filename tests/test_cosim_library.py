@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from hw_amc.cache import entries
 from hw_amc.config import ProjectSettings, RtlSettings, load_board
 from hw_amc.cosim import simulators
 from hw_amc.cosim.library import LIBRARY, build_library, workshop
+from hw_amc.cosim.simulators import make_flags
 from hw_amc.cosim.verilated import FastSim
 from hw_amc.errors import ConfigError, Stopped, ToolMissing
 from hw_amc.graph import Graph
@@ -74,6 +76,19 @@ def test_no_program_named_python_is_needed(tmp_path: Path, monkeypatch: pytest.M
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{broken.parent}{os.pathsep}{os.environ['PATH']}")
     answers(small_accelerator(), tmp_path / "cache")
+
+
+def test_make_is_told_of_a_python_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    place = tmp_path / "a b" / "python"
+    place.parent.mkdir()
+    place.symlink_to(sys.executable)
+    variables = ("A=1", f"PYTHON3={shlex.quote(str(place))}")
+    (tmp_path / "Makefile").write_text("all:\n\t@$(PYTHON3) -c 'print(6 * 7)'\n")
+    for arguments, environment in ((variables, {}), ((), {"MAKEFLAGS": make_flags(variables)})):
+        told = subprocess.run(
+            ["make", "-s", *arguments], cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True
+        )
+        assert (told.stdout, told.stderr) == ("42\n", "")
 
 
 def test_another_version_of_a_tool_builds_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import run
-from test_classify import GRAPH, T, make_workspace
+from test_classify import GRAPH, TRAINED, T, make_workspace
 
 from hw_amc.radio import generate_frames, load_recipe, to_wire
 from hw_amc.radio.gains import GAINS_DB, GainAccuracy, put_into_card
+from hw_amc.train.level import trained_levels_db
 from hw_amc.verify.heldout import SEED, TEST_SPLIT
 from hw_amc.verify.results import golden_logits
+from hw_amc.workspace import Workspace
 
 NAMES = ("OOK", "BPSK", "QPSK", "FM", "GMSK")[: len(GRAPH.classes[0])]
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
@@ -51,6 +53,20 @@ def test_the_card_has_one_section_on_levels() -> None:
     assert other.count("## Level") == 1
     assert "86.00" not in other
     assert other.replace(other[other.index("## Level") : other.index("## Confusion")], "") == CARD
+
+
+@pytest.mark.parametrize(
+    ("recipe", "levels"),
+    [("radioml2018-v1", (-6.0, 6.0)), ("radioml2018-v2", None)],
+    ids=["all at one level", "classes at levels of their own"],
+)
+def test_the_level_of_training_is_known_where_all_frames_have_one(
+    folder: Path, recipe: str, levels: tuple[float, float] | None
+) -> None:
+    trained = TRAINED.replace("radioml2018-v1", recipe).replace("[data]", "[data]\ngain_db = 6.0")
+    assert recipe in trained
+    (folder / "train.toml").write_text(trained)
+    assert trained_levels_db(Workspace.open("small")) == levels
 
 
 def test_levels_are_measured_by_golden(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -361,6 +361,21 @@ def test_what_does_not_fit_a_network_is_said_before_training(tiny: Tiny) -> None
             train(folder, folder / "a")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"generator": {}}, {"position": {"stage": 0, "foo": 1}}, {"best": "x"}, {"position": 3}]
+)
+def test_a_state_that_lacks_something_is_damaged(tiny: Tiny, wrong: dict[str, object]) -> None:
+    spec, folder = tiny
+    recipe = load_recipe_file(folder / "train.toml")
+    made = run.Run(spec, recipe, folder / "damaged", folder / "data", lambda *_: None)
+    made.save()
+    arrays, note = load_arrays(made._state_path)
+    assert made.resume()
+    save_arrays(made._state_path, arrays, {**note, **wrong})
+    with pytest.raises(DataError, match=r"state\.npz is damaged; delete it, or give --restart"):
+        made.resume()
+
+
 def test_the_input_is_rounded_in_training_as_it_is_deployed(tiny: Tiny) -> None:
     spec, folder = tiny
     (folder / "train.toml").write_text(RECIPE + "[widths.input_quant]\nbits = 4\n")

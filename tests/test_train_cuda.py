@@ -47,7 +47,7 @@ def run_cuda(library: Any, x: Any, weights: Any, levels: Any, dh: Any) -> tuple[
     kernel_, recurrent, bias = weights
     m_x = np.ascontiguousarray(x @ kernel_ + bias[0])
     h, kept = np.empty((B, T, H), np.float32), np.empty((B, T, 4, H), np.float32)
-    given = cuda.levels_argument(levels)
+    given = None if levels is None else (ctypes.c_float * 3)(*levels)
     arrays = [pointer(array) for array in (m_x, recurrent, bias[1].copy(), h, kept)]
     assert library.gru_forward(B, T, given, *arrays, None) == 0
     assert library.gru_backward(B, T, given, pointer(recurrent), pointer(h), pointer(dh), pointer(kept), None) == 0

