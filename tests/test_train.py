@@ -106,6 +106,7 @@ recipe = "radioml2018-v1"
 train = [[10, 20, 10, 2]]
 validation = [[20, 20, 2, 1]]
 test = [[10, 10, 2, 1]]
+beside = ["radioml2018-v2"]
 [[stage]]
 name = "dense"
 kind = "float"
@@ -172,6 +173,9 @@ def test_a_killed_and_resumed_training_ends_in_the_same_weights(tiny: Tiny) -> N
     card = (folder / "b" / "MODEL_CARD.md").read_text()
     assert f"| kernel weights | {spec.kernel_weights} | {counts['kernel_weights']} |" in card
     assert f"Average over all SNRs: {100 * report['average']:.2f} %" in card
+    (other,) = report["beside"]
+    assert (other["eval_set"]["recipe"], other["eval_set"]["frames"]) == ("radioml2018-v2", 24)
+    assert f"| average | {100 * other['average']:.2f} |" in card
     assert report["float"]["checkpoint"] == "pruned.npz"
     assert f"`pruned.npz`, on the same frames: {100 * report['float']['average']:.2f} % on average" in card
 
@@ -347,6 +351,14 @@ def test_classes_of_project_toml_are_trained(tmp_path: Path) -> None:
     model = load_deployed(train(tmp_path, out, model="gru_cnn_c40"))
     assert (model.input_shape, model.output_shape) == ((None, 128, 2), (None, 11))
     assert json.loads((out / "accuracy.json").read_text())["eval_set"]["frames"] == 22
+
+
+def test_an_unknown_recipe_beside_is_said_before_training(tiny: Tiny) -> None:
+    _, folder = tiny
+    (folder / "train.toml").write_text(RECIPE.replace("radioml2018-v2", "radioml2018-v9"))
+    with pytest.raises(ConfigError, match="radioml2018-v9"):
+        train(folder, folder / "a")
+    assert not list((folder / "a").rglob("*.npz"))
 
 
 def test_what_does_not_fit_a_network_is_said_before_training(tiny: Tiny) -> None:

@@ -33,6 +33,7 @@ shares = [0.8, 0.1, 0.1]
 normalise = "rms"
 carrier_offset = 0.01
 gain_db = 6
+beside = ["awgn-v1"]
 [[stage]]
 name = "pruned"
 kind = "prune"
@@ -125,6 +126,7 @@ ADMITTED: dict[str, tuple[Any, ...]] = {
     "head_shares": ([],),
     "head_shares.0": (3.5,),
     "temperature": (3.5,),
+    "beside": ([],),
     "gain_db": (3.5,),
     "learning_rate": (3.5,),
     "train": ([],),

@@ -37,6 +37,10 @@ class _Float(BaseModel):
     at_least_10_db: _Share | None
 
 
+class _Beside(_Figures):
+    eval_set: dict[str, Any]
+
+
 class _Gain(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -62,6 +66,8 @@ class _Accuracy(_Figures):
     classes: list[str] | None = None
     heads: list[_Figures] | None = None
     float: _Float | None = None
+    #: Figures on the frames of other recipes.
+    beside: list[_Beside] = []
     gain_db: _Gain | None = None
 
 

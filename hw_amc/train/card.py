@@ -13,11 +13,19 @@ from hw_amc.compress.build import formats_of, input_format_of
 from hw_amc.files import file_digest, load_json, write_text
 from hw_amc.models.network import Classes, NetworkSpec
 from hw_amc.radio.gains import GainAccuracy
-from hw_amc.train.evaluate import count_weights, evaluate, float_accuracy, predict, saturation, write_accuracy
+from hw_amc.train.evaluate import (
+    accuracy_report,
+    count_weights,
+    evaluate,
+    float_accuracy,
+    predict,
+    saturation,
+    write_accuracy,
+)
 from hw_amc.train.gains import gain_accuracy
-from hw_amc.train.predictions import save_predictions
+from hw_amc.train.predictions import Predictions, save_predictions
 from hw_amc.train.recipe import TrainRecipe
-from hw_amc.train.sets import load_test_set
+from hw_amc.train.sets import beside, load_test_set
 
 #: Frames over which saturation is counted.
 SATURATION_FRAMES = 512
@@ -46,6 +54,9 @@ def measure(spec: NetworkSpec, recipe: TrainRecipe, folder: Path, data_folder: P
     report = evaluate(predictions, f"hw-amc train {spec.name}", digest)
     if (path := _float_form(recipe, folder)) is not None:
         report["float"] = float_accuracy(path, spec, input_format_of(model), frames)
+    if recipe.data.beside:
+        others = [load_test_set(data, data_folder, spec.classes) for data in beside(recipe.data)]
+        report["beside"] = [_figures(predict(model, *other, spec.classes)) for other in others]
     report["gain_db"] = gain_accuracy(model, frames, spec.classes).to_section()
     write_accuracy(folder / "accuracy.json", report)
     save_predictions(folder, predictions)
@@ -60,6 +71,12 @@ def measure(spec: NetworkSpec, recipe: TrainRecipe, folder: Path, data_folder: P
     }
     write_text(folder / "MODEL_CARD.md", card(spec, recipe, report, facts))
     return report
+
+
+def _figures(predictions: Predictions) -> dict[str, Any]:
+    """Accuracy on other frames than those of the recipe: its set, by SNR, averages."""
+    report = accuracy_report(predictions)
+    return {"eval_set": predictions.eval_set, **{key: report[key] for key in ("accuracy", "average", "at_least_10_db")}}
 
 
 def _float_form(recipe: TrainRecipe, folder: Path) -> Path | None:
@@ -141,6 +158,28 @@ def _float_accuracy(report: Mapping[str, Any]) -> list[str]:
     return ["", f"The float network that was quantised, `{before['checkpoint']}`, on the same frames: {figures}."]
 
 
+def _beside(report: Mapping[str, Any]) -> list[str]:
+    """Accuracy on the frames of other recipes, a column each."""
+    others = report.get("beside", [])
+    if not others:
+        return []
+    sets = [other["eval_set"] for other in others]
+    told = "; ".join(f"{_source(data)}, digest {data['digest']}, {data['frames']} frames" for data in sets)
+    rows = [(snr, *(f"{100 * other['accuracy'][snr]:.2f}" for other in others)) for snr in others[0]["accuracy"]]
+    averages = ("average", *(f"{100 * other['average']:.2f}" for other in others))
+    loud = ("from 10 dB", *(_percent(other["at_least_10_db"]).removesuffix(" %") for other in others))
+    head = ("SNR, dB", *(f"{data['recipe']}, %" for data in sets))
+    lines = _table(head, [*rows, averages, loud])
+    return [
+        "## On other frames",
+        "",
+        f"Measured on held-out frames on which it was not trained: {told}.",
+        "",
+        *lines,
+        "",
+    ]
+
+
 def _level(report: Mapping[str, Any]) -> list[str]:
     return [*GainAccuracy.load(report["gain_db"]).lines(), ""] if "gain_db" in report else []
 
@@ -204,7 +243,7 @@ def card(spec: NetworkSpec, recipe: TrainRecipe, report: Mapping[str, Any], fact
         f"{spec.summary[0].upper()}{spec.summary[1:]}, kernel sparsity {spec.sparsity:g}, {classes} classes, frames of "
         f"{spec.frame[0]} I/Q samples. Output: logits.", "",
         f"`weights.h5`: SHA-256 {facts['digest']}. Command: `{report['command']}`, {report['date']}.", "",
-        *_accuracy(report, spec.head_names), "", *_level(report), *confusion(report, spec.classes),
+        *_accuracy(report, spec.head_names), "", *_beside(report), *_level(report), *confusion(report, spec.classes),
         *_network(spec, facts), "",
         *_training(recipe, facts), "",
         "## Limits", "",

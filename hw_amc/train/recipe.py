@@ -25,6 +25,8 @@ def _in_folder(value: object, info: ValidationInfo) -> object:
 
 #: Characters of the longest path that Linux takes.
 LONGEST_PATH = 4096
+#: What a recipe of frames may be called.
+RECIPE = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 #: Names that a stage may not have: files of the run are called so.
 RESERVED = ("state", "summary")
 
@@ -125,7 +127,9 @@ class Data(Settings):
     validation: list[Cell]
     test: list[Cell]
     #: Recipe that generates the frames.
-    recipe: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")] | None = None
+    recipe: Annotated[str, Field(pattern=RECIPE)] | None = None
+    #: More recipes, on whose test frames (of the same cells) the deployed network is measured, too.
+    beside: list[Annotated[str, Field(pattern=RECIPE)]] = Field([])
     #: Instead of a recipe: a file of labelled frames, of any format; it gives as many frames of a cell as it has.
     file: File | None = None
     #: Shares of the file for training, validation and test, drawn once and for all.

@@ -19,6 +19,7 @@ from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import exclusive, write_text
 from hw_amc.graph.graph import Graph
 from hw_amc.models.network import NetworkSpec
+from hw_amc.radio import load_recipe
 from hw_amc.train.checkpoint import load_arrays, read_weights, save_arrays
 from hw_amc.train.data import Varied, whole
 from hw_amc.train.fit import require_fitting, require_normalisation, require_tensorflow
@@ -354,6 +355,8 @@ def run_recipe(
         raise ConfigError(f"{recipe_path}: the last stage must be of kind qat, to give a network that can be deployed")
     folder, weights = out_dir / "checkpoints", out_dir / "weights.h5"
     require_normalisation(recipe, out_dir)
+    for name in recipe.data.beside:
+        load_recipe(name)
     with exclusive(folder, "a training"), nullcontext(progress) if progress else training_bar() as report:
         if restart:
             for old in folder.glob("*.npz"):

@@ -57,3 +57,8 @@ def load_test_set(data: Data, folder: Path, classes: Classes) -> tuple[FrameSet,
     per_cell = ", ".join(f"{count} at {min(snrs)}..{max(snrs)} dB" for snrs, count in data.cells("test"))
     counts = {"split": TEST_SPLIT, "frames": len(frames), "frames_per_class_and_snr_db": per_cell}
     return frames, {**source, **counts}
+
+
+def beside(data: Data) -> list[Data]:
+    """Held-out frames of the other recipes that `data` names, each as data of its own."""
+    return [data.model_copy(update={"recipe": name, "file": None, "beside": []}) for name in data.beside]
