@@ -18,10 +18,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -243,8 +244,10 @@ def _command_line(pid: int) -> str:
         return "gone"
 
 
-def kill_many(place: Place, name: str, total: Outcome, series: Series) -> Outcome:
-    """Kill a command as often as a series says, `total` among them, and add to that."""
+def kill_many(
+    place: Place, name: str, total: Outcome, series: Series, keep: Callable[[], None] = lambda: None
+) -> Outcome:
+    """Kill a command as often as a series says, `total` among them, add to that, and keep it after every trial."""
     command = COMMANDS[name]
     wanted = Undisturbed.of(place, command)
     total.undisturbed_s = round(wanted.seconds, 2)
@@ -254,6 +257,7 @@ def kill_many(place: Place, name: str, total: Outcome, series: Series) -> Outcom
         one = Trial(place, command, wanted, [Kill.draw(chance, wanted.seconds) for chance in chances]).run()
         one.trials = 1
         total.add(one)
+        keep()
         for problem in one.problems:
             print(f"  {problem}", flush=True)
     return total
@@ -278,8 +282,7 @@ def main() -> int:
         for name in options.commands:
             total = _earlier(options, name)
             if total.kills < options.kills and time.monotonic() < series.until:
-                total = kill_many(place, name, total, series)
-                _merge(options, name, total)
+                total = kill_many(place, name, total, series, partial(_merge, options, name, total))
             clean = clean and total.is_clean and total.kills >= options.kills
             print(name, {key: value for key, value in asdict(total).items() if key != "by_kind"}, flush=True)
     return 0 if clean else 1
@@ -314,7 +317,9 @@ def _merge(options: argparse.Namespace, name: str, found: Outcome) -> None:
         "hw_amc": run["hw_amc"], **asdict(found), "command": run["command"], "date": date.today().isoformat(),
         "kind": "measured",
     }  # fmt: skip
-    options.out.write_text(json.dumps(told, indent=2) + "\n")
+    fresh = options.out.with_name(f".{options.out.name}.new")
+    fresh.write_text(json.dumps(told, indent=2) + "\n")
+    fresh.replace(options.out)
 
 
 if __name__ == "__main__":
