@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from hw_amc import ending
 from hw_amc.errors import ConfigError, DataError, HwAmcError
 from hw_amc.untrusted import load_json, open_regular
 
@@ -24,6 +25,7 @@ __all__ = [
     "file_digest",
     "load_json",
     "locked",
+    "pack_npz",
     "require_replaceable",
     "save_npz",
     "sweep",
@@ -58,6 +60,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
+        ending.raise_again()
         temporary.replace(path)
     except OSError as error:
         raise HwAmcError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error
@@ -161,17 +164,23 @@ def write_text(path: Path, text: str) -> None:
 
 
 def save_npz(path: Path, arrays: Mapping[str, Any], compressed: bool = True) -> None:
-    """Write arrays to `path` atomically, as numpy's archive.
+    """Write arrays to `path` atomically, as numpy's archive."""
+    packed = pack_npz(arrays, compressed)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(packed)
 
-    It is made in memory: numpy leaves an archive open that it cannot write, on a full disk say, and that complains
-    again when it is thrown away.
+
+def pack_npz(arrays: Mapping[str, Any], compressed: bool = True) -> memoryview:
+    """Return numpy's archive of some arrays, made in memory.
+
+    Numpy leaves an archive open that it cannot write, on a full disk say, and that complains again when it is thrown
+    away.
     """
     import numpy as np  # which most commands can do without
 
     archive = io.BytesIO()
     (np.savez_compressed if compressed else np.savez)(archive, **arrays)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(archive.getbuffer())
+    return archive.getbuffer()
 
 
 def file_digest(path: Path) -> str:

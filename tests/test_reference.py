@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import resource
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -115,3 +118,20 @@ def test_a_cache_that_cannot_be_written_costs_time_only(
     assert ask(keras, wire, tmp_path)["head"].shape == (3, 5)
     assert keras.runs == 1
     shutil.rmtree(tmp_path)
+
+
+def test_a_full_disk_costs_time_only(
+    keras: Counting, wire: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen before: numpy's archive, left open, complained with a traceback when it was thrown away."""
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        found = ask(keras, wire, tmp_path)
+        gc.collect()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found["head"].shape == (3, 5)
+    assert (complaints, keras.runs) == ([], 1)

@@ -20,7 +20,7 @@ from hw_amc.cache import Cache
 from hw_amc.cosim.library import workshop
 from hw_amc.cosim.simulators import Simulator, environment, versions
 from hw_amc.errors import Mismatch, ToolFailed, ToolMissing
-from hw_amc.files import write_text
+from hw_amc.files import save_npz, write_text
 from hw_amc.graph import Graph
 from hw_amc.rtl.shell.accelerator import Accelerator
 from hw_amc.sources import Sources
@@ -49,7 +49,7 @@ class Case:
 
     def save(self, folder: Path) -> None:
         """Write what the bench reads."""
-        np.savez(folder / CASE, frames=self.frames, expected=self.expected)
+        save_npz(folder / CASE, {"frames": self.frames, "expected": self.expected}, compressed=False)
         self.graph.save(folder / GRAPH)
 
     @classmethod

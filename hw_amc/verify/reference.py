@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hw_amc.cache import Cache, CacheUnusable
 from hw_amc.errors import DataError
+from hw_amc.files import pack_npz
 from hw_amc.untrusted import load_json, load_npz
 from hw_amc.verify.keras import KerasReference
 
@@ -68,7 +69,8 @@ def keras_reference(
 
     def make(folder: Path) -> None:
         ran.append(Reference(keras.run(wire, list(layers)), date.today().isoformat()))
-        np.savez_compressed(folder / _ARRAYS, **{name: _narrow(tensor) for name, tensor in ran[-1].tensors.items()})
+        packed = pack_npz({name: _narrow(tensor) for name, tensor in ran[-1].tensors.items()})
+        (folder / _ARRAYS).write_bytes(packed)
         (folder / _MADE).write_text(json.dumps({"made": ran[-1].made}), encoding="utf-8")
 
     def load(folder: Path) -> Reference:
