@@ -29,6 +29,7 @@ from typing import TypeVar
 
 from platformdirs import user_cache_path
 
+from hw_amc import ending
 from hw_amc.errors import DataError, HwAmcError
 from hw_amc.files import file_digest, locked, temporary_folder
 from hw_amc.untrusted import brief, load_json
@@ -179,6 +180,7 @@ class Cache:
         try:
             make(making)
             _record(making, self.kind, made_from)
+            ending.raise_again()
             if folder.exists():
                 shutil.rmtree(folder)
             making.replace(folder)

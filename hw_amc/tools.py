@@ -25,6 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from hw_amc import ending
 from hw_amc.errors import HwAmcError, ToolFailed, ToolMissing
 from hw_amc.extras import remedy
 from hw_amc.parallel import in_crew, require_wanted
@@ -255,5 +256,6 @@ def handle_termination() -> None:
 
 
 def _exit_by(number: int, frame: FrameType | None) -> None:
+    ending.remember(number)
     signal.signal(number, signal.SIG_DFL)
     raise SystemExit(128 + number)

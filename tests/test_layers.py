@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "hw_amc"
 
 #: From the ground up: a module imports from its own layer and from those before it.
 LAYERS = (
-    "errors extras untrusted hdf5 files text cache tools parallel sources parts style config",
+    "errors ending extras untrusted hdf5 files text cache tools parallel sources parts style config",
     "graph",
     "adders",
     "interface",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,6 +16,7 @@ from hw_amc.cli.common import complete_board
 from hw_amc.cli.data import Format
 from hw_amc.cli.options import Context, Cycles, Model, Yes, command_of
 from hw_amc.cli.output import Aside, printer
+from hw_amc.ending import until_ctrl_c
 from hw_amc.errors import ConfigError
 from hw_amc.parallel import processors
 from hw_amc.text import plain, shown
@@ -211,7 +211,7 @@ def _classify_live(task: _Task, files: list[Path], samples: SampleFormat | None)
 
     (path,), shares, started = files, Shares(task.flow.graph.classes), time.monotonic()
     with open_live(task.flow, path, samples, task.wanted.idle_s) as live:
-        with suppress(KeyboardInterrupt):  # the end of what has no end
+        with until_ctrl_c():
             _follow(task, live, shares)
         if live.rest:
             task.flow.output.done(f"{live.rest:,} samples at the end fill no frame")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import signal
 import sys
 import warnings
+from contextlib import nullcontext
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from hw_amc import __version__
+from hw_amc import __version__, ending
 from hw_amc.cli import board, cache, classify, data, doctor, evaluate, hls, level, models, rtl, train
 from hw_amc.cli.common import CONTEXT, with_common
 from hw_amc.cli.options import show_help
@@ -92,34 +94,48 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     handle_termination()
     printer.configure()
     arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        _require_folder()
-        command = shlex.join(["hw-amc", *arguments])
-        status = app(args=arguments, prog_name="hw-amc", obj=command, standalone_mode=False)
-    except Stopped as error:
-        printer.note(error)
-        status = error.exit_code
-    except HwAmcError as error:
+    command = shlex.join(["hw-amc", *arguments])
+    # A user's own program has Ctrl-C to itself, and may well end in a traceback.
+    is_ours = arguments[:1] != ["sim-device"]
+    with ending.listening(command) if is_ours else nullcontext():
+        try:
+            _require_folder()
+            status = app(args=arguments, prog_name="hw-amc", obj=command, standalone_mode=False)
+        except Exception as error:
+            status = _told_to_end(error)
+            if status is None:
+                status = _answer(error, is_ours and not os.environ.get(_TRACEBACK))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _told_to_end(error: Exception) -> int | None:
+    """Exit code where a signal has told the command to end: whatever comes after it is no fault."""
+    number = ending.told()
+    if isinstance(error, Stopped) or number == signal.SIGINT:
+        printer.note(STOPPED)
+        return Stopped.exit_code
+    return None if number is None else 128 + number
+
+
+def _answer(error: Exception, is_caught: bool) -> int:
+    """Print an error as one line and return its exit code; raise what nobody has foreseen, unless it `is_caught`."""
+    if isinstance(error, ModuleNotFoundError):
+        meant = explain(error)
+        if meant is None:
+            raise error
+        error = meant
+    if isinstance(error, HwAmcError):
         if printer.verbose:
             printer.trace(error)
         printer.error(error)
-        status = error.exit_code
-    except ModuleNotFoundError as error:
-        meant = explain(error)
-        if meant is None:
-            raise
-        printer.error(meant)
-        status = meant.exit_code
-    except _ClickException as error:
+        return error.exit_code
+    if isinstance(error, _ClickException):
         printer.error(_usage(error))
-        status = 2
-    except Exception as error:
-        # A user's own program may well end in a traceback.
-        if arguments[:1] == ["sim-device"] or os.environ.get(_TRACEBACK):
-            raise
-        status = HwAmcError.exit_code if isinstance(error, (OSError, MemoryError)) else FAULT
-        printer.error(_unexpected(error))
-    sys.exit(status if isinstance(status, int) else 0)
+        return 2
+    if not is_caught:
+        raise error
+    printer.error(_unexpected(error))
+    return HwAmcError.exit_code if isinstance(error, (OSError, MemoryError)) else FAULT
 
 
 def _require_folder() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hw_amc import ending
 from hw_amc.config import load_project
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive, file_digest, load_json, write_text
@@ -70,6 +71,7 @@ def put(staged: Path, folder: Path) -> None:
     mark = load_json(staged / MARK)
     write_text(staged / MARK, json.dumps({**mark, "files": made}, indent=1) + "\n")
     with exclusive(folder / "build", f"hw-amc on {folder.name}"):
+        ending.raise_again()
         for name in _earlier(folder) - made.keys():
             (folder / name).unlink(missing_ok=True)
         # The mark comes first: what is there when something ends this is still ours.

@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_amc import ending
 from hw_amc.errors import ConfigError, DataError, HwAmcError
 from hw_amc.files import exclusive, load_json, require_replaceable, write_text
 from hw_amc.hdf5 import open_hdf5, read_attribute
@@ -108,6 +109,7 @@ def write_set(
         with exclusive(folder, f"the making of {path.name}"):
             _write(folder, contents, blocks, progress)
             require_replaceable(path, is_ours, replace)
+            ending.raise_again()
             (folder / _FRAMES).replace(path)
             _discard(folder)
     except OSError as error:
