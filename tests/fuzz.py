@@ -1,10 +1,10 @@
 """Gives every reader of files wrong ones: each value by each wrong value, several at once, then damaged bytes.
 
-`python tests/fuzz.py --inputs 1000000 --seconds 600 --out docs/results/fuzz.json` (`make fuzz`) counts what came of it
-and keeps each input that broke a reader in tests/data/fuzz/<reader>; tests/test_fuzz.py reads those again, and a
-bounded slice of the same inputs. With `--resume` the numbers of `--out` are gone on from. A reader may answer with a
-result or with an error of the package; anything else is a finding: a foreign exception, a crash, 5 seconds, or 1 GB
-more than its process began with.
+`python tests/fuzz.py --seconds 600 --out docs/results/fuzz.json` (`make fuzz`) counts what came of it and keeps each
+input that broke a reader in tests/data/fuzz/<reader>; tests/test_fuzz.py reads those again, and a bounded slice of the
+same inputs. With `--resume` the numbers of `--out` are gone on from, up to 10^6 for each reader. A reader may answer
+with a result or with an error of the package; anything else is a finding: a foreign exception, a crash, 5 seconds, or
+1 GB more than its process began with.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ import hw_amc
 FOUND = Path(__file__).parent / "data" / "fuzz"
 LONGEST_S = 5.0
 MEMORY = 1 << 30
+#: Inputs that each reader is to be given, in all runs together.
+GOAL = 1_000_000
 #: Inputs that one process is given; then another takes its place, so that nothing adds up.
 BATCH = 20_000
 #: A reader that does not even see its alarm, seconds.
@@ -99,6 +101,9 @@ class Tally:
     found: dict[str, bytes] = field(default_factory=dict)
     longest_s: float = 0.0
     peak_bytes: int = 0
+    #: Seconds of a processor, and how many inputs took them; a shared machine's clock says little of a reader.
+    cpu_s: float = 0.0
+    timed: int = 0
 
     def add(self, said: str, data: bytes, took: float) -> None:
         self.counts[said if said in (READ, REFUSED) else "findings"] += 1
@@ -110,6 +115,7 @@ class Tally:
         self.counts += other.counts
         self.found = {**other.found, **self.found}
         self.longest_s, self.peak_bytes = max(self.longest_s, other.longest_s), max(self.peak_bytes, other.peak_bytes)
+        self.cpu_s, self.timed = self.cpu_s + other.cpu_s, self.timed + other.timed
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,7 @@ def _work(target: Target, seed: int, numbers: range, seconds: float, seen: mmap.
         os.dup2(sys.stdout.fileno(), 2)
         used, resident = _status("VmSize"), _status("VmRSS")
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
-        done, end = 0, time.monotonic() + seconds
+        done, end, started = 0, time.monotonic() + seconds, time.process_time()
         for number in numbers:
             seen[:16] = struct.pack("qd", number, time.monotonic())
             bench.feed(tally, seed, number)
@@ -177,6 +183,7 @@ def _work(target: Target, seed: int, numbers: range, seconds: float, seen: mmap.
             if time.monotonic() > end:
                 break
         tally.peak_bytes = max(0, _status("VmHWM") - resident)
+        tally.cpu_s, tally.timed = time.process_time() - started, done
         answer.send((tally, done))
 
 
@@ -258,18 +265,20 @@ class Reader:
                 print(f"{self.target.name}: {said} ({kept.name})", flush=True)
 
     def to_dict(self) -> dict[str, Any]:
-        counts = self.tally.counts
+        counts, rate = self.tally.counts, self.tally.timed / max(self.tally.cpu_s, 1e-9)
         return {
-            "inputs": counts.total(), **{key: counts[key] for key in (READ, REFUSED, "findings")},
+            "inputs": counts.total(), "goal": GOAL, **{key: counts[key] for key in (READ, REFUSED, "findings")},
             "next": self.following, "seconds": round(self.seconds, 1),
             "inputs_per_s": round(counts.total() / max(self.seconds, 1e-9), 1),
+            "cpu_s": round(self.tally.cpu_s, 2), "timed": self.tally.timed, "inputs_per_cpu_s": round(rate, 1),
+            "cpu_hours_to_goal": round(max(0, GOAL - counts.total()) / rate / 3600, 2) if rate else None,
             "longest_s": round(self.tally.longest_s, 3), "peak_mib": round(self.tally.peak_bytes / 2**20, 1),
         }  # fmt: skip
 
     def resume(self, told: dict[str, Any]) -> None:
         self.following, self.seconds = told["next"], told["seconds"]
         self.tally = Tally(Counter({key: told[key] for key in (READ, REFUSED, "findings")}), {}, told["longest_s"],
-                           int(told["peak_mib"] * 2**20))  # fmt: skip
+                           int(told["peak_mib"] * 2**20), told.get("cpu_s", 0.0), told.get("timed", 0))  # fmt: skip
 
 
 def save(path: Path, readers: list[Reader], seed: int) -> None:
@@ -295,7 +304,7 @@ def load(path: Path, readers: list[Reader], seed: int) -> None:
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=60.0, help="for each reader, in this run")
-    options.add_argument("--inputs", type=int, default=sys.maxsize, help="for each reader, with those of --resume")
+    options.add_argument("--inputs", type=int, default=GOAL, help="for each reader, with those of --resume")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", nargs="*", default=[target.name for target in TARGETS])
     options.add_argument("--out", type=Path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from fuzz import FOUND, folder_of, fuzz, outcome, run_batch
+from fuzz import FOUND, GOAL, Reader, folder_of, fuzz, load, outcome, run_batch, save
 from fuzz_inputs import make_input
 from fuzz_targets import HEAVY, LIGHT, READ, REFUSED, TARGETS, Target
 
@@ -67,3 +68,21 @@ def test_what_a_reader_must_not_do_is_found(monkeypatch: pytest.MonkeyPatch, act
     tally, done = run_batch(target, 0, range(1), 5.0)
     assert (list(tally.found), done, tally.counts["findings"]) == ([said], 1, 1)
     assert tally.found[said] == make_input(target.form(b"good"), b"good", 0, 0)
+
+
+def test_a_run_goes_on_where_an_earlier_one_ended(tmp_path: Path) -> None:
+    target = Target("right", "a.bin", lambda path: path.write_bytes(b"good"), lambda path: None)
+    first = Reader(target)
+    first.run(1, 60.0, 300)
+    save(tmp_path / "fuzz.json", [first], 1)
+    told = json.loads((tmp_path / "fuzz.json").read_text())["fuzz"]["readers"]["right"]
+    assert (told["inputs"], told["next"], told["timed"], told["goal"]) == (300, 300, 300, GOAL)
+    assert told["cpu_hours_to_goal"] > 0
+    second = Reader(target)
+    load(tmp_path / "fuzz.json", [second], 1)
+    second.run(1, 60.0, 500)
+    found = second.to_dict()
+    assert (found["inputs"], found["read"], found["next"], found["timed"]) == (500, 500, 500, 500)
+    assert found["cpu_s"] > told["cpu_s"]
+    with pytest.raises(SystemExit, match="counts other inputs"):
+        load(tmp_path / "fuzz.json", [Reader(target)], 2)
