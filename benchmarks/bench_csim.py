@@ -24,7 +24,7 @@ import hls4ml
 import numpy as np
 from tensorflow import keras
 
-from hw_amc import hls, models
+from hw_amc import compress, hls
 from hw_amc.graph import golden
 from hw_amc.hls import csim
 from hw_amc.workspace import Workspace
@@ -95,7 +95,7 @@ def bench_ours(flavour: str, folder: Path, frames: Frames) -> dict[str, float]:
 
 def bench(name: str, count: int) -> dict[str, Any]:
     workspace = Workspace.open(name)
-    graph, deployed = workspace.load_graph(), models.load_deployed(workspace.weights)
+    graph, deployed = workspace.load_graph(), compress.load_deployed(workspace.weights)
     target = hls.Target.of(workspace.settings().hls, workspace.board())
     rng = np.random.default_rng(0)
     frames = rng.normal(0, 6000, (count, *graph.input.shape)).clip(-(1 << 15), (1 << 15) - 1).astype(np.int16)
