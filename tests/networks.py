@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -175,6 +175,18 @@ def random_gru(rng: np.random.Generator, name: str, source: Node, cells: int, wi
         gate,
         state,
     )
+
+
+def with_tables(
+    rng: np.random.Generator, node: Any, gate: FixedFormat | None = None, candidate: FixedFormat | None = None
+) -> Any:
+    """A recurrent node whose gates, and whose candidate, are tables of random integers for sums in these formats."""
+    fields: dict[str, Any] = {}
+    for what, source in (("gate", gate), ("candidate", candidate)):
+        if source is not None:
+            table = random_weights(rng, (1 << source.bits,), getattr(node, f"{what}_fmt"))
+            fields |= {f"{what}_in_fmt": source, f"{what}_table": table}
+    return replace(node, **fields)
 
 
 def residual_graph(

@@ -11,11 +11,14 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from hw_amc.compress import load_deployed, round_weights, save_deployed
+from hw_amc.compress import TableActivation, load_deployed, round_weights, save_deployed
 from hw_amc.compress.activations import HARD_SIGMOID, HARD_TANH, LINEAR, RELU, Line, find_line
-from hw_amc.compress.build import formats_of, input_format_of
+from hw_amc.compress.build import formats_of, input_format_of, make_layer
 from hw_amc.compress.deploy import deploy, deploy_with, plan_deploy, require_exact
 from hw_amc.compress.deployed import quantised_weights
+from hw_amc.compress.formats import choose_formats
+from hw_amc.compress.plan import Quantise
+from hw_amc.compress.split import split_layers
 from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.files import file_digest
 from hw_amc.graph import Graph, golden
@@ -181,6 +184,39 @@ def smooth() -> Any:
     ])  # fmt: skip
 
 
+def separable() -> Any:
+    """Separable and depthwise convolutions over time and over an image, groups, biases or none, strides."""
+    inputs = keras.Input((24, 2))
+    x = K.SeparableConv1D(4, 5, padding="same", depth_multiplier=2, activation="relu", name="same")(inputs)
+    x = K.SeparableConv1D(4, 3, padding="causal", dilation_rate=2, use_bias=False, name="causal")(x)
+    x = K.ReLU()(K.BatchNormalization()(x))
+    x = K.DepthwiseConv1D(3, strides=2, padding="same", activation="relu", name="depthwise")(x)
+    x = K.Conv1D(6, 3, padding="same", groups=2, activation="relu", name="groups")(x)
+    x = K.TimeDistributed(K.Dense(4, activation="relu"), name="each")(x)
+    x = K.SeparableConv2D(5, (3, 2), activation="relu", name="over_image")(K.Reshape((4, 3, 4))(x))
+    return keras.Model(inputs, K.Dense(3)(K.Flatten()(x)))
+
+
+def smooth_gates() -> Any:
+    """Recurrent layers as Keras makes them: smooth gates, the reset before, no bias, the last state alone."""
+    return keras.Sequential([
+        keras.Input((8, 2)),
+        K.GRU(3, return_sequences=True, reset_after=False, use_bias=False, go_backwards=True, name="before"),
+        K.LSTM(4, recurrent_activation="hard_sigmoid", name="half_hard"),
+        K.Dense(3, name="out"),
+    ])  # fmt: skip
+
+
+def both_ways() -> Any:
+    """Bidirectional layers that give all states and the last ones."""
+    return keras.Sequential([
+        keras.Input((8, 2)),
+        K.Bidirectional(K.GRU(3, return_sequences=True), name="concat"),
+        K.Bidirectional(K.LSTM(3, use_bias=False), merge_mode="sum", name="sum"),
+        K.Dense(3, name="out"),
+    ])  # fmt: skip
+
+
 NETWORKS: dict[str, Callable[[], Any]] = {
     "gru_cnn": TINY.build,
     "mtl": find("mtl_dynamic").build,
@@ -192,10 +228,19 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "branches": branches,
     "means": means,
     "smooth": smooth,
+    "separable": separable,
+    "smooth_gates": smooth_gates,
+    "both_ways": both_ways,
 }
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+#: Networks whose recurrent layers take long to build.
+LONG = ("both_ways", "smooth_gates")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in sorted(NETWORKS)]
+)
 def test_deploying_keeps_the_function(name: str) -> None:
     model = randomise(NETWORKS[name]())
     x = frames_for(model)
@@ -288,6 +333,60 @@ def test_gradients_pass_a_table_along_its_slope() -> None:
         tape.watch(x)
         y = table(x)
     np.testing.assert_allclose(tape.gradient(y, x), 1 - np.tanh(x) ** 2, atol=2e-2)
+
+
+def test_layers_that_are_several_become_plain_ones() -> None:
+    names = {build: [layer.name for layer in split_layers(build()).layers[1:]] for build in (smooth_gates, both_ways)}
+    assert names[smooth_gates] == [
+        "before_reversed", "before", "half_hard", "half_hard_last", "half_hard_state", "out",
+    ]  # fmt: skip
+    assert sorted(names[both_ways]) == sorted([
+        "concat_forward", "concat_backward_reversed", "concat_backward", "concat_in_order", "concat", "sum_forward",
+        "sum_forward_last", "sum_forward_state", "sum_backward_reversed", "sum_backward", "sum_backward_last",
+        "sum_backward_state", "sum", "out",
+    ])  # fmt: skip
+    assert [layer.name for layer in split_layers(separable()).layers[1:9]] == [
+        "same_depthwise_image", "same_depthwise", "same_depthwise_frame", "same", "same_relu", "causal_zeros",
+        "causal_depthwise_image", "causal_depthwise",
+    ]  # fmt: skip
+
+
+def test_smooth_gates_are_tables_of_their_functions() -> None:
+    plan = plan_deploy(_model(K.GRU(2, name="gru"), K.Dense(2)))
+    tops = {step.name: 1.0 for step in plan.of(Quantise)}
+    formats = choose_formats(plan, tops, {"gru": {"gate_in_bits": 9}})["gru"]
+    chosen = {name: bits for name, bits in formats.items() if "_in_" in name}
+    assert chosen == {"gate_in_bits": 9, "gate_in_int": 3, "candidate_in_bits": 10, "candidate_in_int": 2}
+    cell = make_layer(plan.steps["gru"], plan, {"gru": formats}).cell
+    x = np.arange(-256, 256) / 32
+    np.testing.assert_array_equal(cell.recurrent_activation.table, np.rint(256 / (1 + np.exp(-x))).clip(0, 255))
+    x = np.arange(-512, 512) / 128
+    np.testing.assert_array_equal(cell.activation.table, np.rint(128 * np.tanh(x)).clip(-128, 127))
+    with pytest.raises(ConfigError, match="gate_in_bits must be at most 12, not 13"):
+        make_layer(plan.steps["gru"], plan, {"gru": {**formats, "gate_in_bits": 13}})
+
+
+def test_a_table_in_a_cell_rounds_half_to_even_and_saturates() -> None:
+    table = TableActivation(4, True, 3, 0, [-8, -5, -1, 0, 1, 2, 3, 7])
+    assert TableActivation.from_config(table.get_config()).get_config() == table.get_config()
+    x = tf.constant([-9.0, -1.0, -0.625, -0.375, 0.125, 0.375, 0.74, 0.75, 5.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = table(x)
+    assert (y * 8).numpy().tolist() == [-8, -8, -1, -1, 1, 3, 7, 7, 7]
+    assert tape.gradient(y, x).numpy()[4] == (2 - 0) / 8 / 0.5
+    with pytest.raises(ConfigError, match=r"a table of 3 entries in s4\.3 for sums in s3\.2 is none"):
+        TableActivation(4, True, 3, 0, [1, 2, 3])
+    with pytest.raises(ConfigError, match="is none; it has 2"):
+        TableActivation(4, True, 3, 0, [8] * 8)
+
+
+def test_limits_that_no_format_has_become_tables() -> None:
+    model = _model(K.Activation(hard_sigmoid, name="first"), K.Conv1D(2, 3, activation="relu6", name="c"), K.Flatten(),
+                   K.Dense(2))  # fmt: skip
+    deployed = deploy(randomise(model), frames_for(model))
+    assert [type(deployed.get_layer(name)).__name__ for name in ("first", "c_activation")] == ["QTable", "QTable"]
+    assert quantised_weights(deployed.get_layer("c_activation"))[0].max() <= 6
 
 
 def test_heads_get_one_binary_point() -> None:
@@ -401,8 +500,8 @@ def test_activations_are_known_by_what_they_compute(case: int) -> None:
     assert find_line(function) == line
 
 
-def _model(*layers: Any, shape: tuple[int | None, ...] = (16, 2)) -> Any:
-    return keras.Sequential([keras.Input(shape), *layers])
+def _model(*layers: Any, shape: tuple[int | None, ...] = (16, 2), batch: int | None = None) -> Any:
+    return keras.Sequential([keras.Input(shape, batch), *layers])
 
 
 def _twice() -> Any:
@@ -424,16 +523,14 @@ GRU = {"return_sequences": True, "activation": hard_tanh, "recurrent_activation"
 REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: _model(K.Activation(lambda x: x[..., ::-1], name="a"), K.Dense(2)), "'a' .*no function of one variable"),
     (lambda: _model(K.PReLU(name="p"), K.Dense(2)), r"\(PReLU\) has no exact form"),
-    (lambda: _model(K.Conv1D(2, 3, padding="same", activation="relu6", name="c")), "0 and 6 has no power-of-two"),
-    (lambda: _model(K.GRU(2, name="g", return_sequences=True)), r"layer 'g' \(GRU\): smooth gates .*hard_sigmoid"),
-    (lambda: _model(K.GRU(2, name="g", use_bias=False, **GRU)), "layer 'g' .*use_bias must be True"),
-    (lambda: _model(K.GRU(2, name="g", **{**GRU, "return_sequences": False})), "return_sequences must be True"),
-    (lambda: _model(K.GRU(2, name="g", reset_after=False, **GRU)), "set reset_after=True"),
-    (lambda: _model(K.Conv1D(2, 3, padding="same", groups=2, name="c")), "groups must be 1"),
-    (lambda: _model(K.SeparableConv1D(2, 3, name="s")), r"'s' \(SeparableConv1D\) has no exact form; take a"),
+    (lambda: _model(K.GRU(2, name="g", **{**GRU, "activation": "relu"})), r"layer 'g' \(GRU\): its activation is no"),
+    (lambda: _model(K.LSTM(2, name="g", recurrent_activation="tanh")), r"'g' \(LSTM\): its recurrent_activation is no"),
+    (lambda: _model(K.GRU(2, name="g", stateful=True, **GRU), shape=(16, 2), batch=1), "return_state and stateful"),
+    (lambda: _model(K.Bidirectional(K.GRU(2), merge_mode="ave", name="b")), "merge_mode 'ave' has no exact form; take"),
+    (lambda: _model(K.Bidirectional(K.SimpleRNN(2), name="b")), "only a GRU or an LSTM can be bidirectional, not Sim"),
+    (lambda: _model(K.TimeDistributed(K.Flatten(), name="t"), shape=(16, 2)), "only a Dense can be at every time step"),
     (lambda: _model(K.BatchNormalization(axis=1, name="b"), K.Dense(2)), "only the last axis can be normalised"),
     (lambda: _model(K.Softmax(name="s"), K.Dense(2)), "a softmax is exact nowhere but at the end of a head"),
-    (lambda: _model(K.Activation(hard_sigmoid, name="h"), K.Dense(2)), "layer 'h': its slope of 0.5 needs"),
     (lambda: _model(K.Dense(2), shape=(None, 2)), "of a fixed number of samples"),
     (lambda: _model(K.Dense(2), shape=(32,)), r"must be \(samples, 2\)"),
     (_twice, "layer 'shared' is used twice"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import Widths, gru_cnn_graph, random_frames, random_gru, random_lstm
+from networks import Widths, gru_cnn_graph, random_frames, random_gru, random_lstm, with_tables
 
 from hw_amc import graph as ir
 from hw_amc.errors import ConfigError, DataError, UnsupportedLayer
@@ -29,10 +30,30 @@ def clip(value: int, low: int, high: int) -> int:
     return max(low, min(high, value))
 
 
+def gate_by_hand(node: ir.Gru | ir.Lstm, total: int, frac: int) -> int:
+    """A gate of a sum of `frac` fraction bits: hard, or looked up."""
+    if node.gate_in_fmt is not None:
+        return look_up_by_hand(node.gate_table, node.gate_in_fmt, total, frac)
+    g = node.gate_fmt.frac
+    return clip(rne(clip(total + (1 << frac), 0, 2 << frac), frac + 1 - g), 0, node.gate_fmt.max_raw)
+
+
+def candidate_by_hand(node: ir.Gru | ir.Lstm, total: int, frac: int) -> int:
+    if node.candidate_in_fmt is not None:
+        return look_up_by_hand(node.candidate_table, node.candidate_in_fmt, total, frac)
+    fmt = node.candidate_fmt
+    return clip(rne(clip(total, -(1 << frac), 1 << frac), frac - fmt.frac), fmt.min_raw, fmt.max_raw)
+
+
+def look_up_by_hand(table: Any, fmt: FixedFormat, total: int, frac: int) -> int:
+    return int(table[clip(rne(total, frac - fmt.frac), fmt.min_raw, fmt.max_raw) - fmt.min_raw])
+
+
 def gru_by_hand(node: ir.Gru, x_fmt: FixedFormat, frame: np.ndarray) -> list[list[int]]:
     """DESIGN's equations over symbols, one scalar at a time."""
     H, F, g = node.units, node.acc_frac(x_fmt), node.gate_fmt.frac
     W, U = node.kernel.tolist(), node.recurrent.tolist()
+    up = F - node.fmt.frac - node.recurrent_fmt.frac
     h, states = [0] * H, []
     for x in frame.tolist():
         m_x = [
@@ -41,20 +62,18 @@ def gru_by_hand(node: ir.Gru, x_fmt: FixedFormat, frame: np.ndarray) -> list[lis
             for j in range(3 * H)
         ]
         m_h = [
-            (sum(h[i] * U[i][j] for i in range(H)) << (F - node.fmt.frac - node.recurrent_fmt.frac))
+            (sum(h[i] * U[i][j] for i in range(H)) << up)
             + (int(node.recurrent_bias[j]) << (F - node.recurrent_bias_fmt.frac))
             for j in range(3 * H)
         ]
+        z, r = ([gate_by_hand(node, m_x[j] + m_h[j], F) for j in range(start, start + H)] for start in (0, H))
         new = []
         for j in range(H):
-            z, r = (
-                clip(rne(clip(m_x[k] + m_h[k] + (1 << F), 0, 2 << F), F + 1 - g), 0, node.gate_fmt.max_raw)
-                for k in (j, H + j)
-            )
-            limit = 1 << (F + g)
-            c = clip((m_x[2 * H + j] << g) + r * m_h[2 * H + j], -limit, limit)
-            c = clip(rne(c, F + g - node.fmt.frac), node.fmt.min_raw, node.fmt.max_raw)
-            new.append(clip(rne(z * h[j] + ((1 << g) - z) * c, g), node.fmt.min_raw, node.fmt.max_raw))
+            inner = r[j] * m_h[2 * H + j]
+            if not node.reset_after:
+                inner = sum(r[i] * h[i] * U[i][2 * H + j] for i in range(H)) << up
+            c = candidate_by_hand(node, (m_x[2 * H + j] << g) + inner, F + g)
+            new.append(clip(rne(z[j] * h[j] + ((1 << g) - z[j]) * c, g), node.fmt.min_raw, node.fmt.max_raw))
         h = new
         states.append(h)
     return states
@@ -190,7 +209,6 @@ def lstm_by_hand(node: ir.Lstm, x_fmt: FixedFormat, frame: np.ndarray) -> list[l
     H, F, A = node.units, node.acc_frac(x_fmt), node.carry_frac
     g, s, t = node.gate_fmt.frac, node.fmt.frac, node.candidate_fmt.frac
     W, U = node.kernel.tolist(), node.recurrent.tolist()
-    low, high = node.candidate_fmt.min_raw, node.candidate_fmt.max_raw
     h, carry, states = [0] * H, [0] * H, []
     for x in frame.tolist():
         m = [
@@ -201,14 +219,11 @@ def lstm_by_hand(node: ir.Lstm, x_fmt: FixedFormat, frame: np.ndarray) -> list[l
         ]
         new = []
         for j in range(H):
-            i, f, o = (
-                clip(rne(clip(m[k] + (1 << F), 0, 2 << F), F + 1 - g), 0, node.gate_fmt.max_raw)
-                for k in (j, H + j, 3 * H + j)
-            )
-            c = clip(rne(clip(m[2 * H + j], -(1 << F), 1 << F), F - t), low, high)
+            i, f, o = (gate_by_hand(node, m[k], F) for k in (j, H + j, 3 * H + j))
+            c = candidate_by_hand(node, m[2 * H + j], F)
             a = (f * carry[j] << (A - g - s)) + (i * c << (A - g - t))
             carry[j] = clip(rne(a, A - s), node.fmt.min_raw, node.fmt.max_raw)
-            y = clip(rne(clip(a, -(1 << A), 1 << A), A - t), low, high)
+            y = candidate_by_hand(node, a, A)
             new.append(clip(rne(o * y, g + t - s), node.fmt.min_raw, node.fmt.max_raw))
         h = new
         states.append(h)
@@ -248,6 +263,47 @@ def test_recurrent_layers_at_any_binary_point(
         for frame in frames
     ]
     assert found.tolist() == by_hand
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(["gru", "reset before", "lstm"]),
+    gate=st.sampled_from([None, (2, 0), (6, 5), (8, 2), (12, 14)]),
+    candidate=st.sampled_from([None, (3, 1), (7, -1), (10, 7), (12, 4)]),
+    weight_bits=st.sampled_from([5, 8, 12]),
+)
+def test_tables_as_gates_and_the_reset_before_equal_the_equations(
+    seed: int, kind: str, gate: tuple[int, int] | None, candidate: tuple[int, int] | None, weight_bits: int
+) -> None:
+    """Tables of random integers, which no rounding forgives, for sums in any format."""
+    rng = np.random.default_rng(seed)
+    source = ir.Input("input", (), (6, 2), FixedFormat(8, 6))
+    widths = Widths(weight_bits=weight_bits, gate_bits=int(rng.choice([4, 8, 10])))
+    node: ir.Gru | ir.Lstm = random_lstm(rng, "cells", source, 3, widths, state_frac=6)
+    if kind != "lstm":
+        node = random_gru(rng, "cells", source, 3, widths)
+    if kind == "reset before":
+        node = replace(node, reset_after=False, recurrent_bias=np.zeros(9, np.int32))
+    node = with_tables(rng, node, gate and FixedFormat(*gate), candidate and FixedFormat(*candidate))
+    nodes = (source, node, ir.GlobalMaxPool1d("most", ("cells",), (3,), node.fmt))
+    graph = Graph("cells", nodes, ("most",), (("a", "b", "c"),))
+    frames = rng.integers(-128, 128, (3, 6, 2))
+    by_hand = gru_by_hand if isinstance(node, ir.Gru) else lstm_by_hand
+    found = golden.run(graph, frames, keep=["cells"])["cells"]
+    assert found.tolist() == [by_hand(node, source.fmt, frame) for frame in frames]
+
+
+def test_a_frame_is_turned_around() -> None:
+    nodes = (
+        ir.Input("input", (), (4, 2), FixedFormat(8, 7)),
+        ir.Reverse("turned", ("input",), (4, 2), FixedFormat(8, 7)),
+        ir.Crop("last", ("turned",), (2,), FixedFormat(8, 7), ((3, 0),)),
+    )
+    graph = Graph("turned", nodes, ("last",), (("a", "b"),))
+    found = golden.run(graph, np.arange(16).reshape(2, 4, 2), keep=["turned", "last"])
+    assert found["turned"].tolist() == [[[6, 7], [4, 5], [2, 3], [0, 1]], [[14, 15], [12, 13], [10, 11], [8, 9]]]
+    assert found["last"].tolist() == [[0, 1], [8, 9]]
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])

@@ -14,6 +14,8 @@ from hw_amc.graph import Graph, golden
 from hw_amc.graph.fixed import FixedFormat, format_for
 
 INPUT = FixedFormat(8, 7)
+#: Of a network of which float32 loses a bit that matters.
+SEED_OF_A_LOST_BIT = 6
 
 
 def _states(node: ir.Gru | ir.Lstm) -> np.ndarray:
@@ -103,3 +105,44 @@ def test_a_product_just_below_2_to_the_25() -> None:
     pool = ir.GlobalMaxPool1d("most", ("sum",), (1,), node.fmt)
     graph = Graph("product", (source, node, pool), ("most",), (("a",),))
     assert golden.run(graph, np.full((1, 4, 2), 32767))["most"].tolist() == [[32767 * 1023]]
+
+
+def test_a_reset_before_the_product_needs_every_partial_sum() -> None:
+    """Sums of (r h) U of 37 bits: in float32 one state of this network is another one."""
+    rng, cells = np.random.default_rng(SEED_OF_A_LOST_BIT), 8
+    source = ir.Input("input", (), (6, 2), INPUT)
+    wide = FixedFormat(12, 11)
+    node = random_gru(rng, "cells", source, cells, Widths(gate_bits=12, state_bits=12))
+    recurrent = rng.integers(-2048, 2048, (cells, 3 * cells)).astype(np.int32)
+    none = np.zeros(3 * cells, np.int32)
+    node = replace(node, reset_after=False, recurrent_fmt=wide, recurrent=recurrent, recurrent_bias=none)
+    nodes = (source, node, ir.GlobalMaxPool1d("most", ("cells",), (cells,), node.fmt))
+    graph = Graph("bounds", nodes, ("most",), (tuple(map(str, range(cells))),))
+    frames = rng.integers(-128, 128, (64, 6, 2))
+    found = golden.run(graph, frames, keep=["cells"])["cells"]
+    assert found.tolist() == [gru_by_hand(node, INPUT, frame) for frame in frames]
+
+
+def test_a_table_reaches_further_than_a_hard_candidate() -> None:
+    """A sum beyond 1 still decides where the table's input goes up to 16: golden must not round it."""
+    source = ir.Input("input", (), (2, 2), INPUT)
+    fine = FixedFormat(24, 14)
+    node = random_gru(np.random.default_rng(0), "cells", source, 1, Widths(gate_bits=8))
+    node = replace(node, bias_fmt=fine, recurrent_bias_fmt=fine)
+    hard = replace(node, bias=np.zeros(3, np.int32), recurrent_bias=np.zeros(3, np.int32))
+    wide = FixedFormat(12, 7)
+    table = np.arange(-2048, 2048, dtype=np.int32) % 256 - 128
+    smooth = replace(hard, candidate_in_fmt=wide, candidate_table=table.astype(np.int32))
+    assert [each.exact_dtype([source]) for each in (hard, smooth)] == [np.float32, np.float64]
+    # r = 1 - 2^-8; m_x 2^8 + r m_h is 1 above a tie of the table's input, and more than 2^24.
+    recurrent = 4 * (1 << 14) + 1
+    total = 1000 * (1 << 15) + (1 << 14) + 1
+    candidate, rest = divmod(total - 255 * recurrent, 256)
+    for recurrent in range(recurrent, recurrent + 256):  # noqa: B020 - the first that leaves no rest
+        candidate, rest = divmod(total - 255 * recurrent, 256)
+        if rest == 0:
+            break
+    assert rest == 0
+    bias = np.array([-(1 << 15), 1 << 15, candidate], np.int32)
+    smooth = replace(smooth, bias=bias, recurrent_bias=np.array([0, 0, recurrent], np.int32))
+    assert _states(smooth).tolist()[0] == [int(table[1001 + 2048])]

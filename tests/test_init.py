@@ -115,6 +115,24 @@ def hard_gru() -> Any:
     ])  # fmt: skip
 
 
+def smooth_lstm() -> Any:
+    return keras.Sequential([keras.Input((8, 2)), K.LSTM(4), K.Dense(4, activation="softmax")])
+
+
+def bidirectional() -> Any:
+    return keras.Sequential([
+        keras.Input((8, 2)), K.Bidirectional(K.GRU(3, return_sequences=True)), K.GlobalAveragePooling1D(), K.Dense(3),
+    ])  # fmt: skip
+
+
+def separable() -> Any:
+    return keras.Sequential([
+        keras.Input((T, 2)), K.SeparableConv1D(4, 5, padding="same", activation="relu"), K.MaxPooling1D(2),
+        K.SeparableConv1D(3, 3, use_bias=False), K.BatchNormalization(), K.ReLU(), K.Flatten(),
+        K.Dense(4, activation="softmax"),
+    ])  # fmt: skip
+
+
 def act(name: str) -> Any:
     return qkeras.QActivation("quantized_bits(8,1,0,alpha=1)", name=name)
 
@@ -150,6 +168,9 @@ FLOATS: dict[str, Callable[[], Any]] = {
     "selu": selu,
     "image": image,
     "hard_gru": hard_gru,
+    "smooth_lstm": smooth_lstm,
+    "bidirectional": bidirectional,
+    "separable": separable,
 }
 QUANTISED: dict[str, Callable[[], Any]] = {
     "functional": lambda: functional(quantised_layers()),
@@ -368,9 +389,9 @@ def flat(units: int) -> list[Any]:
 
 
 REFUSED: dict[str, tuple[Callable[[], list[Any]], str]] = {
-    "lstm": (lambda: [K.LSTM(3, name="lstm"), K.Dense(3)], r"layer 'lstm' \(LSTM\): smooth gates have no exact form"),
-    "separable": (lambda: [K.SeparableConv1D(3, 3, name="sep"), *flat(3)], r"layer 'sep' \(SeparableConv1D\)"),
-    "both_ways": (lambda: [K.Bidirectional(K.GRU(3), name="bi"), K.Dense(3)], r"layer 'bi' \(Bidirectional\)"),
+    "lstm": (lambda: [K.LSTM(3, activation="relu", name="lstm"), K.Dense(3)], r"layer 'lstm' \(LSTM\): its activation"),
+    "norm": (lambda: [K.LayerNormalization(name="ln"), *flat(3)], r"layer 'ln' \(LayerNormalization\) has no exact"),
+    "both_ways": (lambda: [K.Bidirectional(K.GRU(3), "ave", name="bi"), K.Dense(3)], r"layer 'bi' \(Bidirectional\)"),
     "code": (lambda: [K.Lambda(lambda x: x, name="lam"), *flat(3)], r"layer 'lam' \('Lambda'\) is not loaded"),
     "sequence": (lambda: [K.Conv1D(3, 3, name="c")], r"output 'c' is \(30, 3\), and each head must be a vector"),
     "single": (lambda: flat(1), "a head gives 1 numbers"),

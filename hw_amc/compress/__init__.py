@@ -12,6 +12,8 @@ _LAZY = {
     "QAffine": "layers",
     "QMeanPooling": "means",
     "QTable": "tables",
+    "ReverseTime": "layers",
+    "TableActivation": "tables",
     "formats_of": "build",
     "load_deployed": "deployed",
     "round_weights": "deployed",
@@ -20,7 +22,8 @@ _LAZY = {
 }
 
 __all__ = [
-    "QAffine", "QMeanPooling", "QTable", "formats_of", "load_deployed", "round_weights", "save_deployed", "to_float64",
+    "QAffine", "QMeanPooling", "QTable", "ReverseTime", "TableActivation", "formats_of", "load_deployed",
+    "round_weights", "save_deployed", "to_float64",
 ]  # fmt: skip
 
 

@@ -68,6 +68,12 @@ def is_elementwise(function: Callable[[Any], Any]) -> bool:
     return bool((whole == turned[::-1]).all() and (whole[:half] == first).all())
 
 
+def is_within(function: Callable[[Any], Any], low: float, high: float) -> bool:
+    """Whether all values of a function lie between two limits."""
+    y = _values(function, PROBE)
+    return y is not None and bool(low <= y.min() and y.max() <= high)
+
+
 def find_line(function: Callable[[Any], Any]) -> Line | None:
     """Recognise a function of one variable; None where it is no clipped line.
 

@@ -7,7 +7,16 @@ from typing import Any
 
 from tensorflow import keras
 
-from hw_amc.compress.formats import Formats, affine_bias, fraction_bits, table_has_sign, table_input, table_values
+from hw_amc.compress.formats import (
+    Formats,
+    affine_bias,
+    curve_input,
+    fraction_bits,
+    table_has_sign,
+    table_input,
+    table_values,
+    values_of,
+)
 from hw_amc.compress.layers import QAffine, qkeras
 from hw_amc.compress.means import QMeanPooling
 from hw_amc.compress.plan import (
@@ -23,9 +32,10 @@ from hw_amc.compress.plan import (
     Step,
     Tabulate,
 )
-from hw_amc.compress.tables import QTable
+from hw_amc.compress.tables import QTable, TableActivation
 from hw_amc.compress.walk import walk
 from hw_amc.errors import UnsupportedLayer
+from hw_amc.graph.fixed import FixedFormat
 
 
 def signed(bits: int, integer: int) -> str:
@@ -146,21 +156,33 @@ def _state(layer: dict[str, int]) -> str:
 @make_layer.register
 def _recurrent(step: Recurrent, plan: Plan, formats: Formats) -> Any:
     layer, old = formats[step.name], step.layer
-    names = ("return_sequences", "return_state", "go_backwards", "stateful")
-    settings = {name: getattr(old, name) for name in names}
-    if not step.is_lstm:
-        settings["reset_after"] = old.reset_after
+    settings = {} if step.is_lstm else {"reset_after": old.reset_after}
+    gate, candidate = (_curve(step, what, layer) for what in ("gate", "candidate"))
     return getattr(qkeras, "QLSTM" if step.is_lstm else "QGRU")(
         old.units,
         kernel_quantizer=signed(layer["kernel_bits"], layer["kernel_int"]),
         recurrent_quantizer=signed(layer["recurrent_bits"], layer["recurrent_int"]),
         bias_quantizer=signed(layer["bias_bits"], layer["bias_int"]),
         state_quantizer=_state(layer),
-        activation=f"quantized_tanh({layer['candidate_bits']})",
-        recurrent_activation=f"quantized_sigmoid({layer['gate_bits']})",
+        activation=candidate or f"quantized_tanh({layer['candidate_bits']})",
+        recurrent_activation=gate or f"quantized_sigmoid({layer['gate_bits']})",
+        return_sequences=True,
         name=step.name,
         **settings,
     )
+
+
+def _curve(step: Recurrent, what: str, layer: dict[str, int]) -> TableActivation | None:
+    """Gate or candidate of a recurrent layer as a table; None for a hard one."""
+    if what not in step.curves:
+        return None
+    has_sign = what == "candidate"
+    fmt, source = (
+        FixedFormat(layer[f"{what}_bits"], layer[f"{what}_bits"] - has_sign, has_sign),
+        curve_input(layer, what),
+    )
+    table = fmt.to_raw(values_of(step.curves[what], source)).tolist()
+    return TableActivation(fmt.bits, has_sign, source.bits, layer[f"{what}_in_int"], table)
 
 
 def _pair(quantiser: Any, prefix: str = "") -> dict[str, int]:
@@ -216,4 +238,14 @@ def _recurrent_formats(layer: Any) -> dict[str, int]:
         "gate_bits": int(cell.recurrent_activation.bits),
         "candidate_bits": int(cell.activation.bits),
         **state,
+        **_input_formats("gate", cell.recurrent_activation),
+        **_input_formats("candidate", cell.activation),
     }
+
+
+def _input_formats(what: str, activation: Any) -> dict[str, int]:
+    """Format of the sums for which a gate or a candidate has a table."""
+    if not isinstance(activation, TableActivation):
+        return {}
+    bits = activation.source.bits
+    return {f"{what}_in_bits": bits, f"{what}_in_int": bits - 1 - activation.source.frac}

@@ -23,7 +23,8 @@ def keras_probe(model: Any) -> Probe:
     """Probe that runs the Keras model itself."""
 
     def probe(names: Sequence[str], frames: Floats) -> list[Floats]:
-        outputs = [model.get_layer(name).output for name in names]
+        # A Sequential model does not list its input.
+        outputs = [model.input if name in model.input_names else model.get_layer(name).output for name in names]
         values = keras.Model(model.input, outputs).predict(frames, batch_size=BATCH, verbose=0)
         return list(values) if len(names) > 1 else [values]
 

@@ -18,7 +18,7 @@ from hw_amc.compress.fold import equalise, fold_norms, lower_clips, scale_gates
 from hw_amc.compress.formats import Changes, align_heads, choose_formats, default_formats, input_format
 from hw_amc.compress.plan import Floats, Plan
 from hw_amc.compress.requantise import insert_quantisers
-from hw_amc.compress.split import split_activations
+from hw_amc.compress.split import split_layers
 from hw_amc.graph.reader import build_graph
 
 
@@ -30,7 +30,7 @@ def plan_deploy(model: Any) -> Plan:
     UnsupportedLayer
         A layer that has no exact form, by name, with the way out.
     """
-    plan = read_float(split_activations(model))
+    plan = read_float(split_layers(model))
     fold_norms(plan)
     lower_clips(plan)
     scale_gates(plan)

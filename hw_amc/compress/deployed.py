@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from hw_amc.compress.layers import QAffine, qkeras
+from hw_amc.compress.layers import QAffine, ReverseTime, qkeras
 from hw_amc.compress.means import QMeanPooling
 from hw_amc.compress.safe_h5 import require_safe
-from hw_amc.compress.tables import QTable
+from hw_amc.compress.tables import QTable, TableActivation
 from hw_amc.errors import DataError, HwAmcError, let_interrupt_through
 from hw_amc.files import atomic_path
 from hw_amc.graph.reader import format_of
@@ -135,6 +135,7 @@ def to_float64(model: Any) -> Any:
 
 def custom_objects() -> dict[str, Any]:
     """Classes that Keras needs to make a deployed model's layers from their configurations, by name."""
-    objects: dict[str, Any] = {"QAffine": QAffine, "QMeanPooling": QMeanPooling, "QTable": QTable}
+    ours = (QAffine, QMeanPooling, QTable, ReverseTime, TableActivation)
+    objects: dict[str, Any] = {kind.__name__: kind for kind in ours}
     qkeras.utils._add_supported_quantized_objects(objects)
     return objects

@@ -9,7 +9,7 @@ from tensorflow import keras
 
 from hw_amc.compress.activations import is_softmax
 from hw_amc.compress.deployed import custom_objects
-from hw_amc.compress.split import config_of
+from hw_amc.compress.rebuild import rebuild
 from hw_amc.compress.walk import walk
 from hw_amc.errors import UnsupportedLayer
 
@@ -79,22 +79,8 @@ def take_frames(model: Any) -> Any:
 
 def _rebuilt_on(model: Any, inputs: Any, x: Any) -> Any:
     """Build a model again on a tensor of the shape of its input; the weights are copies."""
-    calls = walk(model)
-    tensors: dict[str, Any] = {}
-    copies = []
     with keras.utils.custom_object_scope(custom_objects()):
-        for call in calls:
-            if not call.inputs:
-                tensors[call.name] = x
-                continue
-            layer = type(call.layer).from_config(config_of(call.layer))
-            fed = [tensors[name] for name in call.inputs]
-            tensors[call.name] = layer(fed if len(fed) > 1 else fed[0])
-            copies.append((layer, call.layer))
-    outputs = [tensors[name] for name in model.output_names]
-    for layer, old in copies:
-        layer.set_weights(old.get_weights())
-    return keras.Model(inputs, outputs if len(outputs) > 1 else outputs[0], name=model.name)
+        return rebuild(model, lambda call: None, (inputs, x))
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hw_amc.compress.activations import find_line, is_elementwise, is_softmax
 from hw_amc.compress.plan import Clip, Copy, Frames, Linear, Norm, Plan, Recurrent, Step, Tabulate
+from hw_amc.compress.unfold import UNFOLDED
 from hw_amc.compress.walk import Call, walk
 from hw_amc.errors import UnsupportedLayer
 
@@ -19,7 +20,7 @@ def read_float(model: Any) -> Plan:
     Parameters
     ----------
     model : keras.Model
-        Sequential or functional, with one input (T, channels), from `split_activations`.
+        Sequential or functional, with one input (T, channels), from `split_layers`.
 
     Raises
     ------
@@ -47,9 +48,8 @@ def _read(call: Call, sources: tuple[str, ...]) -> list[Step]:
                 f"layer {call.name!r} ({call.kind}) is quantised already; a model made of such layers needs no deploy"
                 " pass: save it as weights.h5 as it is"
             )
-        known = ", ".join(sorted({*_READERS, *TRAINING_ONLY} - {"InputLayer"}))
-        way_out = _WAYS_OUT.get(call.kind, f"known: {known}")
-        raise UnsupportedLayer(f"layer {call.name!r} ({call.kind}) has no exact form; {way_out}")
+        known = ", ".join(sorted({*_READERS, *TRAINING_ONLY, *UNFOLDED} - {"InputLayer", "ReverseTime"}))
+        raise UnsupportedLayer(f"layer {call.name!r} ({call.kind}) has no exact form; known: {known}")
     return _READERS[call.kind](call, sources)
 
 
@@ -67,8 +67,6 @@ def _copy(call: Call, sources: tuple[str, ...]) -> list[Step]:
 def _linear(call: Call, sources: tuple[str, ...]) -> list[Step]:
     layer = call.layer
     kernel, *bias = (np.asarray(weight, np.float32) for weight in layer.get_weights())
-    if getattr(layer, "groups", 1) != 1:
-        raise UnsupportedLayer(f"layer {call.name!r} ({call.kind}): groups must be 1")
     outputs = int(layer.output_shape[-1])
     zeros = np.zeros(outputs, np.float32)
     return [Linear(call.name, sources, call.name, layer, kernel, bias[0] if bias else zeros)]
@@ -88,9 +86,11 @@ def _norm(call: Call, sources: tuple[str, ...]) -> list[Step]:
 
 def _recurrent(call: Call, sources: tuple[str, ...]) -> list[Step]:
     layer = call.layer
+    weights = layer.get_weights()
     if not layer.use_bias:
-        raise UnsupportedLayer(f"layer {call.name!r} ({call.kind}): use_bias must be True")
-    return [Recurrent(call.name, sources, call.name, layer, layer.get_weights())]
+        columns = weights[0].shape[-1]
+        weights.append(np.zeros((2, columns) if getattr(layer, "reset_after", False) else columns, np.float32))
+    return [Recurrent(call.name, sources, call.name, layer, weights)]
 
 
 def _activation(call: Call, sources: tuple[str, ...]) -> list[Step]:
@@ -118,10 +118,6 @@ def _drop_softmax(plan: Plan) -> None:
             plan.bypass(step.name)
 
 
-_SEPARATE = "take a DepthwiseConv2D and a convolution of size 1, with an activation between"
-#: What to take in place of layers that have no exact form.
-_WAYS_OUT = dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _SEPARATE)
-
 #: Layers that do nothing at inference.
 TRAINING_ONLY = (
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
@@ -139,6 +135,7 @@ _READERS: dict[str, Callable[[Call, tuple[str, ...]], list[Step]]] = {
             "Add", "Subtract", "Multiply", "Concatenate", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D",
             "Cropping2D", "AveragePooling1D", "AveragePooling2D", "MaxPooling1D", "MaxPooling2D", "Reshape", "Flatten",
             "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Softmax",
+            "ReverseTime",
         ),
         _copy,
     ),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from hw_amc.compress.activations import HARD_SIGMOID, HARD_TANH, find_line
+from hw_amc.compress.activations import HARD_SIGMOID, HARD_TANH, Line, find_line, is_elementwise, is_within
 from hw_amc.compress.plan import (
     Affine,
     Clip,
@@ -16,12 +18,10 @@ from hw_amc.compress.plan import (
     Quantise,
     Recurrent,
     Step,
+    Tabulate,
     affine_of,
 )
 from hw_amc.errors import UnsupportedLayer
-
-#: What an activation with limits may be.
-EXACT = "use relu, or hw_amc.models.hard_tanh or hard_sigmoid, and train with it"
 
 #: Ends of a batch normalisation's name that its affine does not keep.
 _ENDINGS = ("_norm", "_bn", "_batchnorm", "_batch_normalization")
@@ -53,41 +53,34 @@ def _affine_name(name: str, plan: Plan) -> str:
 def lower_clips(plan: Plan) -> None:
     """Turn every activation into a quantiser; a slope other than 1 goes into the layer before it.
 
-    Raises
-    ------
-    UnsupportedLayer
-        An activation whose limits no power-of-two format has.
+    One whose limits no power-of-two format has, or whose slope no layer takes, becomes a table.
     """
     for clip in plan.of(Clip):
-        line = clip.line
-        if (line.slope, line.offset) != (1.0, 0.0):
-            _fold_slope(plan, clip)
-        if np.isinf([line.low, line.high]).all():
-            plan.bypass(clip.name)
+        line, before = clip.line, plan.steps[clip.inputs[0]]
+        sloped = (line.slope, line.offset) != (1.0, 0.0)
+        foldable = isinstance(before, Linear | Affine) and plan.is_private(before.name)
+        unlimited = bool(np.isinf([line.low, line.high]).all())
+        integer = _integer_bits(line)
+        if (sloped and not foldable) or not (unlimited or integer is not None or (line.low, line.high) == (0, np.inf)):
+            plan.put(clip.name, Tabulate(clip.name, clip.inputs, clip.source, clip.layer))
             continue
-        plan.put(clip.name, _quantiser(clip))
+        if sloped:
+            _fold_slope(before, line)
+        if unlimited:
+            plan.bypass(clip.name)
+        else:
+            plan.put(clip.name, Quantise(clip.name, clip.inputs, clip.source, signed=line.low < 0, integer=integer))
 
 
-def _quantiser(clip: Clip) -> Quantise:
-    low, high = clip.line.low, clip.line.high
-    integer = int(np.log2(high)) if np.isfinite(high) and high >= 1 and np.log2(high).is_integer() else None
-    free = np.isinf(high) and low == 0
-    if not free and (integer is None or low not in (0.0, -high)):
-        raise UnsupportedLayer(
-            f"layer {clip.source!r}: an activation between {low:g} and {high:g} has no power-of-two format;"
-            f" its limits must be 0 and none, 0 and 2^k, or -2^k and 2^k: {EXACT}"
-        )
-    return Quantise(clip.name, clip.inputs, clip.source, None, signed=low < 0, integer=integer)
+def _integer_bits(line: Line) -> int | None:
+    """Integer bits of a power-of-two format whose limits are a line's: 0 and 2^k, or -2^k and 2^k."""
+    exponent = np.log2(line.high) if 1 <= line.high < np.inf else 0.5
+    return int(exponent) if float(exponent).is_integer() and line.low in (0.0, -line.high) else None
 
 
-def _fold_slope(plan: Plan, clip: Clip) -> None:
-    slope, offset = np.float32(clip.line.slope), np.float32(clip.line.offset)
-    before = plan.steps[clip.inputs[0]]
-    if not (isinstance(before, Linear | Affine) and plan.is_private(before.name)):
-        raise UnsupportedLayer(
-            f"layer {clip.source!r}: its slope of {slope:g} needs a convolution, a dense layer or a batch normalisation"
-            f" right before it that feeds nothing else; {EXACT}"
-        )
+def _fold_slope(before: Any, line: Line) -> None:
+    """Multiply and add what an activation does into the layer before it."""
+    slope, offset = np.float32(line.slope), np.float32(line.offset)
     if isinstance(before, Linear):
         before.scale_outputs(slope)
     else:
@@ -96,23 +89,32 @@ def _fold_slope(plan: Plan, clip: Clip) -> None:
 
 
 def scale_gates(plan: Plan) -> None:
-    """Bring the gates of recurrent layers to the hard sigmoid x/2 + 1/2; Keras' own has a slope of 0.2.
+    """Bring hard gates of recurrent layers to x/2 + 1/2; Keras' own have a slope of 0.2. Other functions are tables.
 
     Raises
     ------
     UnsupportedLayer
-        A gate is smooth.
+        A gate is no function of one variable between 0 and 1, or a candidate none between -1 and 1.
     """
     for step in plan.of(Recurrent):
         gate, candidate = find_line(step.layer.recurrent_activation), find_line(step.layer.activation)
-        if candidate != HARD_TANH or gate is None or (gate.offset, gate.low, gate.high) != (0.5, 0.0, 1.0):
-            raise UnsupportedLayer(
-                f"layer {step.name!r} ({type(step.layer).__name__}): smooth gates have no exact form; give it"
-                " activation=hw_amc.models.hard_tanh, recurrent_activation=hw_amc.models.hard_sigmoid, and train with"
-                " them"
-            )
-        if gate != HARD_SIGMOID:
+        if candidate != HARD_TANH:
+            step.curves["candidate"] = _curve(step, "activation", -1.0)
+        if gate is None or (gate.offset, gate.low, gate.high) != (0.5, 0.0, 1.0):
+            step.curves["gate"] = _curve(step, "recurrent_activation", 0.0)
+        elif gate != HARD_SIGMOID:
             step.weights = [_scaled(weight, gate.slope / HARD_SIGMOID.slope, step) for weight in step.weights]
+
+
+def _curve(step: Recurrent, which: str, least: float) -> Any:
+    """Function of a recurrent layer that becomes a table."""
+    function = getattr(step.layer, which)
+    if not is_elementwise(function) or not is_within(function, least, 1.0):
+        raise UnsupportedLayer(
+            f"layer {step.name!r} ({type(step.layer).__name__}): its {which} is no function of one variable between"
+            f" {least:g} and 1, and only such is a table inside a recurrence; take sigmoid for the gates and tanh"
+        )
+    return function
 
 
 def _scaled(weight: Floats, factor: float, step: Recurrent) -> Floats:

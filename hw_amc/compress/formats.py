@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +29,7 @@ from hw_amc.compress.plan import (
 )
 from hw_amc.errors import ConfigError
 from hw_amc.graph.fixed import FixedFormat
+from hw_amc.graph.ops.table import MAX_TABLE_BITS
 
 #: Formats of every quantised layer, by layer and field.
 Formats = dict[str, dict[str, int]]
@@ -40,6 +42,8 @@ _GRU = {
     "gate_bits": 8, "candidate_bits": 8, "state_bits": 8,
 }  # fmt: skip
 _LSTM = {**_GRU, "state_int": 1}
+#: Of a table in a recurrent cell: of the sum that it takes.
+_CURVE = {"in_bits": 10, "in_int": 3}
 _LINEAR = {"kernel_bits": 8, "kernel_int": 0, "bias_bits": 16, "bias_int": 3}
 _AFFINE = {"scale_bits": 8, "scale_int": 3, "bias_int": 3}
 
@@ -47,6 +51,8 @@ _AFFINE = {"scale_bits": 8, "scale_int": 3, "bias_int": 3}
 UNTRAINED = 2
 #: Room above the largest bias: training moves it.
 BIAS_MARGIN = 1.5
+#: Largest sum of a recurrent cell at which the range of a table is judged.
+_FAR = 16.0
 #: Widths that a field may have.
 LEAST_BITS, MOST_BITS = 2, 24
 
@@ -54,7 +60,8 @@ LEAST_BITS, MOST_BITS = 2, 24
 def fields_of(step: Step) -> dict[str, int]:
     """Formats of a step by field, for an untrained network; none for a step that has no format of its own."""
     if isinstance(step, Recurrent):
-        return dict(_LSTM if step.is_lstm else _GRU)
+        tables = {f"{what}_{field}": value for what in sorted(step.curves) for field, value in _CURVE.items()}
+        return {**(_LSTM if step.is_lstm else _GRU), **tables}
     if isinstance(step, Linear):
         return dict(_LINEAR)
     if isinstance(step, Affine):
@@ -153,9 +160,34 @@ def table_input(step: Tabulate, plan: Plan, formats: Formats) -> FixedFormat:
 
 def table_values(step: Tabulate, plan: Plan, formats: Formats) -> Floats:
     """Value of a table's function for every number of its input, from the least on."""
-    known = table_input(step, plan, formats)
-    x = known.to_value(np.arange(known.min_raw, known.max_raw + 1)).astype(np.float32)
-    return np.asarray(step.function(tf.constant(x)), np.float32)
+    return values_of(step.function, table_input(step, plan, formats))
+
+
+def values_of(function: Any, source: FixedFormat) -> Floats:
+    """Value of a function of float32 tensors for every number of a format, from the least on."""
+    x = source.to_value(np.arange(source.min_raw, source.max_raw + 1)).astype(np.float32)
+    return np.asarray(function(tf.constant(x)), np.float32)
+
+
+def curve_input(layer: Mapping[str, int], what: str) -> FixedFormat:
+    """Format of the sums for which a recurrent layer's table has entries; `what` is `gate` or `candidate`."""
+    bits = layer[f"{what}_in_bits"]
+    if bits > MAX_TABLE_BITS:
+        raise ConfigError(f"{what}_in_bits must be at most {MAX_TABLE_BITS}, not {bits}: a table has 2^bits entries")
+    return FixedFormat(bits, bits - 1 - layer[f"{what}_in_int"])
+
+
+def _curve_integer_bits(function: Any, bits: int) -> int:
+    """Integer bits of a table's input with the least error: rounding a sum, and leaving out what is far from zero."""
+    x = np.linspace(-_FAR, _FAR, 4097).astype(np.float32)
+    exact = np.asarray(function(tf.constant(x)))
+
+    def error(integer: int) -> float:
+        fmt = FixedFormat(bits, bits - 1 - integer)
+        rounded = fmt.to_value(fmt.to_raw(x)).astype(np.float32)
+        return float(np.max(np.abs(np.asarray(function(tf.constant(rounded))) - exact)))
+
+    return min(range(min(bits, 5)), key=error)
 
 
 def table_has_sign(step: Tabulate, plan: Plan, formats: Formats) -> bool:
@@ -206,6 +238,8 @@ class _Choice:
             self.set(step, f"{field}_int", best_integer_bits(array, layer[f"{field}_bits"]))
         if step.is_lstm:
             self.set(step, "state_int", self._fitting(step, layer["state_bits"]))
+        for what, function in step.curves.items():
+            self.set(step, f"{what}_in_int", _curve_integer_bits(function, layer[f"{what}_in_bits"]))
 
     def _linear(self, step: Linear) -> None:
         layer = self.formats[step.name]

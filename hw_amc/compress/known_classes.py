@@ -21,12 +21,12 @@ LAYERS = _words("""
     Subtract ThresholdedReLU TimeDistributed UnitNormalization UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D
     QActivation QAdaptiveActivation QAffine QAveragePooling2D QBatchNormalization QBidirectional QConv1D QConv2D
     QConv2DBatchnorm QConv2DTranspose QDense QDepthwiseConv2D QDepthwiseConv2DBatchnorm QGRU QGlobalAveragePooling2D
-    QLSTM QMeanPooling QSeparableConv1D QSeparableConv2D QSimpleRNN QTable
+    QLSTM QMeanPooling QSeparableConv1D QSeparableConv2D QSimpleRNN QTable ReverseTime
 """)
 
 QUANTISERS = _words("""
     bernoulli binary quantized_bits quantized_hswish quantized_linear quantized_po2 quantized_relu quantized_relu_po2
-    quantized_sigmoid quantized_tanh quantized_ulaw stochastic_binary stochastic_ternary ternary
+    quantized_sigmoid quantized_tanh quantized_ulaw stochastic_binary stochastic_ternary ternary TableActivation
 """)
 
 #: Initialisers, regularisers, constraints, types.
@@ -41,7 +41,7 @@ CLASSES = MODELS | LAYERS | QUANTISERS | OTHERS
 #: Plain words in place of objects: activations, and the others in small letters.
 WORDS = _words("""
     elu exponential gelu hard_sigmoid hard_tanh leaky_relu linear mish relu relu6 selu sigmoid smooth_sigmoid softmax
-    softplus softsign swish silu tanh hw_amc>hard_sigmoid hw_amc>hard_tanh
+    softplus softsign swish silu tanh hw_amc>hard_sigmoid hw_amc>hard_tanh hw_amc>sine hw_amc>cosine
     constant glorot_normal glorot_uniform he_normal he_uniform identity lecun_normal lecun_uniform ones orthogonal
     random_normal random_uniform truncated_normal uniform normal zeros
     l1 l2 l1_l2 l1l2 clip max_norm min_max_norm non_neg unit_norm

@@ -1,4 +1,4 @@
-"""`QAffine`: a quantised scale and bias per channel, the exact form of a batch normalisation."""
+"""`QAffine`, the exact form of a batch normalisation, and `ReverseTime`, which Keras has inside of layers only."""
 
 from __future__ import annotations
 
@@ -47,3 +47,12 @@ class QAffine(keras.layers.Layer):
             "scale_quantizer": serialise(self.scale_quantizer),
             "bias_quantizer": serialise(self.bias_quantizer),
         }
+
+
+@keras.utils.register_keras_serializable("hw_amc")
+class ReverseTime(keras.layers.Layer):
+    """A frame (n, T, C) with its last sample first."""
+
+    def call(self, inputs: Any) -> Any:
+        """Turn the frame around."""
+        return inputs[:, ::-1]

@@ -27,7 +27,10 @@ from hw_amc.models import activations
 from hw_amc.untrusted import brief, open_regular, parse_json, read_bytes
 
 #: What a float model may name beside Keras' own.
-_OURS = {f"hw_amc>{function.__name__}": function for function in (activations.hard_tanh, activations.hard_sigmoid)}
+_OURS = {
+    f"hw_amc>{function.__name__}": function
+    for function in (activations.hard_tanh, activations.hard_sigmoid, activations.sine, activations.cosine)
+}
 
 #: The wrapper that pruning leaves around a layer, and the weights that it adds.
 _WRAPPER, _OF_PRUNING = "PruneLowMagnitude", ("mask:", "threshold:", "pruning_step:")

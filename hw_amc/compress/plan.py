@@ -118,9 +118,16 @@ class Norm(Affine):
 
 @dataclass
 class Recurrent(Step):
-    """A GRU or LSTM: kernel, recurrent kernel and bias, in the order of its weights."""
+    """A GRU or LSTM.
+
+    Attributes
+    ----------
+    weights : kernel, recurrent kernel and bias
+    curves : `gate` and `candidate`, those of them that are no hard ones -> the function that a table holds
+    """
 
     weights: list[Floats] = field(default_factory=list)
+    curves: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_lstm(self) -> bool:

@@ -54,8 +54,10 @@ def _name(step: Step) -> str:
 
 def _insert_before(plan: Plan, table: Tabulate) -> None:
     """Put a quantiser of a table's own before it."""
-    (source,) = table.inputs
-    quantiser = Quantise(_name(table), table.inputs, plan.steps[source].source)
+    source = plan.steps[table.inputs[0]]
+    while not source.source:  # a quantiser gives what comes to it
+        source = plan.steps[source.inputs[0]]
+    quantiser = Quantise(_name(table), table.inputs, source.source)
     plan.insert_before(table.name, quantiser)
 
 

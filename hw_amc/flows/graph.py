@@ -18,6 +18,8 @@ WIDTH_OF = {
     "bias_bits": "bias_fmt",
     "gate_bits": "gate_fmt",
     "candidate_bits": "candidate_fmt",
+    "gate_in_bits": "gate_in_fmt",
+    "candidate_in_bits": "candidate_in_fmt",
     "state_bits": "fmt",
 }
 

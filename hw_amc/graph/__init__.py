@@ -19,12 +19,14 @@ from hw_amc.graph.ops.pool import AvgPool1d, GlobalAvgPool1d, GlobalMaxPool1d, M
 from hw_amc.graph.ops.quantize import Quantize
 from hw_amc.graph.ops.recurrent import Recurrent
 from hw_amc.graph.ops.reshape import Reshape
+from hw_amc.graph.ops.reverse import Reverse
 from hw_amc.graph.ops.table import Table, tabulate
 
 #: Short names of the operations that we have; a new one is found in `OPS` and imported from its own file.
 __all__ = [
     "OPS", "Add", "Affine", "AvgPool1d", "Concatenate", "Conv1d", "Conv2d", "Crop", "Dense", "GlobalAvgPool1d",
     "GlobalMaxPool1d", "Graph", "Gru", "Input", "Linear", "Lstm", "MaxPool1d", "MaxPool2d", "MeanPool", "Multiply",
-    "Node", "Permute", "Quantize", "Recurrent", "Reshape", "Subtract", "Table", "Weights", "ZeroPad", "common_format",
-    "difference_format", "linear_range", "mean_format", "product_format", "reciprocals", "sum_format", "tabulate",
+    "Node", "Permute", "Quantize", "Recurrent", "Reshape", "Reverse", "Subtract", "Table", "Weights", "ZeroPad",
+    "common_format", "difference_format", "linear_range", "mean_format", "product_format", "reciprocals", "sum_format",
+    "tabulate",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import load_json, save_npz, write_text
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.graph.ops import OPS, Node
+from hw_amc.graph.ops.base import is_default
 from hw_amc.graph.ops.input import Input
 from hw_amc.graph.ops.quantize import Quantize
 from hw_amc.graph.typed import field_types, is_of
@@ -173,7 +174,7 @@ def _node_to_dict(node: Node) -> dict[str, Any]:
     for field in fields(node):
         value = getattr(node, field.name)
         # What a graph does not use is not in its file, so that an operation may gain options.
-        if field.default is not MISSING and value == field.default:
+        if field.default is not MISSING and is_default(value, field.default):
             continue
         if isinstance(value, FixedFormat):
             value = {"bits": value.bits, "frac": value.frac, "signed": value.signed}

@@ -30,6 +30,11 @@ _AXES: dict[int, tuple[str, ...]] = {
 _MOST_VALUES = 1 << 26
 
 
+def is_default(value: Any, default: Any) -> bool:
+    """Whether a field has its default; an array, which has none but None, never does."""
+    return not isinstance(value, np.ndarray) and bool(value == default)
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
     """One operation and its one output tensor.
@@ -77,12 +82,16 @@ class Node:
         return {
             f.name: getattr(self, f.name)
             for f in fields(self)
-            if f.name != "layer" and f.default is not MISSING and getattr(self, f.name) != f.default
+            if f.name != "layer" and f.default is not MISSING and not is_default(getattr(self, f.name), f.default)
         }
 
     def refuse_options(self, backend: str, known: Collection[str] = ()) -> None:
         """Raise UnsupportedLayer, with the back end's name, if an option is set that it does not know."""
-        unknown = [f"{name} = {value}" for name, value in self.options.items() if name not in known]
+        unknown = [
+            f"{name} = {f'{value.size} integers' if isinstance(value, np.ndarray) else value}"
+            for name, value in self.options.items()
+            if name not in known
+        ]
         if unknown:
             raise UnsupportedLayer(
                 f"{backend}: {self.op!r} (node {self.name!r}) with {', '.join(unknown)} is not supported"

@@ -1,15 +1,15 @@
-"""The gated recurrent unit with hard gates."""
+"""The gated recurrent unit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_amc.graph.fixed import FixedFormat, Tensor, format_for, saturate
+from hw_amc.graph.fixed import FixedFormat, Tensor, format_for
 from hw_amc.graph.ops.base import Node, Weights
 from hw_amc.graph.ops.linear import exact, linear_range
 from hw_amc.graph.ops.recurrent import Recurrent
@@ -17,7 +17,7 @@ from hw_amc.graph.ops.recurrent import Recurrent
 
 @dataclass(frozen=True, eq=False)
 class Gru(Recurrent):
-    """Gated recurrent unit with hard gates and `reset_after=True`; gates in the order z, r, h (docs/graph.md)."""
+    """Gated recurrent unit; gates in the order z, r, h (docs/graph.md)."""
 
     op: ClassVar[str] = "gru"
     gates: ClassVar[int] = 3
@@ -38,6 +38,8 @@ class Gru(Recurrent):
     gate_fmt: FixedFormat
     #: Of the candidate c; its fraction equals the state's.
     candidate_fmt: FixedFormat
+    #: Whether the reset gate multiplies the candidate's recurrent product, or the state before it.
+    reset_after: bool = field(default=True, kw_only=True)
 
     def acc_frac(self, input_fmt: FixedFormat) -> int:
         """Fraction bits F common to the input product, the recurrent product, the biases and the number 1."""
@@ -71,21 +73,25 @@ class Gru(Recurrent):
         self.check_cells(sources[0], ("bias", "recurrent_bias"))
         self.require(self.fmt.signed and self.fmt.frac == self.fmt.bits - 1, f"state format {self.fmt} must be +-1")
         self.require(self.candidate_fmt == self.fmt, f"candidate {self.candidate_fmt} differs from state {self.fmt}")
+        plain = self.reset_after or not self.recurrent_bias.any()
+        self.require(plain, "a recurrent bias belongs to reset_after = True")
         self.product_ranges(sources[0].fmt)
 
     def exact_dtype(self, sources: Sequence[Node]) -> np.dtype[Any]:
         """Float in which the gates' sums, the candidate and the blend are exact.
 
-        The candidate's sum m_x 2**g + r m_h saturates at 2**(F+g). Beyond 2**24 float32 rounds r m_h, but the clip
-        then decides as long as m_x 2**g cannot bring the sum back: a bound on the candidate's m_x alone.
+        The candidate's sum m_x 2**g + r m_h saturates at 2**(F+g), at a table's largest input where there is one.
+        Beyond 2**24 float32 rounds r m_h, but the clip then decides as long as m_x 2**g cannot bring the sum back: a
+        bound on the candidate's m_x alone. With the reset before the product, every partial sum of (r h) U counts.
         """
         source = sources[0].fmt
         F, gate = self.acc_frac(source), self.gate_fmt
         m_x, m_h = self.product_ranges(source)
         sums = 2 * (m_x.max_abs + m_h.max_abs + (1 << F))
         blend = 4 * self.fmt.max_abs << gate.frac
-        m_x_candidate, _ = self.product_ranges(source, slice(2 * self.units, None))
-        returns = (m_x_candidate.max_abs << gate.frac) + (1 << (F + gate.frac))
+        m_x, m_h = self.product_ranges(source, slice(2 * self.units, None))
+        limit = m_h.max_abs if not self.reset_after else 1 << max(F + self.candidate.reach, 0)
+        returns = (m_x.max_abs + limit) << gate.frac
         return self.float_for(max(sums, blend, returns))
 
     def execute(self, sources: Sequence[Node], tensors: Sequence[Tensor]) -> Tensor:
@@ -97,26 +103,28 @@ class Gru(Recurrent):
         """
         x, dtype = tensors[0], self.exact_dtype(sources)
         H, T, n = self.units, x.shape[1], len(x)
-        gate, state = self.gate_fmt, self.fmt
+        gate, candidate = self.gate, self.candidate
         matrix = self._scaled_matrix(sources[0].fmt).astype(dtype)
-        blend = dtype.type(2.0**-gate.frac)
+        before = None if self.reset_after else np.ascontiguousarray(matrix[-H:, 3 * H :])
+        matrix = matrix if self.reset_after else np.ascontiguousarray(matrix[:, : 3 * H])
+        blend = dtype.type(2.0**-self.gate_fmt.frac)
         inputs = np.ascontiguousarray(x.swapaxes(0, 1).astype(dtype))
         operand = np.zeros((n, matrix.shape[0]), dtype)
         operand[:, -H - 1] = 1
         output = np.empty((T, n, H), dtype)
-        sums, mixed = np.empty((n, 4 * H), dtype), np.empty((n, H), dtype)
+        sums, mixed = np.empty((n, matrix.shape[1]), dtype), np.empty((n, H), dtype)
         gates, c, recurrent = sums[:, : 2 * H], sums[:, 2 * H : 3 * H], sums[:, 3 * H :]
-        z, r, h = gates[:, :H], gates[:, H:], np.zeros((n, H), dtype)
+        z, r = gates[:, :H], gates[:, H:]
         for t in range(T):
             operand[:, : -H - 1] = inputs[t]
-            operand[:, -H:] = h
             np.matmul(operand, matrix, out=sums)
-            np.rint(gates, out=gates)
-            saturate(gates, gate)
-            np.multiply(r, recurrent, out=mixed)
+            gate.apply(gates)
+            if before is None:
+                np.multiply(r, recurrent, out=mixed)
+            else:
+                np.matmul(r * operand[:, -H:], before, out=mixed)
             mixed += c
-            np.rint(mixed, out=mixed)
-            saturate(mixed, state)
+            candidate.apply(mixed)
             # z h + (2**g - z) c = 2**g c + z (h - c): one product less. A mean of two states needs no clip.
             h = output[t]
             np.subtract(operand[:, -H:], mixed, out=h)
@@ -124,11 +132,12 @@ class Gru(Recurrent):
             h *= blend
             h += mixed
             np.rint(h, out=h)
+            operand[:, -H:] = h
         return output.swapaxes(0, 1)
 
     def _scaled_matrix(self, source: FixedFormat) -> NDArray[np.float64]:
         """Columns (z r, c of the input, c of the state) over rows (x, 1, h), scaled; exact in float64."""
-        H, F, gate, state = self.units, self.acc_frac(source), self.gate_fmt, self.fmt
+        H, F, state = self.units, self.acc_frac(source), self.fmt
         kernel = np.ldexp(self.kernel, F - source.frac - self.kernel_fmt.frac)
         recurrent = np.ldexp(self.recurrent, F - state.frac - self.recurrent_fmt.frac)
         bias = np.ldexp(self.bias, F - self.bias_fmt.frac)
@@ -138,10 +147,9 @@ class Gru(Recurrent):
         gates, c, c_recurrent = slice(0, 2 * H), slice(2 * H, 3 * H), slice(3 * H, 4 * H)
         from_input[:, : 3 * H] = kernel
         from_state[:, gates], from_state[:, c_recurrent] = recurrent[:, : 2 * H], recurrent[:, 2 * H :]
-        # The hard sigmoid is x/2 + 1/2.
-        from_one[gates] = bias[: 2 * H] + recurrent_bias[: 2 * H] + (1 << F)
+        from_one[gates] = bias[: 2 * H] + recurrent_bias[: 2 * H] + self.gate.adds_one * (1 << F)
         from_one[c], from_one[c_recurrent] = bias[2 * H :], recurrent_bias[2 * H :]
-        matrix[:, gates] *= 2.0 ** (gate.frac - F - 1)
-        matrix[:, c] *= 2.0 ** (state.frac - F)
-        matrix[:, c_recurrent] *= 2.0 ** (state.frac - F - gate.frac)
+        matrix[:, gates] *= self.gate.scale(F)
+        matrix[:, c] *= self.candidate.scale(F)
+        matrix[:, c_recurrent] *= self.candidate.scale(F + self.gate_fmt.frac)
         return matrix

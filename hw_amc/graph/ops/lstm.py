@@ -1,4 +1,4 @@
-"""Long short-term memory with hard gates."""
+"""Long short-term memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hw_amc.graph.ops.recurrent import Recurrent
 
 @dataclass(frozen=True, eq=False)
 class Lstm(Recurrent):
-    """Long short-term memory with hard gates in the order i, f, c, o; `fmt` is the format of state and carry."""
+    """Long short-term memory; gates in the order i, f, c, o; `fmt` is the format of state and carry."""
 
     op: ClassVar[str] = "lstm"
     gates: ClassVar[int] = 4
@@ -33,7 +33,7 @@ class Lstm(Recurrent):
     bias_fmt: FixedFormat
     #: Of i, f and o: unsigned, all bits fraction.
     gate_fmt: FixedFormat
-    #: Of the hard tanh of the candidate and of the carry: signed, all bits but the sign fraction.
+    #: Of the tanh of the candidate and of the carry: signed, all bits but the sign fraction.
     candidate_fmt: FixedFormat
 
     def acc_frac(self, input_fmt: FixedFormat) -> int:
@@ -85,40 +85,34 @@ class Lstm(Recurrent):
         """Do one product a time step, scaled like the GRU's."""
         x, dtype = tensors[0], self.exact_dtype(sources)
         H, T, n = self.units, x.shape[1], len(x)
-        gate, candidate, state = self.gate_fmt, self.candidate_fmt, self.fmt
+        gate, candidate, state = self.gate, self.candidate, self.fmt
         matrix = self._scaled_matrix(sources[0].fmt).astype(dtype)
         inputs = np.ascontiguousarray(x.swapaxes(0, 1).astype(dtype))
         operand = np.zeros((n, matrix.shape[0]), dtype)
         operand[:, -H - 1] = 1
         output, carry = np.empty((T, n, H), dtype), np.zeros((n, H), dtype)
-        # Powers of two that bring products to the carry's integers and to the hard tanh's.
-        forget, admit = dtype.type(2.0**-gate.frac), dtype.type(2.0 ** (state.frac - candidate.frac - gate.frac))
-        to_tanh, to_state = (
-            dtype.type(2.0 ** (candidate.frac - state.frac)),
-            dtype.type(2.0 ** (state.frac - gate.frac - candidate.frac)),
-        )
+        # Powers of two that bring products to the state's integers, and the carry to those that its tanh takes.
+        forget, to_tanh = dtype.type(2.0**-self.gate_fmt.frac), dtype.type(candidate.scale(state.frac))
+        to_state = dtype.type(2.0 ** (state.frac - self.gate_fmt.frac - self.candidate_fmt.frac))
         for t in range(T):
             operand[:, : -H - 1] = inputs[t]
-            sums = np.rint(operand @ matrix)
+            sums = operand @ matrix
             i, f, c, o = (sums[:, k * H : (k + 1) * H] for k in range(4))
-            for part, fmt in ((i, gate), (f, gate), (c, candidate), (o, gate)):
-                saturate(part, fmt)
-            total = f * carry * forget + i * c * admit
+            for part, curve in ((i, gate), (f, gate), (c, candidate), (o, gate)):
+                curve.apply(part)
+            total = f * carry * forget + i * c * to_state
             carry = saturate(np.rint(total), state)
-            output[t] = saturate(np.rint(o * saturate(np.rint(total * to_tanh), candidate) * to_state), state)
+            output[t] = saturate(np.rint(o * candidate.apply(total * to_tanh) * to_state), state)
             operand[:, -H:] = output[t]
         return output.swapaxes(0, 1)
 
     def _scaled_matrix(self, source: FixedFormat) -> NDArray[np.float64]:
         """Columns i, f, c, o over rows (x, 1, h), each scaled so that its rounding position is the integer."""
         H, F, state = self.units, self.acc_frac(source), self.fmt
-        gate_scale, c_scale = 2.0 ** (self.gate_fmt.frac - F - 1), 2.0 ** (self.candidate_fmt.frac - F)
+        gate, one = self.gate.scale(F), self.gate.adds_one * (1 << F)
         bias = np.ldexp(self.bias, F - self.bias_fmt.frac)
-        # The hard sigmoid is x/2 + 1/2.
-        ones, scales = (
-            np.repeat([1 << F, 1 << F, 0, 1 << F], H),
-            np.repeat([gate_scale, gate_scale, c_scale, gate_scale], H),
-        )
+        ones = np.repeat([one, one, 0, one], H)
+        scales = np.repeat([gate, gate, self.candidate.scale(F), gate], H)
         kernel = np.ldexp(self.kernel, F - source.frac - self.kernel_fmt.frac)
         recurrent = np.ldexp(self.recurrent, F - state.frac - self.recurrent_fmt.frac)
         matrix: NDArray[np.float64] = np.concatenate([kernel, (bias + ones)[np.newaxis], recurrent]) * scales

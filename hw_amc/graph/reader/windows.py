@@ -32,7 +32,9 @@ def window_of(layer: Any, source: Node, size: Any) -> Window:
     require(layer, layer.padding in ("valid", "same", "causal"), f"padding {layer.padding!r} has no exact form")
     *sizes, _ = source.shape
     dilation = getattr(layer, "dilation_rate", 1)
-    taps, strides, dilations = (_along(layer, value, len(sizes)) for value in (size, layer.strides, dilation))
+    taps = _along(layer, size, len(sizes))
+    # One place has no next: strides and dilations over a height of 1 say nothing.
+    strides, dilations = (_along(layer, value, len(sizes), beyond=True) for value in (layer.strides, dilation))
     spans = [(count - 1) * step + 1 for count, step in zip(taps, dilations, strict=True)]
     pads = window_pads(sizes, spans, strides, layer.padding == "same")
     if layer.padding == "causal":
@@ -48,9 +50,10 @@ def margins_of(layer: Any, source: Node, margins: Any) -> tuple[Pads, ...]:
     return tuple(pairs[-axes:])
 
 
-def _along(layer: Any, value: Any, axes: int) -> tuple[int, ...]:
-    """Take the last `axes` numbers; those in front belong to a height of 1, which admits nothing but 1."""
+def _along(layer: Any, value: Any, axes: int, beyond: bool = False) -> tuple[int, ...]:
+    """Take the last `axes` numbers; those in front belong to a height of 1, and are 1 unless any may be `beyond` it."""
     numbers = [int(number) for number in np.ravel(value)]
     numbers = numbers * axes if len(numbers) < axes else numbers
-    require(layer, all(number == 1 for number in numbers[:-axes]), "an image of height 1 needs windows of height 1")
+    fits = beyond or all(number == 1 for number in numbers[:-axes])
+    require(layer, fits, "an image of height 1 needs windows of height 1")
     return tuple(numbers[-axes:])
