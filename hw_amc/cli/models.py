@@ -83,14 +83,14 @@ def models() -> None:
     trained = trained_models()
     rows = []
     for spec in MODELS.values():
-        counts = (f"{spec.sparsity:g}", f"{spec.parameters:,}", f"{spec.nonzeros:,}")
+        counts = (f"{spec.sparsity:g}", f"{spec.parameters:,}", f"{spec.nonzeros:,}", f"{spec.macs / 1e6:.2f} M")
         rows.append((spec.name, spec.summary, *counts, "yes" if spec.name in trained else ""))
-    printer.table(("model", "network", "sparsity", "parameters", "nonzeros", "trained"), rows)
+    printer.table(("model", "network", "sparsity", "parameters", "nonzeros", "MACs", "trained"), rows)
     printer.result({"models": [_facts(spec, spec.name in trained) for spec in MODELS.values()]})
 
 
 def _facts(spec: NetworkSpec, is_trained: bool) -> dict[str, Any]:
-    counts = {"sparsity": spec.sparsity, "parameters": spec.parameters, "nonzeros": spec.nonzeros}
+    counts = {"sparsity": spec.sparsity, "parameters": spec.parameters, "nonzeros": spec.nonzeros, "macs": spec.macs}
     return {"model": spec.name, "network": spec.summary, **counts, "trained": is_trained}
 
 

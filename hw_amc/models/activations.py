@@ -1,4 +1,4 @@
-"""Hard activations: what fixed point computes exactly, for the gates of recurrent layers and everywhere else."""
+"""Activations that Keras does not have: hard ones, which fixed point computes exactly, and the sides of a rotation."""
 
 from __future__ import annotations
 
@@ -18,3 +18,15 @@ def hard_sigmoid(x: Any) -> Any:
 def hard_tanh(x: Any) -> Any:
     """Return clip(x, -1, 1): QKeras' hard tanh before its rounding."""
     return tf.clip_by_value(x, -1.0, 1.0)
+
+
+@keras.utils.register_keras_serializable("hw_amc")
+def sine(x: Any) -> Any:
+    """Return the sine of an angle in radians."""
+    return tf.math.sin(x)
+
+
+@keras.utils.register_keras_serializable("hw_amc")
+def cosine(x: Any) -> Any:
+    """Return the cosine of an angle in radians."""
+    return tf.math.cos(x)

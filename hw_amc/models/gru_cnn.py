@@ -43,6 +43,13 @@ class GruCnnSpec(NetworkSpec):
         norms = 2 * (self.cells + CONV_FILTERS + classes + classes)
         return self.kernel_weights + biases + norms
 
+    @property
+    def macs(self) -> int:
+        steps, channels = self.frame
+        gru = 3 * self.cells * (self.cells + channels)
+        first, second = (CONV_WIDTH * CONV_FILTERS * others for others in (self.cells, self.outputs[0]))
+        return steps * (gru + first) + steps // 2 * second
+
     def build(self, dropout: float | None = None) -> Any:
         from tensorflow import keras
 

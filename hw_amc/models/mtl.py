@@ -59,6 +59,12 @@ class MtlSpec(NetworkSpec):
         filters = TRUNK_FILTERS + len(self.outputs) * TASK_FILTERS
         return self.kernel_weights + 3 * filters + len(self.outputs) * UNITS + sum(self.outputs)
 
+    @property
+    def macs(self) -> int:
+        window, trunk = WINDOW * WINDOW, SIDE - WINDOW + 1
+        task = (trunk - WINDOW) ** 2 * window * TRUNK_FILTERS * TASK_FILTERS + self._flat * UNITS
+        return trunk**2 * window * TRUNK_FILTERS + sum(task + UNITS * classes for classes in self.outputs)
+
     def build(self, dropout: float | None = None) -> Any:
         from tensorflow import keras
 

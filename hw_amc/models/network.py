@@ -84,6 +84,11 @@ class NetworkSpec(ABC):
     def parameters(self) -> int:
         """Trainable parameters of the float network, by formula."""
 
+    @property
+    @abstractmethod
+    def macs(self) -> int:
+        """Products with kernel weights, a frame, by formula; padding counts as samples."""
+
     @abstractmethod
     def build(self, dropout: float | None = None) -> Any:
         """Build the float network: (n, T, channels) -> class probabilities, of every head.
