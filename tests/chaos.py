@@ -270,19 +270,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--chain", type=int, default=1, help="kills one after another before a run that is left alone")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no kill after so many seconds")
+    parser.add_argument("--each", type=float, default=float("inf"), help="the same, of each command")
     parser.add_argument("--out", type=Path, help="JSON file to go on with, and to merge the result into")
     parser.add_argument("commands", nargs="*", default=list(COMMANDS), help="some of the commands")
     options = parser.parse_args()
     # A shell starts what it puts in the background with SIGINT ignored, and programs inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    series = Series(options.kills, options.seed, options.chain, time.monotonic() + options.seconds)
-    clean = True
+    clean, end = True, time.monotonic() + options.seconds
     with tempfile.TemporaryDirectory(prefix="hw_amc_chaos_") as folder:
         place = Place(Path(folder))
         for name in options.commands:
-            total = _earlier(options, name)
-            if total.kills < options.kills and time.monotonic() < series.until:
-                total = kill_many(place, name, total, series, partial(_merge, options, name, total))
+            total, until = _earlier(options, name), min(end, time.monotonic() + options.each)
+            series = Series(options.kills, options.seed, options.chain, until)
+            if total.kills < options.kills and time.monotonic() < end:
+                try:
+                    kill_many(place, name, total, series, partial(_merge, options, name, total))
+                except RuntimeError as error:  # the others go on
+                    total.problems.append(str(error))
             clean = clean and total.is_clean and total.kills >= options.kills
             print(name, {key: value for key, value in asdict(total).items() if key != "by_kind"}, flush=True)
     return 0 if clean else 1
