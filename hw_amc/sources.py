@@ -34,6 +34,13 @@ class Sources:
     def write(self, folder: Path) -> None:
         """Write every file whose content differs, each atomically; other files in `folder` stay."""
         for name, text in self.files.items():
-            path = folder / name
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                write_text(path, text)
+            if not _holds(folder / name, text.encode()):
+                write_text(folder / name, text)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether a plain file holds just these bytes."""
+    try:
+        return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:  # whoever writes it says what is wrong
+        return False

@@ -127,9 +127,9 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return data
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, limit: int = TEXT_BYTES) -> str:
     """Read a text of at most 16 MiB, bytes that are no UTF-8 replaced; errors as `read_bytes`."""
-    return read_bytes(path, TEXT_BYTES).decode("utf-8", errors="replace")
+    return read_bytes(path, limit).decode("utf-8", errors="replace")
 
 
 def load_json(path: Path, limit: int = JSON_BYTES) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import zipfile
 from dataclasses import replace
@@ -120,7 +121,10 @@ def test_implementation_figures(tmp_path: Path) -> None:
     assert "uram" not in figures  # the part has none
     assert figures["timing"] == {"wns_ns": 0.432, "tns_ns": 0.0, "failing": 0, "endpoints": 41235, "whs_ns": 0.019}
     (tmp_path / "timing.rpt").unlink()
-    with pytest.raises(DataError, match=r"timing.rpt: .*run the implementation first"):
+    with pytest.raises(DataError, match=r"timing.rpt does not exist; run the implementation first"):
+        reports.load_implementation(tmp_path, board)
+    os.mkfifo(tmp_path / "timing.rpt")
+    with pytest.raises(DataError, match=r"timing.rpt is a pipe; give a plain file; run the implementation first"):
         reports.load_implementation(tmp_path, board)
 
 

@@ -214,6 +214,14 @@ def test_project_writes_only_what_differs(tmp_path: Path) -> None:
     assert (tmp_path / "sub" / "b.txt").read_text() == "3"
 
 
+@pytest.mark.parametrize("damaged", [b"\xff\xfe", b"2\r", b""])
+def test_a_damaged_file_of_a_project_is_written_again(damaged: bytes, tmp_path: Path) -> None:
+    """Seen before: bytes that are no text were a UnicodeDecodeError for ever."""
+    (tmp_path / "a.txt").write_bytes(damaged)
+    Sources({"a.txt": "2\n"}).write(tmp_path)
+    assert (tmp_path / "a.txt").read_bytes() == b"2\n"
+
+
 def test_project_digest_covers_names_and_contents() -> None:
     digests = {Sources(files).digest() for files in ({"a": "bc"}, {"ab": "c"}, {"a": "bd"}, {"a": "b", "c": ""})}
     assert len(digests) == 4

@@ -76,6 +76,13 @@ def compile_icarus(sources: dict[str, str], folder: Path) -> None:
     tools.run(["iverilog", "-g2012", "-Wall", "-s", f"{GRAPH.name}_core", "-o", "a.out", *names], folder)
 
 
+def test_letters_of_another_encoding_are_no_matter(tmp_path: Path) -> None:
+    """Seen before: UnicodeDecodeError; a tool may write its comments in the system's own encoding."""
+    path = export(tmp_path) / "hw_amc_core.v"
+    path.write_bytes(b"// 3 \xb5s\n" + path.read_bytes())
+    assert "// 3 \ufffds\n" in load_hls_core(tmp_path, GRAPH).sources.files["hw_amc_core.v"]
+
+
 def test_deadlock_monitors_are_left_behind(tmp_path: Path) -> None:
     sources = load_hls_core(export(tmp_path), GRAPH).sources.files
     assert set(sources) == {"hw_amc_core.v", f"{GRAPH.name}_core.v"}

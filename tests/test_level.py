@@ -11,6 +11,8 @@ import pytest
 from command_line import run
 from test_classify import GRAPH, TRAINED, T, make_workspace
 
+from hw_amc.errors import DataError
+from hw_amc.flows.level import _read_card
 from hw_amc.radio import generate_frames, load_recipe, to_wire
 from hw_amc.radio.gains import GAINS_DB, GainAccuracy, put_into_card
 from hw_amc.train.level import trained_levels_db
@@ -53,6 +55,14 @@ def test_the_card_has_one_section_on_levels() -> None:
     assert other.count("## Level") == 1
     assert "86.00" not in other
     assert other.replace(other[other.index("## Level") : other.index("## Confusion")], "") == CARD
+
+
+def test_a_card_of_another_encoding_stays_as_it_is(tmp_path: Path) -> None:
+    """Seen before: UnicodeDecodeError."""
+    card = tmp_path / "MODEL_CARD.md"
+    card.write_bytes(b"# M\xfcller\n")
+    with pytest.raises(DataError, match=r"MODEL_CARD.md is no text in UTF-8; save it as such"):
+        _read_card(card)
 
 
 @pytest.mark.parametrize(

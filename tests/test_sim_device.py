@@ -134,6 +134,16 @@ def test_overlays_that_cannot_be_simulated(device: sim_device.SimDevice, tmp_pat
     description.write_text(json.dumps({"ip": {"other_0": {"factory": "sim_adder:Adder"}}}))
     with pytest.raises(ConfigError, match=r"'other_0' behind DMA 'axi_dma_0' is not in adder.hwh"):
         pynq.Overlay(str(path))
+    for wrong, said in (
+        ([], "ip must be a table"),
+        ({"adder_0": 1}, "adder_0 must be a table"),
+        ({"adder_0": {"factory": 1}}, "factory of adder_0 must be a text"),
+        ({"adder_0": {"dma": []}}, "dma of adder_0 must be a text"),
+        ({"adder_0": {"factory": "sim_adder:Adder", "arguments": [1]}}, "arguments of adder_0 must be a table"),
+    ):
+        description.write_text(json.dumps({"ip": wrong}))
+        with pytest.raises(ConfigError, match=said):
+            pynq.Overlay(str(path))
     description.unlink()
     with pytest.raises(ConfigError, match=r"write adder.sim.json beside it"):
         pynq.Overlay(str(path))

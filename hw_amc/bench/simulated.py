@@ -17,7 +17,7 @@ from hw_amc.cosim.library import build_library
 from hw_amc.cosim.stream_model import VerilatedModel
 from hw_amc.cosim.verilated import FastSim
 from hw_amc.driver.vectors import NAME as VECTORS
-from hw_amc.errors import ConfigError
+from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import atomic_path, load_json, write_text
 from hw_amc.graph import Graph
 from hw_amc.interface.manifest import Manifest
@@ -26,6 +26,7 @@ from hw_amc.overlay.vectors import build_vectors
 from hw_amc.rtl.shell.accelerator import Accelerator
 from hw_amc.sim_device import emit_bit, emit_hwh
 from hw_amc.sources import Sources
+from hw_amc.untrusted import read_text
 
 Kind = Literal["rtl", "golden"]
 
@@ -55,11 +56,9 @@ def _read_sources(folder: Path, sources: list[str]) -> Sources:
     texts = {}
     for name in sources:
         try:
-            texts[name] = (folder / RTL_FOLDER / name).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read {folder / RTL_FOLDER / name}: {error.strerror}; write the simulated overlay again"
-            ) from error
+            texts[name] = read_text(folder / RTL_FOLDER / name)
+        except DataError as error:
+            raise ConfigError(f"{error}; write the simulated overlay again") from error
     return Sources(texts)
 
 

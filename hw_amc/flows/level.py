@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 
-from hw_amc.errors import ConfigError
+from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import load_json, write_text
 from hw_amc.flows.base import Flow
 from hw_amc.interface.wire import to_wire
 from hw_amc.radio.gains import GAINS_DB, GainAccuracy, put_into_card
+from hw_amc.untrusted import read_text
 from hw_amc.verify.heldout import SEED, TEST_SPLIT, fitting_recipe
 from hw_amc.verify.results import golden_logits
 
@@ -60,4 +62,11 @@ def keep_gains(flow: Flow, found: GainAccuracy) -> None:
     told = {**load_json(path), "gain_db": section}
     lines = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
-    write_text(card, put_into_card(card.read_text(encoding="utf-8"), found))
+    write_text(card, put_into_card(_read_card(card), found))
+
+
+def _read_card(path: Path) -> str:
+    text = read_text(path)
+    if "\ufffd" in text:  # written back, it would be another text
+        raise DataError(f"{path} is no text in UTF-8; save it as such, or delete it and train again")
+    return text

@@ -9,6 +9,7 @@ from typing import Any
 
 from hw_amc.config import BoardSettings
 from hw_amc.errors import DataError
+from hw_amc.untrusted import read_text
 
 #: Resource -> the row that counts it: 7 series, then UltraScale+.
 _ROWS = {
@@ -111,6 +112,6 @@ def load_implementation(build: Path, board: BoardSettings) -> dict[str, Any]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; run the implementation first") from error
+        return read_text(path)
+    except DataError as error:
+        raise DataError(f"{error}; run the implementation first") from error

@@ -11,11 +11,14 @@ from hw_amc.errors import DataError
 from hw_amc.graph import Graph
 from hw_amc.rtl.shell.accelerator import input_format
 from hw_amc.sources import Sources
+from hw_amc.untrusted import read_text
 
 #: Top function of the HLS projects (hw_amc/hls).
 TOP = "hw_amc_core"
 #: In the names of the files that watch for deadlocks in HLS' own simulation.
 _MONITOR = "_hls_deadlock_"
+#: Most bytes of one exported file; parallel cores have tens of megabytes of Verilog.
+_MOST_BYTES = 512 << 20
 #: A region that synthesis skips, from the beginning of its line.
 _SKIPPED = r"^[ \t]*//[ \t]*(?:synthesis|synopsys)[ \t]+translate_"
 _SIMULATION = re.compile(rf"{_SKIPPED}off.*?{_SKIPPED}on[^\n]*", re.MULTILINE | re.DOTALL)
@@ -70,7 +73,7 @@ def _read_sources(folder: Path) -> dict[str, str]:
     folder where it runs: their words stand in the text instead.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".v", ".sv", ".vh", ".dat"))
-    texts = {path.name: path.read_text(encoding="utf-8") for path in paths if _MONITOR not in path.name}
+    texts = {path.name: read_text(path, _MOST_BYTES) for path in paths if _MONITOR not in path.name}
     return {
         name: _resolve_tables(_resolve_includes(_SIMULATION.sub(_without_monitor, text), texts, where), texts, where)
         for name, text in texts.items()

@@ -36,6 +36,12 @@ DMA_TYPE = "xilinx.com:ip:axi_dma:"
 CMA_BASE, CMA_SIZE = 0x1000_0000, 0x0800_0000
 #: Overrides of the cycle limit and of the tag by which lock files tell devices apart.
 LIMIT_VARIABLE, TAG_VARIABLE = "PYNQ_SIM_CYCLE_LIMIT", "PYNQ_SIM_TAG"
+#: Fields of an instance in a .sim.json, and what they are called.
+_FIELDS: dict[str, tuple[type, str]] = {
+    "dma": (str, "a text"),
+    "factory": (str, "a text"),
+    "arguments": (dict, "a table"),
+}
 #: IP of the PS -> its kind.
 _KINDS = {family.ps_ip: family.ps for family in FAMILIES}
 
@@ -225,7 +231,7 @@ class SimDevice(Device):  # type: ignore[misc]
     def _build_models(self, path: Path, parser: Any, dmas: list[str]) -> list[tuple[str, StreamModel, str]]:
         """Instances with their models and DMAs, from `<stem>.sim.json` and the program's own factories."""
         description = path.with_suffix(".sim.json")
-        entries = dict(load_json(description).get("ip", {})) if description.is_file() else {}
+        entries = _load_entries(description) if description.is_file() else {}
         entries |= {name: {} for name in self.factories if name in parser.ip_dict}
         if not entries:
             raise ConfigError(
@@ -256,6 +262,18 @@ def _parse_device(handoff: Path) -> str:
     """Device that a .hwh was made for; empty where it does not say."""
     info = load_xml(handoff, ".hwh").find("SYSTEMINFO")
     return "" if info is None else info.get("DEVICE", "")
+
+
+def _load_entries(description: Path) -> dict[str, dict[str, Any]]:
+    """Read what a .sim.json says of each instance; ConfigError where its fields are of other types."""
+    found = load_json(description).get("ip", {})
+    for name, entry in found.items() if isinstance(found, dict) else [("ip", None)]:
+        if not isinstance(entry, dict):
+            raise ConfigError(f"{description}: {name} must be a table")
+        for key, (kind, said) in _FIELDS.items():
+            if not isinstance(entry.get(key, kind()), kind):
+                raise ConfigError(f"{description}: {key} of {name} must be {said}")
+    return dict(found)
 
 
 def _load_factory(name: str, source: Path) -> Factory:
