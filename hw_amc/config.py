@@ -103,6 +103,8 @@ class RtlSettings(Settings):
     n_channels: Annotated[int, Field(ge=0, le=255)] = 0
     #: Copies of the core, each with its own streams.
     lanes: Annotated[int, Field(ge=1, le=16)] = 1
+    #: Registers that have the shell choose each frame's shift from the level of its channel's frame before.
+    automatic_gain: bool = False
     #: Adder levels between registers in layers of one cycle; 0 takes as many as the clock allows.
     cut: Annotated[int, Field(ge=0, le=64)] | None = None
     #: Adders of three terms where they save LUTs; false: of two only, whose chains are faster.

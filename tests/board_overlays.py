@@ -29,7 +29,7 @@ def small_graph(seed: int = 1, frame_len: int = 16) -> Graph:
     return replace(graph, weights_digest=hashlib.sha256(WEIGHTS).hexdigest())
 
 
-def small_manifest(graph: Graph, board: str = "pynq-z2", n_channels: int = 1) -> Manifest:
+def small_manifest(graph: Graph, board: str = "pynq-z2", n_channels: int = 1, automatic_gain: bool = False) -> Manifest:
     settings = config.load_board(board, BOARDS)
     fmt = graph["input_quant"].fmt
     return Manifest(
@@ -37,7 +37,7 @@ def small_manifest(graph: Graph, board: str = "pynq-z2", n_channels: int = 1) ->
         graph_digest=graph.digest(),
         project_digest="0" * 64,
         flow="rtl",
-        interface=registers.VERSION,
+        interface=registers.GAIN_VERSION if automatic_gain else registers.VERSION,
         frame_len=graph.frame_len,
         wire_frac=graph.input.fmt.frac,
         normalise="none",
@@ -55,12 +55,15 @@ def small_manifest(graph: Graph, board: str = "pynq-z2", n_channels: int = 1) ->
         board=board,
         part=settings.part,
         clock_mhz=settings.clock_mhz,
+        automatic_gain=automatic_gain,
     )
 
 
-def golden_overlay(folder: Path, graph: Graph, board: str = "pynq-z2", n_channels: int = 1) -> Path:
+def golden_overlay(
+    folder: Path, graph: Graph, board: str = "pynq-z2", n_channels: int = 1, automatic_gain: bool = False
+) -> Path:
     """Write an overlay whose accelerator is the behavioural model."""
-    accelerator = Accelerator(Sources({}), small_manifest(graph, board, n_channels))
+    accelerator = Accelerator(Sources({}), small_manifest(graph, board, n_channels, automatic_gain))
     return write_sim_overlay(folder, accelerator, graph, config.load_board(board, BOARDS), "golden")
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from behavioural_core import mean_core, mean_graph, tied
 
-from hw_amc.config import InputSettings, ProjectSettings, load_board
+from hw_amc.config import InputSettings, ProjectSettings, RtlSettings, load_board
 from hw_amc.cosim.farm import TOP, build_farm
 from hw_amc.cosim.verilated import FastSim
 from hw_amc.graph import Graph
 from hw_amc.graph.fixed import FixedFormat
+from hw_amc.interface.gain import AutomaticGain
 from hw_amc.rtl.shell.accelerator import Accelerator, build_accelerator
 from hw_amc.sources import Sources
 
@@ -42,12 +43,15 @@ def member(
     n_channels: int = 1,
     queue: int = 4,
     ties: bool = False,
+    automatic_gain: bool = False,
     **shape: Any,
 ) -> Member:
     graph = mean_graph(np.random.default_rng(5), name=name, **shape)
     graph = tied(graph) if ties else graph
     core = mean_core(graph, cycles_per_step, delay, n_channels, queue)
-    settings = ProjectSettings(input=InputSettings(input_shift=input_shift))
+    settings = ProjectSettings(
+        input=InputSettings(input_shift=input_shift), rtl=RtlSettings(automatic_gain=automatic_gain)
+    )
     return Member(graph, build_accelerator(graph, core, settings, BOARD))
 
 
@@ -71,6 +75,30 @@ def members() -> dict[str, Member]:
         member("two_channels", frame_len=4, heads=(3,), n_channels=2, cycles_per_step=2, input_fmt=FixedFormat(5, 3)),
     ]
     return {item.manifest.name: item for item in made}
+
+
+def gain_members() -> dict[str, Member]:
+    """Accelerators with automatic gain: another shell, so that they share a build of their own."""
+    made = [
+        member("plain", frame_len=16, heads=(5, 3), automatic_gain=True),
+        member("channels", frame_len=8, heads=(4,), n_channels=3, automatic_gain=True),
+        # More frames in the stages of the gain than behind them; three cycles a sample.
+        member("short", frame_len=2, heads=(3,), input_fmt=FixedFormat(12, 10), cycles_per_step=3, automatic_gain=True),
+        member("coarse", frame_len=4, heads=(2,), n_channels=2, wire_frac=10, input_shift=-3, automatic_gain=True),
+        # As if its frames had 11 samples: the level is no power of two.
+        _levelled(member("odd", frame_len=16, heads=(2,), automatic_gain=True), 11 << 15),
+    ]
+    return {item.manifest.name: item for item in made}
+
+
+def _levelled(item: Member, level: int) -> Member:
+    """A copy of `item` with another level."""
+    name = item.manifest.name
+    files = dict(item.accelerator.sources.files)
+    bits = AutomaticGain.of(item.manifest).highest_level.bit_length()
+    text = re.sub(r"\.LEVEL\(.*\)", f".LEVEL({bits}'d{level})", files[f"{name}.v"])
+    files[f"{name}.v"] = re.sub(r"\.LEVEL_ZEROS\(.*\)", f".LEVEL_ZEROS({bits - level.bit_length()})", text)
+    return Member(item.graph, replace(item.accelerator, sources=Sources(files)))
 
 
 class Farm:

@@ -144,20 +144,20 @@ def test_bench_refuses_another_network_and_nothing(tmp_path: Path) -> None:
 
 def test_bench_requires_golden_of_what_the_device_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that always gives the same wrong integer is found, in the batch and in single frames."""
-    real = GoldenAccelerator._execute
+    real = GoldenAccelerator._logits
 
-    def wrong(self: GoldenAccelerator, words: np.ndarray) -> np.ndarray:
-        logits = real(self, words)
+    def wrong(self: GoldenAccelerator, raw: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+        logits = real(self, raw, shifts)
         logits[:, 2] += 1
         return logits
 
-    monkeypatch.setattr(GoldenAccelerator, "_execute", wrong)
+    monkeypatch.setattr(GoldenAccelerator, "_logits", wrong)
     with pytest.raises(
         Mismatch, match=r"layer head, frame 0, class 2 .*, the simulated device .* 12 of 12 frames differ"
     ):
         bench.run_bench(golden_overlay(tmp_path, GRAPH), GRAPH, frames_of(12), singles=1)
     monkeypatch.setattr(
-        GoldenAccelerator, "_execute", lambda self, words: (wrong if len(words) == 16 else real)(self, words)
+        GoldenAccelerator, "_logits", lambda self, raw, shifts: (wrong if len(raw) == 1 else real)(self, raw, shifts)
     )
     with pytest.raises(DeviceError, match="frame 0 got another answer when it was sent again"):
         bench.run_bench(golden_overlay(tmp_path, GRAPH), GRAPH, frames_of(12), singles=1)
@@ -190,6 +190,35 @@ def test_rtl_equals_golden_through_pynq(rtl_overlay: Path) -> None:
     section = result.to_section("sim", "hw-amc bench")["bench"]["sim"]
     assert section["kind"]["cycles_per_frame"] == "measured"
     assert "estimates" not in str(result.benchmark)
+
+
+@pytest.mark.cosim
+def test_automatic_gain_of_the_verilog(tmp_path: Path) -> None:
+    """Frames halved, quartered and doubled by the ADC get the same logits from the second on, as the model says."""
+    from hw_amc.rtl import build_core
+    from hw_amc.rtl.shell.accelerator import build_accelerator
+
+    settings = config.ProjectSettings(rtl=config.RtlSettings(automatic_gain=True, cycles_per_step=2))
+    board = config.load_board("pynq-z2", BOARDS)
+    accelerator = build_accelerator(GRAPH, build_core(GRAPH, settings.rtl), settings, board)
+    loud = np.random.default_rng(4).normal(0, 2700, (40, 16, 2)).clip(-4095, 4095).astype(np.int16) * 4
+    wanted: dict[int, Any] = {}
+    for kind in ("rtl", "golden"):
+        with AmcOverlay(write_sim_overlay(tmp_path / kind, accelerator, GRAPH, board, kind), batch=16) as amc:
+            amc.automatic_gain = True
+            for power in (0, -1, -2, 1):
+                amc.reset()
+                amc.clear_counters()
+                wire = np.ldexp(loud, power).astype(np.int16)
+                found = amc.classify(wire).logits, amc.gain_shifts(), amc.counters()["saturated"]
+                if kind == "rtl":
+                    np.testing.assert_array_equal(found[0][1:], wanted.get(0, found)[0][1:])
+                    assert (found[0][0] != wanted.get(0, found)[0][0]).any() == (power != 0)
+                    wanted[power] = found
+                else:
+                    np.testing.assert_array_equal(found[0], wanted[power][0])
+                    assert found[1:] == wanted[power][1:]
+            assert amc.selftest().passed
 
 
 @pytest.mark.cosim

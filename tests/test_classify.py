@@ -33,6 +33,7 @@ from hw_amc.cli.main import app
 from hw_amc.flows.classify import classify, make_entry, open_classifier, open_recording, to_answers
 from hw_amc.flows.rtl import RtlFlow, RtlOptions
 from hw_amc.graph import Graph
+from hw_amc.interface.gain import AutomaticGain
 from hw_amc.radio import CLASSES, CaptureOptions, open_frames, to_wire
 from hw_amc.radio.answers import Answers, Timeline
 from hw_amc.radio.level import Level
@@ -491,6 +492,41 @@ def test_an_overlay_answers_as_golden_does(
     assert "50 frames by the simulated device; level" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_the_automatic_gain_of_golden_is_that_of_an_overlay(
+    workspace: Path, capsys: pytest.CaptureFixture[str], n_channels: int
+) -> None:
+    """Over blocks of a file, and over levels that change within it; frames in channels have a gain each."""
+    settings = "[rtl]\nautomatic_gain = true\n" + ('mode = "channels"\nn_channels = 3\n' if n_channels > 1 else "")
+    (workspace / "hls_projects" / "small" / "project.toml").write_text(settings)
+    samples = air(frames=301)
+    samples *= np.repeat(np.float32(2.0) ** np.random.default_rng(1).integers(-6, 1, 61), 5 * T)[: len(samples)]
+    samples.tofile("air.cf32")
+    wire = to_wire(samples[: 301 * T].view(np.float32).reshape(-1, T, 2))
+    rule = AutomaticGain(T, 14, n_channels)
+    answers = to_answers(GRAPH, golden_logits(GRAPH, wire, rule.follow(wire, rule.start)[0] + 1))
+    options = ("--automatic-gain", "--input-shift", "1", "--format", "csv")
+    assert run("classify", "small", "air.cf32", *options) == 0
+    said = capsys.readouterr()
+    assert told(rows_of(said.out)) == wanted(answers)
+    assert re.search(r"level -\d+\.\d dB, brought to \+\d\.\d dB .* by the automatic gain", said.err)
+    overlay = golden_overlay(workspace / "overlay", GRAPH, n_channels=n_channels, automatic_gain=True)
+    assert run("classify", "small", "air.cf32", "--overlay", str(overlay), *options) == 0
+    assert told(rows_of(capsys.readouterr().out)) == wanted(answers)
+    assert run("classify", "small", "air.cf32", "--format", "csv", "--gain", "0.25") == 0
+    assert "--normalise rms, or --automatic-gain (which leaves up to 4 dB)" in capsys.readouterr().err
+
+
+def test_an_automatic_gain_that_is_not_there_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    air().tofile("air.cf32")
+    overlay = golden_overlay(workspace / "overlay", GRAPH)
+    for way in ([], ["--board", "sim"], ["--overlay", str(overlay)]):
+        assert run("classify", "small", "air.cf32", "--automatic-gain", *way) == 2
+        assert "set automatic_gain = true under [rtl] in project.toml" in capsys.readouterr().err.replace("\n", " ")
+    assert run("classify", "small", "air.cf32", "--automatic-gain", "--normalise", "rms") == 2
+    assert "leave out --automatic-gain, or --normalise" in capsys.readouterr().err
+
+
 def test_another_networks_overlay_is_refused(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sim_device.enable()
     overlay = golden_overlay(workspace / "overlay", small_graph(2))
@@ -691,7 +727,7 @@ def test_several_processes_answer_a_long_file_in_order(workspace: Path, capsys: 
     entry = make_entry(flow, "rms")
     with (
         open_recording(flow, Path("long.cf32")) as file,
-        open_classifier(flow, 0, None, simulated=False, workers=2) as classifier,
+        open_classifier(flow, entry, None, simulated=False, workers=2) as classifier,
     ):
         parts = list(classify(flow, classifier, file, entry))
     assert [part.first for part in parts] == [0, 256, 512, 768, 1024]

@@ -26,9 +26,11 @@ from hw_amc.driver.batches import wire_words
 from hw_amc.driver.devices import is_estimated, is_simulated
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.graph import Graph, golden
+from hw_amc.interface.gain import AutomaticGain
 from hw_amc.interface.manifest import Manifest
 from hw_amc.rtl.shell.accelerator import Accelerator
 from hw_amc.sources import Sources
+from hw_amc.verify.results import golden_logits
 
 GRAPH = small_graph()
 
@@ -253,6 +255,43 @@ def test_input_shift_amplifies(amc: AmcOverlay) -> None:
     require_golden(*amc.classify(frames), frames * 8)
     with pytest.raises(ConfigError, match="-16 to 15"):
         amc.set_input_shift(16)
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_automatic_gain(tmp_path: Path, n_channels: int) -> None:
+    """Soft frames get the answers of loud ones from each channel's second frame on; a reset begins anew."""
+    wire = np.random.default_rng(2).normal(0, 2**13.5, (12, 16, 2)).clip(-(2**14), 2**14).astype(np.int16) // 8 * 8
+    rule = AutomaticGain(16, 14, n_channels)
+    gains, left = rule.follow(wire // 8, rule.start)
+    path = golden_overlay(tmp_path, GRAPH, n_channels=n_channels, automatic_gain=True)
+    with AmcOverlay(path, device=sim_device.enable(), batch=6) as amc:
+        assert not amc.automatic_gain
+        assert amc.gain_shifts() == (0,) * n_channels
+        amc.automatic_gain = True
+        assert (amc.automatic_gain, amc.highest_gain) == (True, 15)
+        for _ in range(2):
+            logits = amc.classify(wire // 8).logits
+            np.testing.assert_array_equal(logits, golden_logits(GRAPH, wire // 8, gains))
+            assert amc.gain_shifts() == tuple(gains[-n_channels:])
+            amc.reset()
+        np.testing.assert_array_equal(amc.classify(wire // 8).logits[:n_channels], logits[:n_channels])
+        amc.set_input_shift(1)
+        amc.highest_gain = 1
+        amc.classify(wire // 8)
+        assert amc.gain_shifts() == (2,) * n_channels
+        amc.automatic_gain = False
+        require_golden(*amc.classify(wire // 8), wire // 4)
+        with pytest.raises(ConfigError, match="-128 to 127, not 128"):
+            amc.highest_gain = 128
+    assert left != rule.start
+
+
+def test_without_automatic_gain_the_setting_is_named(amc: AmcOverlay) -> None:
+    assert not amc.automatic_gain
+    amc.automatic_gain = False
+    for use in (lambda: setattr(amc, "automatic_gain", True), amc.gain_shifts, lambda: amc.highest_gain):
+        with pytest.raises(ConfigError, match=r"set automatic_gain = true under \[rtl\] in project.toml and build"):
+            use()
 
 
 def test_threads_take_turns(amc: AmcOverlay) -> None:

@@ -83,6 +83,13 @@ def test_the_users_input_level_is_put_back(amc: AmcOverlay) -> None:
     assert amc.link.read("INPUT_SHIFT", "input_shift") == 3
 
 
+def test_the_automatic_gain_is_off_during_the_test_and_on_again(tmp_path: Path) -> None:
+    with AmcOverlay(golden_overlay(tmp_path, GRAPH, automatic_gain=True), device=sim_device.enable()) as amc:
+        amc.automatic_gain = True
+        assert amc.selftest().passed
+        assert amc.automatic_gain
+
+
 def test_largest_transfer_is_the_dmas(amc: AmcOverlay) -> None:
     amc.link.dma.sendchannel._max_size = amc.link.dma.recvchannel._max_size = 1000
     amc.link.dma.buffer_max_size = 1000
@@ -99,13 +106,7 @@ def test_memory_that_does_not_suffice_makes_it_smaller(amc: AmcOverlay, monkeypa
 # Faults.
 
 
-def wrong_logit(self: GoldenAccelerator, words: np.ndarray) -> np.ndarray:
-    logits = EXECUTE(self, words)
-    logits[:, 2] += words.sum() % 7 == 0
-    return logits
-
-
-EXECUTE = GoldenAccelerator._execute
+LOGITS = GoldenAccelerator._logits
 
 
 def failed(found: SelfTest) -> set[str]:
@@ -132,12 +133,12 @@ def test_another_clock_in_the_registers(amc: AmcOverlay) -> None:
 
 
 def test_one_wrong_logit(amc: AmcOverlay, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(self: GoldenAccelerator, words: np.ndarray) -> np.ndarray:
-        logits = EXECUTE(self, words)
+    def wrong(self: GoldenAccelerator, raw: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+        logits = LOGITS(self, raw, shifts)
         logits[:, 2] += 1
         return logits
 
-    monkeypatch.setattr(GoldenAccelerator, "_execute", wrong)
+    monkeypatch.setattr(GoldenAccelerator, "_logits", wrong)
     found = amc.selftest()
     expected = {"logits", "frame by frame", "framing error", "reset", "largest transfer"}
     assert failed(found) == expected
@@ -145,7 +146,7 @@ def test_one_wrong_logit(amc: AmcOverlay, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_counters_that_count_wrong(amc: AmcOverlay, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GoldenAccelerator, "_saturated", lambda self, words: 1)
+    monkeypatch.setattr(GoldenAccelerator, "_saturated", lambda self, raw, shifts: np.ones(len(raw), int))
     found = amc.selftest()
     assert failed(found) == {"counters"}
     assert details(found)["counters"] == "saturated = 16, not 32"

@@ -8,22 +8,23 @@ import pytest
 
 from hw_amc import tools
 from hw_amc.interface import registers
-from hw_amc.interface.registers import OFFSET, REGISTERS, TABLE
+from hw_amc.interface.registers import GAIN_TABLE, OFFSET, REGISTERS, TABLE, table
 from hw_amc.rtl.shell.register_file import emit_markdown, emit_verilog
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_words_do_not_overlap_and_fit_the_address() -> None:
-    taken = [register.offset + 4 * word for register in TABLE for word in range(register.words)]
+    taken = [register.offset + 4 * word for register in TABLE + GAIN_TABLE for word in range(register.words)]
     assert len(set(taken)) == len(taken)
     assert max(taken) < 1 << registers.ADDRESS_BITS
     assert not any(offset % 4 for offset in taken)
-    assert len(REGISTERS) == len(TABLE)
+    assert len(REGISTERS) == len(TABLE + GAIN_TABLE)
+    assert (table(False), table(True)) == (TABLE, TABLE + GAIN_TABLE)
 
 
 def test_fields_do_not_overlap() -> None:
-    for register in TABLE:
+    for register in TABLE + GAIN_TABLE:
         total = 0
         for field in register.fields:
             assert not total & field.mask, (register.name, field.name)
@@ -32,7 +33,7 @@ def test_fields_do_not_overlap() -> None:
 
 
 def test_field_names_are_unique_in_the_verilog() -> None:
-    names = [field.name for register in TABLE for field in register.fields]
+    names = [field.name for register in TABLE + GAIN_TABLE for field in register.fields]
     assert len(set(names)) == len(names)
 
 
@@ -40,10 +41,11 @@ def test_page_is_the_table() -> None:
     assert (ROOT / "docs/registers.md").read_text(encoding="utf-8") == emit_markdown()
 
 
-def test_verilog_reads_every_word_of_the_table() -> None:
-    reads = re.findall(r"// (\w+)(, high word)?\n +6'd(\d+): s_axi_rdata <=", emit_verilog())
+@pytest.mark.parametrize("registers_of_it", [TABLE, TABLE + GAIN_TABLE], ids=["plain", "gain"])
+def test_verilog_reads_every_word_of_the_table(registers_of_it: tuple[registers.Register, ...]) -> None:
+    reads = re.findall(r"// (\w+)(, high word)?\n +6'd(\d+): s_axi_rdata <=", emit_verilog(registers_of_it))
     found = {(int(word) * 4, name) for name, _, word in reads}
-    wanted = {(r.offset + 4 * word, r.name) for r in TABLE for word in range(r.words)}
+    wanted = {(r.offset + 4 * word, r.name) for r in registers_of_it for word in range(r.words)}
     assert found == wanted
     assert len(reads) == len(wanted)
 

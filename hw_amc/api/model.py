@@ -80,6 +80,7 @@ class Model:
         gain: float = 1.0,
         input_shift: int | None = None,
         normalise: Literal["none", "rms"] | None = None,
+        automatic_gain: bool = False,
         samples: Literal["int8", "uint8", "int16", "float32"] | None = None,
         every: int = 1,
     ) -> Answers:
@@ -101,6 +102,9 @@ class Model:
             Shift of the accelerator's input.
         normalise : {"none", "rms"}, optional
             `"rms"` brings each frame to unit power.
+        automatic_gain : bool
+            Each frame is shifted by the gain that the frame before asked for, as the accelerator does it where it is
+            built with `[rtl] automatic_gain = true`.
         samples : optional
             Type of a raw file whose ending does not tell.
         every : int
@@ -120,11 +124,11 @@ class Model:
             )
         with python_words():
             flow = self._flows.rtl("classify", RtlOptions(board, cycles_per_step))
-            entry = make_entry(flow, normalise, input_shift, gain)
+            entry = make_entry(flow, normalise, input_shift, gain, automatic_gain)
             path = None if overlay is None else Path(overlay)
             with (
                 open_recording(flow, to_source(frames), samples) as file,
-                open_classifier(flow, entry.path.input_shift, path, board is not None) as classifier,
+                open_classifier(flow, entry, path, board is not None) as classifier,
             ):
                 level = measure_level(flow, file, entry)
                 problems = tuple(map(in_python, level.problems()))

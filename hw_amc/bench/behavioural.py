@@ -8,7 +8,7 @@ leaves `latency_cycles` after its first sample. The verilated RTL (`hw_amc.bench
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from hw_amc.graph import Graph
 from hw_amc.graph.fixed import FixedFormat, shift_round
 from hw_amc.interface import registers
+from hw_amc.interface.gain import AutomaticGain, Gains
 from hw_amc.interface.manifest import Manifest
 from hw_amc.interface.registers import OFFSET, REGISTERS
 from hw_amc.interface.words import Results, Words, pack_results, unpack_frames
 from hw_amc.verify.results import first_labels, golden_logits
 
-_SETTINGS = ("CONTROL", "FRAMES_PER_PACKET", "INPUT_SHIFT")
+_GAIN_SETTINGS = ("AUTOMATIC_GAIN", "HIGHEST_GAIN", "GAIN_CHANNEL")
 _COUNTERS = ("FRAMES_IN", "FRAMES_OUT", "FRAMING_ERRORS", "SATURATED", "CYCLES_BUSY", "CYCLES_STALLED")
 
 
@@ -32,6 +33,17 @@ class _Result:
     words: Words
     ready: int
     sent: int = 0
+
+
+@dataclass(frozen=True)
+class _Group:
+    """One frame of each channel: what comes of it, and what it leaves behind."""
+
+    logits: NDArray[np.int32]
+    saturated: int
+    #: Shift that each channel had, and the gain that its next frame has.
+    shifts: list[int]
+    gains: Gains
 
 
 class GoldenAccelerator:
@@ -57,12 +69,15 @@ class GoldenAccelerator:
         #: Groups of frames that fit inside before s_axis waits.
         self._depth = 2 * manifest.contexts + 2
         self._constants = manifest.constants()
+        self._table = registers.table(manifest.automatic_gain)
         self.now = 0
         self.reset()
 
     def reset(self) -> None:
         """Return to the state after power-on."""
         self._settings = {"CONTROL": 1, "FRAMES_PER_PACKET": 1, "INPUT_SHIFT": self._manifest.input_shift}
+        if self._manifest.automatic_gain:
+            self._settings |= {"AUTOMATIC_GAIN": 0, "HIGHEST_GAIN": registers.HIGHEST_GAIN, "GAIN_CHANNEL": 0}
         self._counts = dict.fromkeys(_COUNTERS, 0)
         self._queue = np.zeros(0, np.uint32)
         #: Indices in the queue whose words carry TLAST.
@@ -76,7 +91,8 @@ class GoldenAccelerator:
         self._forget(self._open)
         self._phase = 0
         self._results: deque[_Result] = deque()
-        self._ahead: deque[NDArray[np.int32]] = deque()
+        self._ahead: deque[_Group] = deque()
+        self._forget_gains()
         self._sequence = self._packet = 0
         self._started: deque[int] = deque()
 
@@ -84,11 +100,13 @@ class GoldenAccelerator:
 
     def read(self, offset: int) -> int:
         """Read a register."""
-        register = next((r for r in registers.TABLE if r.offset <= offset < r.offset + 4 * r.words), None)
+        register = next((r for r in self._table if r.offset <= offset < r.offset + 4 * r.words), None)
         if register is None:
             return 0
         if register.name == "STATUS":
             return self._status()
+        if register.name == "GAIN_SHIFT":
+            return self._gain_shift() & 0xFFFF_FFFF
         if register.name in self._settings:
             return self._settings[register.name] & 0xFFFF_FFFF
         value = self._counts.get(register.name, self._constants.get(register.name, 0))
@@ -108,6 +126,19 @@ class GoldenAccelerator:
         elif offset == OFFSET["INPUT_SHIFT"]:
             self._settings["INPUT_SHIFT"] = value & 0xFF
             self._ahead.clear()
+        elif name := next((name for name in _GAIN_SETTINGS if OFFSET[name] == offset and name in self._settings), None):
+            self._settings[name] = value & sum(field.mask for field in REGISTERS[name].fields)
+            self._ahead.clear()
+            if not self._automatic:
+                self._forget_gains()
+
+    def _forget_gains(self) -> None:
+        """Begin with gain 0 in every channel, and none used."""
+        self._gains, self._shifts = self._rule().start, list[int]()
+
+    def _gain_shift(self) -> int:
+        channel = self._settings["GAIN_CHANNEL"]
+        return self._shifts[channel] if channel < len(self._shifts) else self._shift()
 
     def _status(self) -> int:
         bits = {
@@ -231,19 +262,21 @@ class GoldenAccelerator:
     def _close_group(self, last: bool) -> None:
         """End one frame of each channel: whole, or broken by a TLAST and filled with zeros."""
         n, T, size = self._manifest.n_channels, self._manifest.frame_len, self._open
+        whole = [len(range(channel, size, n)) == T for channel in range(n)]
         if not self._ahead:
             self._look_ahead()
         if size < self._group:
             self._counts["FRAMING_ERRORS"] += 1
             words = np.concatenate([self._queue[:size], np.zeros(self._group - size, np.uint32)])
-            logits = self._execute(words)
+            group = self._execute(words, np.array([not every for every in whole]))[0]
             self._ahead.clear()
         else:
-            logits = self._ahead.popleft()
-            words = self._queue[:size]
-        self._counts["SATURATED"] += self._saturated(self._queue[:size])
+            group = self._ahead.popleft()
+        logits = group.logits
+        self._counts["SATURATED"] += group.saturated
         self._counts["FRAMES_IN"] += n
-        whole = [len(range(channel, size, n)) == T for channel in range(n)]
+        if self._automatic:
+            self._gains, self._shifts = group.gains, group.shifts
         ready = max(self.now + 1, self._started.popleft() + self._latency)
         for channel in range(n):
             self._results.append(_Result(self._result(channel, logits[channel], whole[channel]), ready))
@@ -266,22 +299,48 @@ class GoldenAccelerator:
         end = self._lasts[0] + 1 if self._lasts else len(self._queue)
         groups = end // self._group
         if groups:
-            self._ahead.extend(self._execute(self._queue[: groups * self._group]).reshape(groups, -1, self._classes))
+            self._ahead.extend(self._execute(self._queue[: groups * self._group]))
+
+    def _execute(self, words: Words, broken: NDArray[np.bool_] | None = None) -> list[_Group]:
+        """Compute whole groups, in order of arrival; `broken` (frames,) are padded."""
+        raw, n = unpack_frames(words, self._manifest.frame_len, self._manifest.n_channels), self._manifest.n_channels
+        gains, left = np.zeros(len(raw), np.int64), [self._gains] * (len(raw) // n)
+        if self._automatic:
+            rule, before = self._rule(), self._gains
+            for group in range(len(left)):
+                rows = slice(group * n, (group + 1) * n)
+                gains[rows], before = rule.follow(raw[rows], before, broken)
+                left[group] = before
+        shifts = AutomaticGain.shifts(gains, self._shift())
+        logits = self._logits(raw, shifts)
+        saturated = self._saturated(raw, shifts)
+        return [
+            _Group(logits[rows], int(saturated[rows].sum()), shifts[rows].tolist(), left[group])
+            for group in range(len(left))
+            for rows in (slice(group * n, (group + 1) * n),)
+        ]
+
+    def _logits(self, raw: NDArray[np.int16], shifts: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Logits (n, classes) of frames in order of arrival, each at its own shift."""
+        return golden_logits(self._graph, raw, shifts)
+
+    def _saturated(self, raw: NDArray[np.int16], shifts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Samples (n,) of each frame of which I or Q saturates; the zeros of a broken one never do."""
+        fmt = FixedFormat(self._manifest.input_bits, self._manifest.input_frac)
+        counts = np.zeros(len(raw), np.int64)
+        for shift in np.unique(shifts).tolist():
+            rows = shifts == shift
+            rounded = shift_round(raw[rows].astype(np.int64), self._manifest.wire_frac - shift - fmt.frac)
+            counts[rows] = ((rounded < fmt.min_raw) | (rounded > fmt.max_raw)).any(axis=2).sum(axis=1)
+        return counts
 
     @property
-    def _classes(self) -> int:
-        return self._manifest.classes
+    def _automatic(self) -> bool:
+        return bool(self._settings.get("AUTOMATIC_GAIN", 0))
 
-    def _execute(self, words: Words) -> NDArray[np.int32]:
-        """Logits (frames, classes) of whole groups, in order of arrival."""
-        raw = unpack_frames(words, self._manifest.frame_len, self._manifest.n_channels)
-        return golden_logits(self._graph, raw, self._shift())
-
-    def _saturated(self, words: Words) -> int:
-        fmt = FixedFormat(self._manifest.input_bits, self._manifest.input_frac)
-        raw = unpack_frames(words, len(words))[0].astype(np.int64)
-        rounded = shift_round(raw, self._manifest.wire_frac - self._shift() - fmt.frac)
-        return int(((rounded < fmt.min_raw) | (rounded > fmt.max_raw)).any(axis=1).sum())
+    def _rule(self) -> AutomaticGain:
+        highest = REGISTERS["HIGHEST_GAIN"].extract(self._settings.get("HIGHEST_GAIN", 0), "highest_gain")
+        return replace(AutomaticGain.of(self._manifest), highest=highest)
 
     def _shift(self) -> int:
         return REGISTERS["INPUT_SHIFT"].extract(self._settings["INPUT_SHIFT"], "input_shift")

@@ -60,6 +60,14 @@ Normalise = Annotated[
     typer.Option(help="rms brings each frame to unit power: the default for recordings; none takes them as they are."),
 ]
 
+AutomaticGain = Annotated[
+    bool,
+    typer.Option(
+        "--automatic-gain",
+        help="Shift each frame as the frame before asks, as accelerators with [rtl] automatic_gain do.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class _Wanted:
@@ -116,6 +124,7 @@ def classify(
     gain: Gain = 1.0,
     input_shift: InputShift = None,
     normalise: Normalise = None,
+    automatic_gain: AutomaticGain = False,
     as_json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
     yes: Yes = False,
 ) -> None:
@@ -132,9 +141,9 @@ def classify(
     require_one_way(overlay, board, cycles)
     output = printer if form is Form.TABLE else Aside(printer)
     flow = RtlFlow.open(model, RtlOptions(board, cycles), command_of(context), output)
-    entry = make_entry(flow, normalise.value if normalise else None, input_shift, gain)
+    entry = make_entry(flow, normalise.value if normalise else None, input_shift, gain, automatic_gain)
     work = _classify_live if watch or files == [STANDARD_INPUT] else _classify_files
-    with open_classifier(flow, entry.path.input_shift, overlay, board is not None, processors()) as classifier:
+    with open_classifier(flow, entry, overlay, board is not None, processors()) as classifier:
         work(_Task(flow, classifier, entry, wanted), files, samples.value if samples else None)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from hw_amc.cli.classify import (
+    AutomaticGain,
     Gain,
     InputShift,
     Normalise,
@@ -38,6 +39,7 @@ def evaluate(
     gain: Gain = 1.0,
     input_shift: InputShift = None,
     normalise: Normalise = None,
+    automatic_gain: AutomaticGain = False,
     markdown: Markdown = False,
 ) -> None:
     """Judge a model on labelled frames: accuracy by SNR and class, and what is taken for what; into the report, too."""
@@ -48,10 +50,10 @@ def evaluate(
 
     require_one_way(overlay, board, cycles)
     flow = RtlFlow.open(model, RtlOptions(board, cycles), command_of(context), printer)
-    entry = make_entry(flow, normalise.value if normalise else None, input_shift, gain)
+    entry = make_entry(flow, normalise.value if normalise else None, input_shift, gain, automatic_gain)
     with (
         open_recording(flow, path, samples.value if samples else None, labelled=True) as file,
-        open_classifier(flow, entry.path.input_shift, overlay, board is not None, processors()) as classifier,
+        open_classifier(flow, entry, overlay, board is not None, processors()) as classifier,
     ):
         entry = fit_entry(flow, entry, file.starts is not None)
         print_level(flow, classifier, file, entry)

@@ -19,6 +19,7 @@ from hw_amc.driver.buffers import Buffers, Following
 from hw_amc.driver.clock import keep_from_download, read_clock, require_clock, set_clock
 from hw_amc.driver.devices import choose_device, is_remote, is_simulated, lock_tag
 from hw_amc.driver.errors import DeviceError, reason, transport_errors
+from hw_amc.driver.gain import GainControl
 from hw_amc.driver.handoff import DMA, IP_PREFIX
 from hw_amc.driver.identity import check_files, check_identity, find_bitstream
 from hw_amc.driver.lock import DeviceLock
@@ -41,7 +42,7 @@ _DMA_TYPE = f"xilinx.com:ip:{DMA}:"
 Frames = NDArray[Any]
 
 
-class AmcOverlay:
+class AmcOverlay(GainControl):
     """An accelerator on a PYNQ device; a context manager.
 
     Calls from several threads are safe: they take turns. A second object, or a second process, on the same device is

@@ -166,16 +166,21 @@ def software() -> dict[str, str]:
 @contextlib.contextmanager
 def _default_level(amc: Tested) -> Iterator[None]:
     """Test at the input level that the vectors were made for, and put back the user's."""
-    level = amc.manifest.input_shift
+    wanted = {"INPUT_SHIFT": amc.manifest.input_shift}
+    if amc.manifest.automatic_gain:
+        wanted["AUTOMATIC_GAIN"] = 0
+    before = dict(wanted)
     # A device that does not answer is what the checks are to say.
     with contextlib.suppress(DeviceError), amc.hold() as link:
-        level = link.read("INPUT_SHIFT", "input_shift")
-        link.write("INPUT_SHIFT", amc.manifest.input_shift & 0xFF)
+        for name, value in wanted.items():
+            before[name] = link.read(name)
+            link.write(name, value)
     try:
         yield
     finally:
         with contextlib.suppress(DeviceError), amc.hold() as link:
-            link.write("INPUT_SHIFT", level & 0xFF)
+            for name, value in before.items():
+                link.write(name, value)
 
 
 def _attempt(amc: Tested, name: str, check: Callable[[], tuple[str, str]]) -> Check:

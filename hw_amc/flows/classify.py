@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hw_amc.errors import ConfigError
 from hw_amc.flows.rtl import RtlFlow
 from hw_amc.graph import Graph
+from hw_amc.interface.gain import MISSING, AutomaticGain
 from hw_amc.interface.wire import Normalisation, to_wire
 from hw_amc.parallel import map_blocks
 from hw_amc.radio.answers import Answers
@@ -53,6 +54,8 @@ class Entry:
     gain: float = 1.0
     #: Whether any of it was asked for in place of project.toml's.
     is_asked: bool = False
+    #: Whether the accelerator shifts each frame by the gain that the frame before asked for.
+    automatic_gain: bool = False
 
     def to_wire(self, frames: NDArray[np.float32]) -> NDArray[np.int16]:
         """Convert frames (n, T, 2) to wire words, a few at a time: what is computed on the way stays small."""
@@ -81,21 +84,30 @@ class Classifier:
 
 
 def make_entry(
-    flow: RtlFlow, normalise: Normalisation | None = None, input_shift: int | None = None, gain: float = 1.0
+    flow: RtlFlow,
+    normalise: Normalisation | None = None,
+    input_shift: int | None = None,
+    gain: float = 1.0,
+    automatic_gain: bool = False,
 ) -> Entry:
     """Make the way into a network: project.toml's, with what is asked for in place of it.
+
+    The automatic gain takes the place of a normalisation.
 
     Raises
     ------
     ConfigError
-        The gain is no positive number.
+        The gain is no positive number; or frames are to be normalised and to have the automatic gain.
     """
+    if automatic_gain and normalise == "rms":
+        raise ConfigError("frames that are normalised need no gain; leave out --automatic-gain, or --normalise")
     if not 0 < gain < float("inf"):
         raise ConfigError(f"a gain is a factor above 0, not {gain:g}")
     path = input_path(flow.graph, flow.workspace.settings().input)
     shift = path.input_shift if input_shift is None else input_shift
-    asked = normalise is not None or input_shift is not None or gain != 1
-    return Entry(replace(path, normalise=normalise or path.normalise, input_shift=shift), gain, asked)
+    asked = normalise is not None or input_shift is not None or gain != 1 or automatic_gain
+    scaling = "none" if automatic_gain else normalise or path.normalise
+    return Entry(replace(path, normalise=scaling, input_shift=shift), gain, asked, automatic_gain)
 
 
 def fit_entry(flow: RtlFlow, entry: Entry, is_recording: bool) -> Entry:
@@ -133,19 +145,25 @@ def open_recording(flow: RtlFlow, path: Source, samples: Any = None, labelled: b
 
 @contextmanager
 def open_classifier(
-    flow: RtlFlow, input_shift: int, overlay: Path | None, simulated: bool, workers: int = 1
+    flow: RtlFlow, entry: Entry, overlay: Path | None, simulated: bool, workers: int = 1
 ) -> Iterator[Classifier]:
     """Open golden, in several processes where asked; or an overlay's accelerator, or a simulated one, through PYNQ.
 
     Raises
     ------
     ConfigError
-        The overlay holds another network.
+        The overlay holds another network; or the accelerator has no automatic gain, and `entry` asks for it.
     DeviceError, ToolMissing, ToolFailed
         The device fails; what a simulation needs is missing, or fails.
     """
+    if entry.automatic_gain and overlay is None and not flow.settings.automatic_gain:
+        raise ConfigError(MISSING)
     if overlay is None and not simulated:
-        work = partial(_golden, flow.graph, input_shift)
+        if entry.automatic_gain:
+            levelled = _Levelled(flow, entry, workers)
+            yield Classifier("golden", levelled.run, _whole_groups(_BLOCK, levelled.rule.n_channels))
+            return
+        work = partial(_golden, flow.graph, entry.path.input_shift)
         yield Classifier(
             "golden", work, _BLOCK, lambda blocks: map_blocks(work, blocks, workers if len(blocks) >= _MANY else 1)
         )
@@ -159,20 +177,48 @@ def open_classifier(
             overlay = write_simulated(flow)
     with AmcOverlay(overlay) as amc:
         device = Device(flow.graph, amc)
-        amc.set_input_shift(input_shift)
+        amc.set_input_shift(entry.path.input_shift)
+        amc.automatic_gain = entry.automatic_gain
         block = _SIMULATED_BLOCK if amc.simulated else _BLOCK
-        yield Classifier(device.name, lambda wire: _through(amc, wire), block)
+        yield Classifier(device.name, lambda wire: _through(amc, wire), _whole_groups(block, amc.manifest.n_channels))
+
+
+def _whole_groups(block: int, n_channels: int) -> int:
+    """Make a block one of whole groups: frame i of a file is then of channel i mod n_channels, whatever the block."""
+    return max(block - block % n_channels, n_channels)
 
 
 def _golden(graph: Graph, input_shift: int, wire: NDArray[np.int16]) -> NDArray[np.int32]:
     return golden_logits(graph, wire, input_shift)
 
 
+class _Levelled:
+    """Golden behind the automatic gain of one stream of frames, whose gains it remembers from call to call."""
+
+    def __init__(self, flow: RtlFlow, entry: Entry, workers: int) -> None:
+        self._graph, self._input_shift, self._workers = flow.graph, entry.path.input_shift, workers
+        # Where project.toml does not say, what is built tells how many channels there are.
+        is_built = flow.settings.mode == "channels" and not flow.settings.n_channels
+        n_channels = flow.accelerator.manifest.n_channels if is_built else max(flow.settings.n_channels, 1)
+        self.rule = AutomaticGain(flow.graph.frame_len, flow.graph.input.fmt.frac, n_channels)
+        self._gains = self.rule.start
+
+    def run(self, wire: NDArray[np.int16]) -> NDArray[np.int32]:
+        """Return the raw logits of the next frames."""
+        gains, self._gains = self.rule.follow(_fill_channels(wire, self.rule.n_channels), self._gains)
+        shifts = AutomaticGain.shifts(gains[: len(wire)], self._input_shift)
+        return golden_logits(self._graph, wire, shifts, self._workers)
+
+
+def _fill_channels(wire: NDArray[np.int16], n_channels: int) -> NDArray[np.int16]:
+    """Put silence into the channels that frames (n, T, 2) leave over."""
+    missing = -len(wire) % n_channels
+    return np.concatenate([wire, np.zeros((missing, *wire.shape[1:]), np.int16)])
+
+
 def _through(amc: AmcOverlay, wire: NDArray[np.int16]) -> NDArray[np.int32]:
     """Classify by an accelerator, with silence in the channels that are left over."""
-    missing = -len(wire) % amc.manifest.n_channels
-    filled = np.concatenate([wire, np.zeros((missing, *wire.shape[1:]), np.int16)])
-    return amc.classify(filled).logits[: len(wire)]
+    return amc.classify(_fill_channels(wire, amc.manifest.n_channels)).logits[: len(wire)]
 
 
 def classify(
@@ -215,7 +261,8 @@ def open_live(flow: RtlFlow, path: Path, samples: Any = None, idle_s: float | No
 
 def live_level(flow: RtlFlow, entry: Entry) -> Level:
     """Make what measures the level of frames as they come."""
-    return Level(entry.path, entry.gain, trained_levels_db(flow.workspace))
+    rule = AutomaticGain(flow.graph.frame_len, entry.path.wire_frac) if flow.settings.automatic_gain else None
+    return Level(entry.path, entry.gain, trained_levels_db(flow.workspace), rule=rule, is_levelled=entry.automatic_gain)
 
 
 def classify_live(

@@ -102,7 +102,7 @@ class StreamClassifier:
         self._level: Level | None = live_level(self._flow, self._entry)
         if self._classifier is None:
             overlay = None if self._device in (GOLDEN, SIMULATED) else Path(self._device)
-            opening = open_classifier(self._flow, self._entry.path.input_shift, overlay, self._device == SIMULATED)
+            opening = open_classifier(self._flow, self._entry, overlay, self._device == SIMULATED)
             self._classifier = self._opened.enter_context(opening)
 
     def close(self) -> None:

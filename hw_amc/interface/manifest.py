@@ -72,6 +72,8 @@ class Manifest:
     board: str
     part: str
     clock_mhz: float
+    #: Whether the shell has the automatic gain (registers `GAIN_TABLE`).
+    automatic_gain: bool = False
 
     @property
     def classes(self) -> int:
@@ -107,7 +109,11 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the text of manifest.json."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2) + "\n"
+        told = asdict(self)
+        for name in _OPTIONS:
+            if not told[name]:  # what an accelerator lacks is not spoken of
+                del told[name]
+        return json.dumps({"schema": SCHEMA, **told}, indent=2) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
@@ -145,8 +151,8 @@ class Manifest:
         if schema != SCHEMA:
             raise DataError(f"manifest has schema {schema!r}, expected {SCHEMA}; build the accelerator again")
         wanted = {field.name for field in fields(cls)}
-        if set(data) != wanted:
-            raise DataError(f"manifest fields differ: {', '.join(sorted(set(data) ^ wanted))}")
+        if differing := (set(data) ^ wanted) - (_OPTIONS - set(data)):
+            raise DataError(f"manifest fields differ: {', '.join(sorted(differing))}")
         heads = data["heads"]
         if not isinstance(heads, list) or not heads or not all(map(_is_head, heads)):
             raise DataError("manifest: heads must be a list of a name and class names each")
@@ -163,6 +169,8 @@ _TEXTS = ("name", "board", "part")
 _DIGESTS = ("graph_digest", "project_digest")
 _WORDS = {"flow": ("rtl", "hls"), "mode": ("frames", "channels"), "normalise": ("none", "rms")}
 _UNKNOWN = ("cycles_per_frame", "latency_cycles")
+#: Left out where an accelerator does not have them.
+_OPTIONS = frozenset({"automatic_gain"})
 _FRACTIONS = ("wire_frac", "input_shift", "input_frac", "logit_frac")
 
 
@@ -197,6 +205,8 @@ def _require_value(name: str, value: Any) -> None:
         fits, wanted = value in _WORDS[name], " or ".join(_WORDS[name])
     elif name == "clock_mhz":
         fits, wanted = type(value) in (int, float) and 0 < value < 10**5, "a clock in MHz"
+    elif name in _OPTIONS:
+        fits, wanted = value is True, "true, or left out"
     elif name in _FRACTIONS:
         fits, wanted = type(value) is int and -128 <= value <= 127, "a whole number from -128 to 127"
     else:

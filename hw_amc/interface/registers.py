@@ -19,8 +19,13 @@ from typing import Literal
 MAGIC = 0x414D4331
 #: Value of VERSION: major << 16 | minor; the major number changes when a driver must.
 VERSION = 0x0001_0000
+#: The same of an accelerator that has the registers of the automatic gain.
+GAIN_VERSION = VERSION + 1
 #: Bits of an AXI4-Lite byte address.
 ADDRESS_BITS = 8
+
+#: Highest gain of the automatic gain after a reset, a shift.
+HIGHEST_GAIN = 15
 
 #: Bits of a result's first word: [7:0] class, [15:8] channel, [23:16] sequence number, [31:24] flags.
 CLASS_LSB, CHANNEL_LSB, SEQUENCE_LSB, FLAGS_LSB = 0, 8, 16, 24
@@ -169,10 +174,39 @@ TABLE: tuple[Register, ...] = (
     _whole("CYCLES_STALLED", 0x60, "count", "Clock cycles in which m_axis offered a word that nobody took.", 64),
 )
 
-#: Register by name.
-REGISTERS: Mapping[str, Register] = {register.name: register for register in TABLE}
+#: Registers that an accelerator with automatic gain has behind them.
+GAIN_TABLE: tuple[Register, ...] = (
+    Register(
+        "AUTOMATIC_GAIN",
+        0x70,
+        (Field("automatic_gain", 0, 1, "rw", "1: a frame is shifted by INPUT_SHIFT and its channel's gain together."),),
+        "Gain of each channel, a power of two, from the level of its frame before. Write it between frames.",
+    ),
+    Register(
+        "HIGHEST_GAIN",
+        0x74,
+        (Field("highest_gain", 0, 8, "rw", "Highest gain, a left shift.", reset=HIGHEST_GAIN, signed=True),),
+        "Bounds what noise is amplified by while there is no signal. Write it between frames.",
+    ),
+    _whole("GAIN_CHANNEL", 0x78, "rw", "Channel that GAIN_SHIFT speaks of.", 8),
+    Register(
+        "GAIN_SHIFT",
+        0x7C,
+        (Field("gain_shift", 0, 8, "status", "Left shift of that channel's last sample.", signed=True),),
+        "INPUT_SHIFT and gain together, -128 to 127.",
+    ),
+)
+
+
+def table(automatic_gain: bool) -> tuple[Register, ...]:
+    """Return the registers of an accelerator, in the order of offsets."""
+    return TABLE + GAIN_TABLE if automatic_gain else TABLE
+
+
+#: Every register by name.
+REGISTERS: Mapping[str, Register] = {register.name: register for register in TABLE + GAIN_TABLE}
 #: Byte offset by register name.
-OFFSET: Mapping[str, int] = {register.name: register.offset for register in TABLE}
+OFFSET: Mapping[str, int] = {name: register.offset for name, register in REGISTERS.items()}
 
 
 def digest_words(digest: str) -> tuple[int, int]:

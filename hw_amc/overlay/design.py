@@ -8,7 +8,6 @@ from hw_amc.config import BoardSettings
 from hw_amc.errors import ConfigError
 from hw_amc.interface import registers
 from hw_amc.interface.manifest import Manifest
-from hw_amc.interface.registers import TABLE
 from hw_amc.rtl.shell.limits import require_limits
 from hw_amc.sim_device.design import Access, Design, Field, Register, StreamIp
 
@@ -50,7 +49,7 @@ def build_design(manifest: Manifest, board: BoardSettings) -> Design:
         ps=board.ps,
         clock_mhz=board.clock_mhz,
         pl_source_mhz=board.pl_source_mhz,
-        ip=StreamIp(IP_INSTANCE, ip_vlnv(manifest), ip_registers()),
+        ip=StreamIp(IP_INSTANCE, ip_vlnv(manifest), ip_registers(manifest)),
         ip_base=board.address.accelerator,
         dma_base=board.address.dma,
         window=board.address.window,
@@ -63,10 +62,10 @@ def build_design(manifest: Manifest, board: BoardSettings) -> Design:
     )
 
 
-def ip_registers() -> tuple[Register, ...]:
+def ip_registers(manifest: Manifest) -> tuple[Register, ...]:
     """List the accelerator's registers as 32-bit words; a 64-bit counter gives two, the second with `_HI`."""
     words = []
-    for register in TABLE:
+    for register in registers.table(manifest.automatic_gain):
         access = _access(register.fields)
         for word in range(register.words):
             name = register.name if word == 0 else f"{register.name}_HI"

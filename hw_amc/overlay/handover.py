@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from hw_amc import __version__
 from hw_amc.interface.manifest import Manifest
-from hw_amc.interface.registers import ADDRESS_BITS, TABLE, Field, Register
+from hw_amc.interface.registers import ADDRESS_BITS, Field, Register, table
 from hw_amc.overlay.component import Port, parse_ports
 from hw_amc.parts import family_of
 from hw_amc.rtl.shell.accelerator import Accelerator
@@ -123,7 +123,7 @@ def emit_rdl(manifest: Manifest) -> str:
         "        default accesswidth = 32;",
     ]
     constants = manifest.constants()
-    for register in TABLE:
+    for register in table(manifest.automatic_gain):
         lines += _rdl_register(register, constants.get(register.name, 0), manifest)
     lanes = f"lane[{manifest.lanes}] @ 0x0 += 0x{1 << ADDRESS_BITS:X}" if manifest.lanes > 1 else "regs @ 0x0"
     return "\n".join([*lines, f"    }} {lanes};", "};", ""])

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_amc.interface.gain import AutomaticGain
+from hw_amc.interface.wire import to_wire
 from hw_amc.radio.files.frames import FrameFile
 from hw_amc.radio.quality import LOST_LIMIT, SATURATED_LIMIT, InputPath, Quality
 
@@ -38,7 +40,12 @@ class Level:
     trained_db: tuple[float, float] | None = None
     #: Whether the command has options that mend the level; else project.toml does.
     has_options: bool = True
+    #: The accelerator's automatic gain, where it has one; and whether frames have it.
+    rule: AutomaticGain | None = None
+    is_levelled: bool = False
     quality: Quality = field(init=False)
+    #: Powers as taken, times the gain; and those times the automatic gain, where frames have it.
+    _taken: list[NDArray[np.float64]] = field(default_factory=list)
     _powers: list[NDArray[np.float64]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -47,29 +54,29 @@ class Level:
     def add(self, frames: NDArray[np.float32]) -> None:
         """Take in frames (n, T, 2), not yet scaled by the gain."""
         scaled = scale(frames, self.gain)
+        self._taken.append(_power_of(scaled))
+        if self.rule is not None and self.is_levelled:
+            # As if the frame before had been of the same level: those that are examined do not follow each other.
+            gains = self.rule.gains(self.rule.levels(to_wire(scaled, self.path.wire_frac)))
+            scaled = np.ldexp(scaled, gains[:, None, None].astype(np.int32))
         self.quality.add(scaled)
-        self._powers.append(np.square(scaled, dtype=np.float64).sum(axis=2).mean(axis=1))
+        self._powers.append(_power_of(scaled))
 
     @property
     def percentiles_db(self) -> tuple[float, float, float] | None:
         """Levels that 10, 50 and 90 of a hundred frames stay below, at the network's input; None of silence."""
-        taken = self.taken_db
-        if taken is not None and self.path.normalise == "rms":
-            taken = 0.0, 0.0, 0.0
-        if taken is None:
+        levels = _percentiles_db(self._powers)
+        if levels is not None and self.path.normalise == "rms":
+            levels = 0.0, 0.0, 0.0
+        if levels is None:
             return None
-        low, middle, high = (level + _BIT_DB * self.path.input_shift for level in taken)
+        low, middle, high = (level + _BIT_DB * self.path.input_shift for level in levels)
         return low, middle, high
 
     @property
     def taken_db(self) -> tuple[float, float, float] | None:
         """The same of the samples as they are, times the gain."""
-        powers = np.concatenate(self._powers) if self._powers else np.zeros(0)
-        heard = powers[powers > 0]
-        if not len(heard):
-            return None
-        low, middle, high = 10 * np.log10(np.percentile(heard, (10, 50, 90)))
-        return float(low), float(middle), float(high)
+        return _percentiles_db(self._taken)
 
     def summary(self) -> str:
         """Give level, share of zeros and saturation in one line."""
@@ -81,6 +88,8 @@ class Level:
             told = f"level {_told(taken[1])} dB ({_told(taken[0])} to {_told(taken[2])}), {brought}"
         else:
             told = f"level {_told(levels[1])} dB ({_told(levels[0])} to {_told(levels[2])})"
+            if self.is_levelled:
+                told = f"level {_told(taken[1])} dB, brought to {told.removeprefix('level ')} by the automatic gain"
         if self.trained_db is None:
             trained = "the level of training is not known"
         else:
@@ -111,10 +120,16 @@ class Level:
         said = f"frames are {_told(deviation)} dB from the level of training{self._hurt()}"
         mend = "--normalise rms" if self.has_options else 'normalise = "rms" in project.toml'
         if high - low > SPREAD_DB:
-            return f"{said} and spread over {high - low:.1f} dB, more than one gain mends: {mend}"
+            return f"{said} and spread over {high - low:.1f} dB, more than one gain mends: {mend}{self._automatic()}"
         gain = f"{self.gain * 10 ** (-deviation / 20):.4g}"
         first = f"--gain {gain}" if self.has_options else f"scale the samples by {gain}"
-        return f"{said}: {first}{self._shift(deviation)}, or {mend}"
+        return f"{said}: {first}{self._shift(deviation)}, or {mend}{self._automatic()}"
+
+    def _automatic(self) -> str:
+        """Say what the accelerator does by itself; nothing where it has no automatic gain, or does it already."""
+        if self.rule is None or self.is_levelled or not self.has_options:
+            return ""
+        return ", or --automatic-gain (which leaves up to 4 dB)"
 
     def _hurt(self) -> str:
         """Say what the level has done to the values already."""
@@ -136,6 +151,22 @@ class Level:
 def _told(level_db: float) -> str:
     """Give a level with its sign, and zero as +0.0."""
     return f"{round(level_db, 1) + 0.0:+.1f}"
+
+
+def _power_of(frames: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean power (n,) of frames (n, T, 2)."""
+    found: NDArray[np.float64] = np.square(frames, dtype=np.float64).sum(axis=2).mean(axis=1)
+    return found
+
+
+def _percentiles_db(parts: list[NDArray[np.float64]]) -> tuple[float, float, float] | None:
+    """Levels that 10, 50 and 90 of a hundred powers stay below; None of silence."""
+    powers = np.concatenate(parts) if parts else np.zeros(0)
+    heard = powers[powers > 0]
+    if not len(heard):
+        return None
+    low, middle, high = 10 * np.log10(np.percentile(heard, (10, 50, 90)))
+    return float(low), float(middle), float(high)
 
 
 def scale(frames: NDArray[np.float32], gain: float) -> NDArray[np.float32]:

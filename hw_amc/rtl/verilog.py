@@ -91,6 +91,22 @@ def instance_line(module: str, name: str, parameters: Mapping[str, int], ports: 
     return f"    {module} #({settings}) {name} ({wires});\n"
 
 
+def resolve(text: str, macro: str, is_defined: bool) -> str:
+    """Return a text without its directives `ifdef macro`, `else`, `endif`, which do not nest, as if they were met."""
+    kept, inside, taken = list[str](), False, True
+    for line in text.splitlines(keepends=True):
+        word = line.strip()
+        if word == f"`ifdef {macro}":
+            inside, taken = True, is_defined
+        elif inside and word == "`else":
+            taken = not is_defined
+        elif inside and word == "`endif":
+            inside, taken = False, True
+        elif taken:
+            kept.append(line)
+    return "".join(kept)
+
+
 def library(*modules: str) -> dict[str, str]:
     """Hand-written modules of hw_amc/rtl/blocks, and those that they instantiate: file name -> text."""
     files = dict[str, str]()

@@ -45,7 +45,9 @@ def first_labels(graph: Graph, logits: NDArray[Any]) -> NDArray[np.int64]:
     return labels
 
 
-def golden_logits(graph: Graph, frames: NDArray[Any], input_shift: int = 0, workers: int = 1) -> NDArray[np.int32]:
+def golden_logits(
+    graph: Graph, frames: NDArray[Any], input_shift: int | NDArray[np.int64] = 0, workers: int = 1
+) -> NDArray[np.int32]:
     """Return golden's logits of all heads, (n, classes) raw.
 
     Parameters
@@ -53,10 +55,18 @@ def golden_logits(graph: Graph, frames: NDArray[Any], input_shift: int = 0, work
     graph : Graph
     frames : int16 array (n, T, 2)
         Wire words.
-    input_shift, workers : int
+    input_shift : int or integer array (n,)
+        See `Golden`; an array has one for each frame.
+    workers : int
         See `Golden`.
     """
-    return join_heads(graph, Golden(graph, input_shift, workers).run(frames))
+    if isinstance(input_shift, int):
+        return join_heads(graph, Golden(graph, input_shift, workers).run(frames))
+    logits = np.zeros((len(frames), sum(map(len, graph.classes))), np.int32)
+    for shift in np.unique(input_shift).tolist():
+        rows = input_shift == shift
+        logits[rows] = golden_logits(graph, frames[rows], shift, workers)
+    return logits
 
 
 def require_logits(graph: Graph, expected: NDArray[Any], answer: Answer, side: str, first_frame: int = 0) -> None:

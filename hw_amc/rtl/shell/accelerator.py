@@ -15,6 +15,7 @@ from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.graph import Graph
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.interface import registers
+from hw_amc.interface.gain import AutomaticGain
 from hw_amc.interface.manifest import Head, Manifest
 from hw_amc.rtl.blocks.base import Resources
 from hw_amc.rtl.rhythm import Rhythm
@@ -22,13 +23,17 @@ from hw_amc.rtl.shell.lanes import emit_lanes, lane_module
 from hw_amc.rtl.shell.limits import require_limits
 from hw_amc.rtl.shell.register_file import MODULE as REGISTER_FILE
 from hw_amc.rtl.shell.register_file import emit_verilog
-from hw_amc.rtl.verilog import is_name
+from hw_amc.rtl.verilog import is_name, resolve
 from hw_amc.sources import Sources
 
 SOURCES = Path(__file__).parent
 
-#: Clock cycles from a sample on s_axis to the same sample on the core's input: slice, two quantiser stages.
-INPUT_CYCLES = 3
+#: Macro of what the shell has for the automatic gain, and the files that it has for nothing else.
+GAIN_MACRO, GAIN_FILES = "AMC_AUTOMATIC_GAIN", ("amc_shell_gain.v", "amc_shell_store.v")
+
+#: Clock cycles from a sample on s_axis to the same sample on the core's input: slice, two quantiser stages; and those
+#: of the automatic gain where there is one.
+INPUT_CYCLES, GAIN_CYCLES = 3, 9
 
 #: Clock cycles from the end of the reset to the core's first without it.
 RESET_CYCLES = 16
@@ -86,7 +91,12 @@ class Accelerator:
         """
         assert self.rhythm is not None
         begin = start - RESET_CYCLES
-        return (end - begin for end in self.rhythm.ends(shell=True, start=begin + INPUT_CYCLES))
+        return (end - begin for end in self.rhythm.ends(shell=True, start=begin + self.input_cycles))
+
+    @property
+    def input_cycles(self) -> int:
+        """Clock cycles from a sample on s_axis to the same sample on the core's input."""
+        return INPUT_CYCLES + GAIN_CYCLES * self.manifest.automatic_gain
 
     @property
     def lane(self) -> Accelerator:
@@ -133,8 +143,7 @@ def build_accelerator(
     _require_fit(graph)
     manifest = _manifest(graph, core, settings, board, flow)
     require_limits(manifest, board)
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.v"))}
-    files[f"{REGISTER_FILE}.v"] = emit_verilog()
+    files = shell_files(manifest.automatic_gain)
     if manifest.lanes == 1:
         files[f"{graph.name}.v"] = emit_top(manifest)
     else:
@@ -147,6 +156,15 @@ def build_accelerator(
     sources = Sources({**files, **core.sources.files})
     manifest = Manifest(**{**vars(manifest), "project_digest": sources.digest()})
     return Accelerator(Sources({**sources.files, "manifest.json": manifest.to_json()}), manifest, core.rhythm)
+
+
+def shell_files(automatic_gain: bool = False) -> dict[str, str]:
+    """Return the Verilog of the shell, with the automatic gain or without: file name -> text."""
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.v"))}
+    if not automatic_gain:
+        files = {name: text for name, text in files.items() if name not in GAIN_FILES}
+    files = {name: resolve(text, GAIN_MACRO, automatic_gain) for name, text in files.items()}
+    return files | {f"{REGISTER_FILE}.v": emit_verilog(registers.table(automatic_gain))}
 
 
 def input_format(graph: Graph) -> FixedFormat:
@@ -197,7 +215,7 @@ def _manifest(
         graph_digest=graph.digest(),
         project_digest="",
         flow=flow,
-        interface=registers.VERSION,
+        interface=registers.GAIN_VERSION if settings.rtl.automatic_gain else registers.VERSION,
         frame_len=graph.frame_len,
         wire_frac=graph.input.fmt.frac,
         normalise=settings.input.normalise,
@@ -211,11 +229,19 @@ def _manifest(
         n_channels=core.n_channels,
         lanes=settings.rtl.lanes if flow == "rtl" else 1,
         cycles_per_frame=_cycles_per_frame(core, words),
-        latency_cycles=None if core.latency_cycles is None else core.latency_cycles + INPUT_CYCLES + 2 * words - 1,
+        latency_cycles=_latency_cycles(core, words, settings.rtl.automatic_gain),
         board=board.name,
         part=board.part,
         clock_mhz=board.clock_mhz,
+        automatic_gain=settings.rtl.automatic_gain,
     )
+
+
+def _latency_cycles(core: CoreLike, words: int, automatic_gain: bool) -> int | None:
+    """Cycles from a sample on s_axis to the last of a result's words, core idle."""
+    if core.latency_cycles is None:
+        return None
+    return core.latency_cycles + INPUT_CYCLES + GAIN_CYCLES * automatic_gain + 2 * words - 1
 
 
 def _cycles_per_frame(core: CoreLike, words: int) -> int | None:
@@ -248,7 +274,7 @@ def _parameters(manifest: Manifest, field_bits: int) -> dict[str, str]:
     classes = manifest.classes
     return {
         "MAGIC": f"32'h{registers.MAGIC:08x}",
-        "VERSION": f"32'h{registers.VERSION:08x}",
+        "VERSION": f"32'h{manifest.interface:08x}",
         "DIGEST_LO": f"32'h{low:08x}",
         "DIGEST_HI": f"32'h{high:08x}",
         "FRAME_LEN": f"32'd{manifest.frame_len}",
@@ -258,14 +284,31 @@ def _parameters(manifest: Manifest, field_bits: int) -> dict[str, str]:
         "CHANNEL_MODE": f"1'b{int(manifest.mode == 'channels')}",
         "N_CHANNELS": f"8'd{manifest.n_channels}",
         "CONTEXTS": f"16'd{manifest.contexts}",
-        # Frames inside the core: K at work, as many again in its buffers, and the two banks of results.
-        "TAG_BITS": str((2 * manifest.contexts + 2).bit_length()),
+        # Frames inside the core: K at work, as many again in its buffers, and the two banks of results; and those of
+        # which all samples are in the stages of the gain.
+        "TAG_BITS": str((2 * manifest.contexts + 2 + _frames_in_gain(manifest)).bit_length()),
         "WIRE_FRAC": f"8'h{manifest.wire_frac & 0xFF:02x}",
         "INPUT_BITS": str(manifest.input_bits),
         "INPUT_FRAC": f"8'h{manifest.input_frac & 0xFF:02x}",
         "LOGIT_FRAC": f"8'h{manifest.logit_frac & 0xFF:02x}",
         "INPUT_SHIFT": f"8'h{manifest.input_shift & 0xFF:02x}",
         "FIELD_BITS": str(field_bits),
+        **(_gain_parameters(manifest) if manifest.automatic_gain else {}),
+    }
+
+
+def _frames_in_gain(manifest: Manifest) -> int:
+    return GAIN_CYCLES // manifest.frame_len if manifest.automatic_gain else 0
+
+
+def _gain_parameters(manifest: Manifest) -> dict[str, str]:
+    gain = AutomaticGain.of(manifest)
+    bits = gain.highest_level.bit_length()
+    return {
+        "INDEX_BITS": str((manifest.n_channels - 1).bit_length()),
+        "SUM_BITS": str(bits),
+        "LEVEL": f"{bits}'h{gain.least_level:x}",
+        "LEVEL_ZEROS": str(bits - gain.least_level.bit_length()),
     }
 
 

@@ -20,6 +20,12 @@ module amc_shell #(
     parameter [7:0]  INPUT_FRAC    = 8'd6,
     parameter [7:0]  LOGIT_FRAC    = 8'd0,
     parameter [7:0]  INPUT_SHIFT   = 8'd0,   // register's value after reset
+`ifdef AMC_AUTOMATIC_GAIN
+    parameter        INDEX_BITS    = 0,      // 2**INDEX_BITS >= N_CHANNELS
+    parameter        SUM_BITS      = 28,     // of the level of a frame
+    parameter [SUM_BITS-1:0] LEVEL = 28'd33554432,  // least one that needs no gain
+    parameter        LEVEL_ZEROS   = 2,      // above the highest one of LEVEL
+`endif
     parameter        FIELD_BITS    = 8       // INPUT_BITS rounded up to whole bytes
 ) (
     input  wire        aclk,
@@ -88,6 +94,13 @@ module amc_shell #(
     wire [31:0] frames_per_packet;
     wire        new_packet;
     wire [7:0]  input_shift;
+`ifdef AMC_AUTOMATIC_GAIN
+    wire [7:0]  first_shift;  // of the register; `input_shift` is that of the sample
+    wire        automatic_gain;
+    wire [7:0]  highest_gain;
+    wire [7:0]  gain_channel;
+    wire [7:0]  gain_shift;
+`endif
     wire        mid_frame;
     wire        padding;
     reg  [15:0] in_flight;
@@ -113,7 +126,13 @@ module amc_shell #(
         .s_axi_arready(s_axi_arready), .s_axi_rdata(s_axi_rdata), .s_axi_rresp(s_axi_rresp),
         .s_axi_rvalid(s_axi_rvalid), .s_axi_rready(s_axi_rready),
         .enable(enable), .reset(soft_reset), .clear(clear_counters),
+`ifdef AMC_AUTOMATIC_GAIN
+        .frames_per_packet(frames_per_packet), .frames_per_packet_written(new_packet), .input_shift(first_shift),
+        .automatic_gain(automatic_gain), .highest_gain(highest_gain), .gain_channel(gain_channel),
+        .gain_shift(gain_shift),
+`else
         .frames_per_packet(frames_per_packet), .frames_per_packet_written(new_packet), .input_shift(input_shift),
+`endif
         .busy(busy), .resetting(data_rst), .mid_frame(mid_frame), .padding(padding),
         .input_waits(s_axis_tvalid && !s_axis_tready), .output_waits(m_axis_tvalid && !m_axis_tready),
         .in_flight(in_flight),
@@ -145,11 +164,35 @@ module amc_shell #(
     );
     amc_shell_framer #(.SAMPLE_LAST(FRAME_LEN[23:0] - 24'd1), .CHANNEL_LAST(N_CHANNELS - 8'd1)) framer (
         .clk(aclk), .rst(data_rst), .in_data(word[31:0]), .in_last(word[32]), .in_valid(word_valid),
+`ifdef AMC_AUTOMATIC_GAIN
+        .in_ready(word_ready), .out_data(cut), .out_filled(cut_filled), .out_valid(cut_valid),
+        .out_ready(cut_ready), .tag_channel(in_channel), .tag_broken(in_broken), .tag_valid(in_tag_valid),
+`else
         .in_ready(word_ready), .out_data(sample), .out_filled(sample_filled), .out_valid(sample_valid),
         .out_ready(sample_ready), .tag_channel(in_channel), .tag_broken(in_broken), .tag_valid(in_tag_valid),
+`endif
         .tag_ready(in_tag_ready), .mid_frame(mid_frame), .padding(padding), .framing_error(framing_error)
     );
 
+`ifdef AMC_AUTOMATIC_GAIN
+    // A word that is taken is the last of its frame where it comes with a tag.
+    wire [31:0] cut;
+    wire        cut_filled;
+    wire        cut_valid;
+    wire        cut_ready;
+
+    amc_shell_gain #(
+        .CHANNEL_LAST(N_CHANNELS - 8'd1), .INDEX_BITS(INDEX_BITS), .SUM_BITS(SUM_BITS), .LEVEL(LEVEL),
+        .LEVEL_ZEROS(LEVEL_ZEROS)
+    ) leveller (
+        .clk(aclk), .rst(data_rst), .automatic_gain(automatic_gain), .highest_gain(highest_gain),
+        .input_shift(first_shift), .gain_channel(gain_channel), .gain_shift(gain_shift),
+        .in_data(cut), .in_filled(cut_filled), .in_channel(in_channel), .in_last(in_tag_valid), .in_broken(in_broken),
+        .in_valid(cut_valid), .in_ready(cut_ready), .out_data(sample), .out_filled(sample_filled),
+        .next_shift(input_shift), .out_valid(sample_valid), .out_ready(sample_ready)
+    );
+
+`endif
     // Input quantiser: two stages that move when the next one is free.
     localparam signed [8:0] SHIFT = {WIRE_FRAC[7], WIRE_FRAC} - {INPUT_FRAC[7], INPUT_FRAC};
     reg         wide_valid;

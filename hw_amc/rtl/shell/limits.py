@@ -6,6 +6,7 @@ from hw_amc.config import BoardSettings
 from hw_amc.errors import ConfigError
 from hw_amc.interface.manifest import Manifest
 from hw_amc.interface.registers import REGISTERS
+from hw_amc.interface.wire import WIRE_BITS
 
 #: Widest length register of the AXI DMA, `c_sg_length_width` (PG021).
 LENGTH_BITS = 26
@@ -20,6 +21,11 @@ def require_limits(manifest: Manifest, board: BoardSettings) -> None:
         Names the number, the limit, and what moves either.
     """
     _require_fields(manifest)
+    if manifest.automatic_gain and not 0 <= manifest.wire_frac < WIRE_BITS:
+        raise ConfigError(
+            f"automatic_gain takes wire words of 0 to {WIRE_BITS - 1} fraction bits, not {manifest.wire_frac}; set "
+            "automatic_gain = false under [rtl] in project.toml"
+        )
     _require_transfer(manifest, board)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hw_amc.interface.registers import ADDRESS_BITS, TABLE, Field, Register
+from hw_amc.interface.registers import ADDRESS_BITS, GAIN_TABLE, TABLE, Field, Register
+
+Table = tuple[Register, ...]
 
 #: Name of the generated module and of its file.
 MODULE = "amc_registers"
@@ -84,8 +86,8 @@ _BUS_LOGIC = """\
 """
 
 
-def emit_verilog() -> str:
-    """Return the Verilog of the register file, module `amc_registers`.
+def emit_verilog(table: Table = TABLE) -> str:
+    """Return the Verilog of the register file, module `amc_registers`, with the registers of `table`.
 
     Ports besides the bus: one output for each `rw` field, `<field>` (and `<field>_written`, one cycle long, where the
     table asks for it); one for each `pulse` field, one cycle long; one input for each `status` field; one for each
@@ -94,19 +96,19 @@ def emit_verilog() -> str:
     reset value open.
     """
     top = ADDRESS_BITS - 1
-    ports = ",\n".join([_BUS_PORTS.format(top=top), *_ports()])
+    ports = ",\n".join([_BUS_PORTS.format(top=top), *_ports(table)])
     return (
         f"{_HEAD}\nmodule {MODULE} #(\n"
-        + ",\n".join(_parameters())
+        + ",\n".join(_parameters(table))
         + f"\n) (\n{ports}\n);\n"
         + _BUS_LOGIC.format(top=top, word_top=top)
-        + "\n".join(["", *_storage(), "", *_write_logic(), "", *_counters(), "", *_read_logic()])
+        + "\n".join(["", *_storage(table), "", *_write_logic(table), "", *_counters(table), "", *_read_logic(table)])
         + "\nendmodule\n"
     )
 
 
-def _fields(*access: str) -> Iterator[tuple[Register, Field]]:
-    for register in TABLE:
+def _fields(table: Table, *access: str) -> Iterator[tuple[Register, Field]]:
+    for register in table:
         for field in register.fields:
             if field.access in access:
                 yield register, field
@@ -116,37 +118,37 @@ def _range(bits: int) -> str:
     return "       " if bits == 1 else f"[{bits - 1}:0]".ljust(7)
 
 
-def _parameters() -> Iterator[str]:
-    for _, field in _fields("constant"):
+def _parameters(table: Table) -> Iterator[str]:
+    for _, field in _fields(table, "constant"):
         yield f"    parameter {_range(field.bits)} {field.name.upper()} = {field.bits}'d0"
-    for _, field in _fields("rw"):
+    for _, field in _fields(table, "rw"):
         if field.reset is None:
             yield f"    parameter {_range(field.bits)} {field.name.upper()}_RESET = {field.bits}'d0"
 
 
-def _ports() -> Iterator[str]:
-    for _, field in _fields("rw"):
+def _ports(table: Table) -> Iterator[str]:
+    for _, field in _fields(table, "rw"):
         yield f"    output reg  {_range(field.bits)} {field.name}"
         if field.strobe:
             yield f"    output wire         {field.name}_written"
-    for _, field in _fields("pulse"):
+    for _, field in _fields(table, "pulse"):
         yield f"    output reg          {field.name}"
-    for _, field in _fields("status"):
+    for _, field in _fields(table, "status"):
         yield f"    input  wire {_range(field.bits)} {field.name}"
-    for _, field in _fields("count"):
+    for _, field in _fields(table, "count"):
         yield f"    input  wire         {field.name}_event"
 
 
-def _storage() -> Iterator[str]:
-    for _, field in _fields("count"):
+def _storage(table: Table) -> Iterator[str]:
+    for _, field in _fields(table, "count"):
         yield f"    reg  {_range(field.bits)}       {field.name};"
     yield "    reg  [31:0]        high_word;"
-    for register in dict.fromkeys(register for register, _ in _fields("rw", "pulse")):
+    for register in dict.fromkeys(register for register, _ in _fields(table, "rw", "pulse")):
         yield f"    wire               at_{register.name.lower()} = do_write && aw_word == {_word(register.offset)};"
-    for register, field in _fields("rw"):
+    for register, field in _fields(table, "rw"):
         if field.strobe:
             yield f"    assign {field.name}_written = at_{register.name.lower()};"
-    for register in dict.fromkeys(register for register, _ in _fields("rw", "pulse")):
+    for register in dict.fromkeys(register for register, _ in _fields(table, "rw", "pulse")):
         name = register.name.lower()
         yield f"    wire [31:0]        new_{name} = ({_stored(register)} & ~w_mask) | (w_data & w_mask);"
         used = 0
@@ -162,11 +164,11 @@ def _stored(register: Register) -> str:
     return _word_of([(f.lsb, f.bits, f.name if f.access == "rw" else None) for f in register.fields])
 
 
-def _write_logic() -> Iterator[str]:
+def _write_logic(table: Table) -> Iterator[str]:
     yield "    always @(posedge clk) begin"
-    for register, field in _fields("pulse"):
+    for register, field in _fields(table, "pulse"):
         yield f"        {field.name} <= at_{register.name.lower()} && new_{register.name.lower()}[{field.lsb}];"
-    for register, field in _fields("rw"):
+    for register, field in _fields(table, "rw"):
         new = f"new_{register.name.lower()}{_slice(field)}"
         if field.minimum is not None:
             low = f"{field.bits}'d{field.minimum}"
@@ -174,9 +176,9 @@ def _write_logic() -> Iterator[str]:
         yield f"        if (at_{register.name.lower()})"
         yield f"            {field.name} <= {new};"
     yield "        if (rst) begin"
-    for _, field in _fields("pulse"):
+    for _, field in _fields(table, "pulse"):
         yield f"            {field.name} <= 1'b0;"
-    for _, field in _fields("rw"):
+    for _, field in _fields(table, "rw"):
         reset = f"{field.name.upper()}_RESET" if field.reset is None else f"{field.bits}'d{field.reset}"
         yield f"            {field.name} <= {reset};"
     yield "        end"
@@ -189,24 +191,24 @@ def _slice(field: Field) -> str:
     return f"[{field.lsb}]" if field.bits == 1 else f"[{field.lsb + field.bits - 1}:{field.lsb}]"
 
 
-def _counters() -> Iterator[str]:
+def _counters(table: Table) -> Iterator[str]:
     yield "    always @(posedge clk) begin"
-    for _, field in _fields("count"):
+    for _, field in _fields(table, "count"):
         yield f"        if ({field.name}_event)"
         yield f"            {field.name} <= {field.name} + {field.bits}'d1;"
     yield "        if (rst || clear) begin"
-    for _, field in _fields("count"):
+    for _, field in _fields(table, "count"):
         yield f"            {field.name} <= {field.bits}'d0;"
     yield "        end"
     yield "    end"
 
 
-def _read_logic() -> Iterator[str]:
-    wide = [(register, register.fields[0]) for register in TABLE if register.words == 2]
+def _read_logic(table: Table) -> Iterator[str]:
+    wide = [(register, register.fields[0]) for register in table if register.words == 2]
     yield "    always @(posedge clk)"
     yield "        if (do_read) begin"
     yield f"            case (s_axi_araddr[{ADDRESS_BITS - 1}:2])"
-    for register in TABLE:
+    for register in table:
         yield f"                // {register.name}"
         yield f"                {_word(register.offset)}: s_axi_rdata <= {_read_value(register)};"
     for register, _ in wide:
@@ -265,15 +267,16 @@ def emit_markdown() -> str:
         "without a register reads 0, and writing it, or a read-only field, does nothing. Byte strobes are kept.",
         "`constant` fields are fixed when the accelerator is built; `pulse` fields act when 1 is written and read 0;",
         "`count` fields are reset by CONTROL.clear. A 64-bit counter has its low word first: read low, then high;",
-        "reading the low word keeps the high one for the next read, so that the pair belongs together.",
+        "reading the low word keeps the high one for the next read, so that the pair belongs together. The registers",
+        "from AUTOMATIC_GAIN on are there where the accelerator is built with `[rtl] automatic_gain = true`.",
         "",
         "| offset | register | bits | field | access | reset | meaning |",
         "|---|---|---|---|---|---|---|",
     ]
-    for register in TABLE:
+    for register in TABLE + GAIN_TABLE:
         for field in register.fields:
             lines.append(_markdown_row(register, field))
-    lines += ["", *(f"- `{r.name}`: {r.doc}" for r in TABLE if r.doc and r.doc != r.fields[0].doc), ""]
+    lines += ["", *(f"- `{r.name}`: {r.doc}" for r in TABLE + GAIN_TABLE if r.doc and r.doc != r.fields[0].doc), ""]
     return "\n".join(lines)
 
 
