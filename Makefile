@@ -107,10 +107,12 @@ test-base: $(VENV)-base/.ready  ## the tests that need no TensorFlow, or TESTS o
 	@$(VENV)-base/bin/python -m pytest -n 2 --dist worksteal --base $(TESTS)
 
 chaos: $(VENV)/.all  ## kill each command KILLS times (20) at random moments and run it again; hours
-	@nice $(BIN)/python tests/chaos.py --kills $(or $(KILLS),20) --seed $(or $(SEED),1) --out docs/results/chaos.json
+	@nice $(BIN)/python tests/chaos.py --kills $(or $(KILLS),20) --chain 4 --seed $(or $(SEED),1) --out docs/results/chaos.json; \
+	code=$$?; $(BIN)/python tests/result_tables.py && exit $$code
 
 fuzz: $(VENV)/.all  ## give each reader of files wrong ones for SECONDS (60) more and count what comes of it
-	@nice $(BIN)/python tests/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --resume --out docs/results/fuzz.json
+	@nice $(BIN)/python tests/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --resume --out docs/results/fuzz.json; \
+	code=$$?; $(BIN)/python tests/result_tables.py && exit $$code
 
 mutate: $(VENV)/.all  ## change one operator at a time and see whether tests notice: SAMPLE (6) changes of each file like ONLY
 	@nice $(BIN)/python tests/mutate.py --sample $(or $(SAMPLE),6) --seed $(or $(SEED),1) $(if $(ONLY),--only '$(ONLY)')

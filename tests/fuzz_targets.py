@@ -28,6 +28,7 @@ from hw_amc.driver.identity import check_files
 from hw_amc.driver.vectors import Vectors
 from hw_amc.errors import HwAmcError
 from hw_amc.flows import init_files
+from hw_amc.flows.init_report import quantisation_section
 from hw_amc.graph import Graph, golden
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls import reports
@@ -51,6 +52,8 @@ ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "hls_projects" / "gru_cnn_sparse07"
 #: Where `kept_frames` keeps its samples.
 KEPT = f"k-{hashlib.sha256(b'[1]').hexdigest()[:16]}-wire.npy"
+WEIGHTS = hashlib.sha256(b"weights").hexdigest()
+UNLABELLED = CaptureOptions(frame_len=16, samples="float32", stand_in="unlabelled")
 #: What a valid file gives.
 READ, REFUSED = "read", "refused"
 
@@ -132,18 +135,14 @@ def make_sigmf_archive(path: Path) -> None:
 
 def make_annotated(path: Path) -> None:
     frames().tofile(path.parent / "b.iq")
-    with open_frames(
-        path.parent / "b.iq", CaptureOptions(frame_len=16, samples="float32", stand_in="unlabelled")
-    ) as file:
+    with open_frames(path.parent / "b.iq", UNLABELLED) as file:
         find_target(file, "net", "ab" * 32).write([], ["BPSK"])
     (path.parent / "b.net.sigmf-meta").replace(path)
 
 
 def read_annotated(path: Path) -> None:
     shutil.copy(path, path.parent / "b.net.sigmf-meta")
-    with open_frames(
-        path.parent / "b.iq", CaptureOptions(frame_len=16, samples="float32", stand_in="unlabelled")
-    ) as file:
+    with open_frames(path.parent / "b.iq", UNLABELLED) as file:
         find_target(file, "net", "ab" * 32)
 
 
@@ -246,9 +245,16 @@ def make_sums(path: Path) -> None:
 
 def make_mark(path: Path) -> None:
     (path.parent / "weights.h5").write_bytes(b"weights")
-    path.write_text(
-        json.dumps({"from": "m.h5", "files": {"weights.h5": init_files.file_digest(path.parent / "weights.h5")}})
-    )
+    path.write_text(json.dumps({"from": "m.h5", "files": {"weights.h5": WEIGHTS}}))
+
+
+def make_figures(path: Path) -> None:
+    (path.parent / "weights.h5").write_bytes(b"weights")
+    frames = {"frames": 8, "source": "a.hdf5"}
+    told = {"calibration": frames, "evaluation": {**frames, "same": 0.9, "before": 0.8, "after": 0.75}}
+    layers = [{"layer": "c1", "operation": "conv", "sqnr_db": 30.5}, {"layer": "r1", "operation": "relu"}]
+    made = {"command": "hw-amc init m.h5", "date": "2026-11-28", "kind": "measured", "weights_sha256": WEIGHTS}
+    path.write_text(json.dumps({**made, **told, "layers": layers}))
 
 
 UTILIZATION = """| Slice LUTs | 36128 | 0 | 0 | 53200 | 67.91 |
@@ -282,6 +288,8 @@ LIGHT = (
            forms.Json),
     Target("report.json", "report.json", make_report, lambda path: store.load(path.parent), forms.Json),
     Target("init.json", "init.json", make_mark, lambda path: init_files.require_replaceable(path.parent), forms.Json),
+    Target("figures of init.json", "init.json", make_figures,
+           lambda path: quantisation_section(path.parent), forms.Json),
     Target("graph.json", "graph.json", make_graph, read_graph, forms.Json),
     Target("graph.npz", "graph.npz", make_graph, read_graph, containers.Arrays),
     Target("adders", "stages.json", make_adders, read_adders, forms.Json),
