@@ -37,7 +37,7 @@ def new(
 def init(
     context: Context,
     model_file: Annotated[
-        Path, typer.Argument(help="Keras 2 model: .h5, .keras, or the folder of a SavedModel.", metavar="MODEL_FILE")
+        Path, typer.Argument(help="Keras model: .h5, .keras, or the folder of a SavedModel.", metavar="MODEL_FILE")
     ],
     name: Annotated[str | None, typer.Option(help="Project's name; made of the file's by default.")] = None,
     classes: Annotated[

@@ -41,7 +41,8 @@ CLASSES = MODELS | LAYERS | QUANTISERS | OTHERS
 #: Plain words in place of objects: activations, and the others in small letters.
 WORDS = _words("""
     elu exponential gelu hard_sigmoid hard_tanh leaky_relu linear mish relu relu6 selu sigmoid smooth_sigmoid softmax
-    softplus softsign swish silu tanh hw_amc>hard_sigmoid hw_amc>hard_tanh hw_amc>sine hw_amc>cosine
+    softplus softsign swish silu tanh hw_amc>hard_sigmoid hw_amc>hard_tanh
+    hw_amc>steep_sigmoid hw_amc>sine hw_amc>cosine
     constant glorot_normal glorot_uniform he_normal he_uniform identity lecun_normal lecun_uniform ones orthogonal
     random_normal random_uniform truncated_normal uniform normal zeros
     l1 l2 l1_l2 l1l2 clip max_norm min_max_norm non_neg unit_norm

@@ -1,4 +1,4 @@
-"""Model files of users, in Keras 2's three formats: read without running anything that they say.
+"""Model files of users, in the formats of Keras 2 and 3: read without running anything that they say.
 
 A file gives a configuration, which is checked by `safe_h5` before Keras makes layers of it, and weights, which are
 numbers only. The wrappers that pruning left, and names of our own hard gates, become plain on the way.
@@ -19,6 +19,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from hw_amc.compress.deployed import custom_objects, variables_of
+from hw_amc.compress.keras3 import datasets_of, is_keras3, to_keras2, weight_places
 from hw_amc.compress.safe_h5 import JSON_BYTES, WEIGHT_BYTES, read_config, require_config, require_weights
 from hw_amc.errors import DataError, HwAmcError, let_interrupt_through
 from hw_amc.files import temporary_folder
@@ -29,7 +30,13 @@ from hw_amc.untrusted import brief, open_regular, parse_json, read_bytes
 #: What a float model may name beside Keras' own.
 _OURS = {
     f"hw_amc>{function.__name__}": function
-    for function in (activations.hard_tanh, activations.hard_sigmoid, activations.sine, activations.cosine)
+    for function in (
+        activations.hard_tanh,
+        activations.hard_sigmoid,
+        activations.steep_sigmoid,
+        activations.sine,
+        activations.cosine,
+    )
 }
 
 #: The wrapper that pruning leaves around a layer, and the weights that it adds.
@@ -61,7 +68,7 @@ def load_model_file(path: Path) -> Any:
     Parameters
     ----------
     path : Path
-        `.h5`, `.keras`, or the folder of a SavedModel, as Keras 2 writes them; whatever its ending.
+        `.h5` or `.keras` of Keras 2 or 3, or the folder of a SavedModel of Keras 2; whatever its ending.
 
     Returns
     -------
@@ -85,13 +92,14 @@ def load_model_file(path: Path) -> Any:
         return _load_keras(path)
     what = _FOREIGN.get(path.suffix.lower(), "of no known format")
     raise DataError(
-        f"{path} is {what}; a Keras 2 model is read from .h5, .keras or the folder of a SavedModel: model.save('m.h5')"
+        f"{path} is {what}; a Keras model is read from .h5, .keras or the folder of a SavedModel: model.save('m.h5')"
     )
 
 
 def _load_h5(path: Path) -> Any:
     with open_hdf5(path) as file:
-        config, wrapped = strip_pruning(_plain(read_config(file, path)))
+        found = read_config(file, path)
+        config, wrapped = strip_pruning(_plain(to_keras2(found, path) if is_keras3(found) else found))
         require_config(config, path)
         with _building(path, require_weights(file, path)):
             model = _build(config)
@@ -121,18 +129,41 @@ def _stored(file: Any, layer: str, path: Path) -> list[Any]:
 def _load_keras(path: Path) -> Any:
     try:
         with zipfile.ZipFile(path) as archive, temporary_folder(Path(tempfile.gettempdir()), "keras") as folder:
-            config = _plain(parse_json(_member(archive, "config.json", JSON_BYTES, path), f"{path}: config.json"))
-            require_config(config, path)
+            found = parse_json(_member(archive, "config.json", JSON_BYTES, path), f"{path}: config.json")
             weights = folder / "model.weights.h5"
             weights.write_bytes(_member(archive, weights.name, WEIGHT_BYTES, path))
-            with open_hdf5(weights) as file:
-                size = require_weights(file, path, _LAYERS)
-            with _building(path, size):
-                model = _build(config)
-                model.load_weights(weights)
-                return model
+            return _from_archive(found, weights, path)
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise DataError(f"{path} is not a whole .keras file ({brief(error)}); save it again") from error
+
+
+def _from_archive(found: Any, weights: Path, path: Path) -> Any:
+    """Make the model of an archive's configuration and of its file of weights."""
+    third = is_keras3(found)
+    config = _plain(to_keras2(found, path) if third else found)
+    require_config(config, path)
+    with open_hdf5(weights) as file:
+        size = require_weights(file, path, "/layers/" if third else _LAYERS)
+        with _building(path, size):
+            model = _build(config)
+            if third:
+                _set_weights(model, config, file, path)
+    if not third:
+        with _building(path, size):
+            model.load_weights(weights)
+    return model
+
+
+def _set_weights(model: Any, config: Any, file: Any, path: Path) -> None:
+    """Give every layer the weights that an archive of Keras 3 keeps for it."""
+    layers = config["config"]["layers"]
+    for layer, place in zip(layers, weight_places(layers), strict=True):
+        mine = model.get_layer(layer["config"]["name"]) if layer["class_name"] != "InputLayer" else None
+        if mine is not None and mine.weights:
+            names = list(datasets_of(file, place))
+            if len(names) != len(mine.weights) or any(open_dataset(file, name, path) is None for name in names):
+                raise DataError(f"{path} has lost weights of layer {mine.name[:80]!r}; save the model again")
+            mine.set_weights([np.asarray(file[name]) for name in names])
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int, path: Path) -> bytes:

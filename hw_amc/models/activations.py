@@ -21,6 +21,12 @@ def hard_tanh(x: Any) -> Any:
 
 
 @keras.utils.register_keras_serializable("hw_amc")
+def steep_sigmoid(x: Any) -> Any:
+    """Return clip(x/6 + 1/2, 0, 1): the hard sigmoid of Keras 3."""
+    return tf.clip_by_value(x / 6.0 + 0.5, 0.0, 1.0)
+
+
+@keras.utils.register_keras_serializable("hw_amc")
 def sine(x: Any) -> Any:
     """Return the sine of an angle in radians."""
     return tf.math.sin(x)
