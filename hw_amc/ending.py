@@ -3,21 +3,25 @@
 A signal's handler raises wherever Python is. Where that is a callback of C code (TensorFlow asks Python what is a
 sequence, for one), the exception may be cleared, and the work goes on with a wrong answer. Therefore nothing is
 published after such a signal (`raise_again`), and the command line takes every error after it for the end that it is.
+Where Python itself ignores the exception, in an object's end or a weak reference's, it is raised again a moment later.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 #: While a command listens: signals that told it to end.
 _TOLD: list[int] = []
 #: Commands that listen.
 _LISTENING: list[str] = []
+#: After so long an exception that Python ignored is raised again, seconds.
+_AGAIN_S = 0.05
 
 
 @contextmanager
@@ -30,9 +34,20 @@ def listening(command: str) -> Iterator[None]:
     if is_ours:
         signal.signal(signal.SIGINT, _interrupt)
     _LISTENING.append(command)
+    ignored = sys.unraisablehook
+
+    def hook(found: Any) -> None:
+        if told() is None or not isinstance(found.exc_value, (KeyboardInterrupt, SystemExit)):
+            ignored(found)
+        else:
+            signal.signal(signal.SIGALRM, _once_more)
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+
+    sys.unraisablehook = hook
     try:
         yield
     finally:
+        sys.unraisablehook = ignored
         _LISTENING.pop()
         _TOLD.clear()
         if is_ours:
@@ -48,6 +63,10 @@ def remember(number: int) -> None:
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     remember(number)
     raise KeyboardInterrupt
+
+
+def _once_more(number: int, frame: FrameType | None) -> None:
+    raise_again()
 
 
 def told() -> int | None:

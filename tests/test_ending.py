@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -82,6 +84,38 @@ def test_nothing_is_published_after_a_lost_signal(
     assert (run(), capsys.readouterr().err) == (code, said)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     write_text(tmp_path / "report.json", "right")  # by whoever comes next in this process
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGINT, 130, STOPPED), (signal.SIGTERM, 143, "")])
+def test_what_python_ignored_is_raised_again(
+    number: int, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen before, in 7 kills of init: "Exception ignored in" a weak reference's end, with a traceback."""
+
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def work() -> None:
+        Dying()
+        time.sleep(20)
+
+    monkeypatch.setattr("hw_amc.workspace.trained_models", work)
+    before, started = sys.unraisablehook, time.monotonic()
+    assert (run(), capsys.readouterr().err) == (code, said)
+    assert time.monotonic() - started < 15
+    assert sys.unraisablehook is before
+
+
+def test_what_else_python_ignores_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            raise ValueError("odd")
+
+    monkeypatch.setattr("hw_amc.workspace.trained_models", Dying)
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    run()
+    assert "ValueError: odd" in capsys.readouterr().err
 
 
 def test_outside_a_command_nothing_is_remembered(tmp_path: Path) -> None:
