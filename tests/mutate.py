@@ -47,6 +47,9 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("hw_amc/rtl/blocks/amc_add.v", ("tests/test_rtl_branches.py",)),
     ("hw_amc/rtl/blocks/amc_round_saturate.v", ("tests/test_rtl_properties.py", "tests/test_rtl_core.py")),
     ("hw_amc/rtl/blocks/*", ("tests/test_rtl_core.py", "tests/test_rtl_layers.py")),
+    ("hw_amc/rtl/shell/amc_shell_gain.v", ("tests/test_shell_gain.py",)),
+    ("hw_amc/rtl/shell/amc_shell_store.v", ("tests/test_shell_gain.py",)),
+    ("hw_amc/interface/gain.py", ("tests/test_gain.py",)),
     ("hw_amc/rtl/shell/amc_*.v", ("tests/test_rtl_properties.py", "tests/test_shell.py", "tests/test_shell_fast.py")),
     (
         "hw_amc/rtl/shell/*",

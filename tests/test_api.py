@@ -125,6 +125,24 @@ except hw_amc.errors.ToolMissing as error:
     assert (fits, same) == ("True", "True")
 
 
+@pytest.mark.cosim
+def test_simulated_hardware_needs_no_tensorflow(tmp_path: Path) -> None:
+    trained_model(tmp_path, "small")
+    code = """
+import sys
+for name in ("tensorflow", "keras", "qkeras", "hls4ml", "pynq"):
+    sys.modules[name] = None
+import numpy as np
+import hw_amc
+
+small = hw_amc.load("small")
+frames = np.random.default_rng(1).normal(0, 0.7, (12, small.frame_len, 2))
+run = small.simulate(frames)
+print(run.frames, *(each["mismatches"] for each in run.runs.values()))
+"""
+    assert run_python(code).split() == ["12", "0"]
+
+
 def test_classify_an_array_a_file_and_a_recording(mine: hw_amc.Model, frames: np.ndarray, tmp_path: Path) -> None:
     expected = golden_logits(mine.graph, to_wire(frames, mine.graph.input.fmt.frac)).argmax(axis=1)
     complex_frames = (frames @ (1, 1j)).astype(np.complex64)

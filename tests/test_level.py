@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from test_classify import GRAPH, TRAINED, T, make_workspace
 from hw_amc.errors import DataError
 from hw_amc.flows.level import _read_card
 from hw_amc.radio import generate_frames, load_recipe, to_wire
-from hw_amc.radio.gains import GAINS_DB, GainAccuracy, put_into_card
+from hw_amc.radio.gains import GAINS_DB, GainAccuracy, put_into_card, scale_words
 from hw_amc.train.level import trained_levels_db
 from hw_amc.verify.heldout import SEED, TEST_SPLIT
 from hw_amc.verify.results import golden_logits
@@ -91,13 +92,28 @@ def test_levels_are_measured_by_golden(folder: Path, capsys: pytest.CaptureFixtu
     frames = generate_frames(recipe, chosen, snrs, numbers, split=TEST_SPLIT)
     wanted = {}
     for gain in GAINS_DB:
-        answers = golden_logits(GRAPH, to_wire(frames * np.float32(10 ** (gain / 20)))).argmax(axis=1)
+        answers = golden_logits(GRAPH, scale_words(to_wire(frames), gain)).argmax(axis=1)
         right = [
             NAMES[answer] == recipe.classes.heads[0].classes[cell] for answer, cell in zip(answers, chosen, strict=True)
         ]
         wanted[f"{gain:g}"] = round(float(np.mean(right)), 5)
     assert section["accuracy"] == wanted
     assert (section["frames"], section["snr_db_from"]) == (len(numbers), 10)
+
+
+def test_the_automatic_gain_is_a_way_out_where_there_is_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Behind it, frames that lose nothing by a power of two get the answers of those that came at the right level."""
+    (folder / "project.toml").write_text("[rtl]\nautomatic_gain = true\n")
+    assert run("level", "small", "--frames", "4", "--json") == 0
+    section = json.loads(capsys.readouterr().out)
+    assert section["accuracy_automatic_gain"].keys() == section["accuracy"].keys()
+    assert section["accuracy_automatic_gain"]["0"] == section["accuracy"]["0"]
+    found = GainAccuracy.load(section)
+    assert found.to_section() == {key: section[key] for key in found.to_section()}
+    assert re.search(
+        r"automatic gain \(--automatic-gain\) it is \d+\.\d to \d+\.\d % from -12 to \+12 dB", found.told()
+    )
+    assert "--automatic-gain" not in replace(found, automatic=None).told()
 
 
 def _place(name: str) -> int:

@@ -9,7 +9,7 @@ from networks import gru_cnn_graph
 from hw_amc.config import BoardSettings, Budget, LayerRtl, RtlSettings
 from hw_amc.errors import ConfigError
 from hw_amc.rtl import build_core, estimate_rates, require_fit
-from hw_amc.rtl.shell.accelerator import SHELL_COST
+from hw_amc.rtl.shell.accelerator import GAIN_COST, SHELL_COST
 
 
 def _board(**budget: Any) -> Any:
@@ -50,6 +50,15 @@ def test_the_settings_own_row_and_lanes(rows_and_graph: Any) -> None:
         assert double.frames_per_s == 2 * single.frames_per_s
         same = double.cost == single.cost * 2
         assert same == (single.cycles_per_step != 8)
+
+
+def test_the_automatic_gain_is_estimated(rows_and_graph: Any) -> None:
+    rows, graph, cache = rows_and_graph
+    settings = RtlSettings(cycles_per_step=8, automatic_gain=True, lanes=2)
+    found = estimate_rates(graph, settings, _board(), cache=cache)
+    assert [more.cost.lut - 2 * row.cost.lut for row, more in zip(rows, found, strict=True)] == [
+        pytest.approx(2 * GAIN_COST.lut) for _ in rows
+    ]
 
 
 def test_a_lower_clock_takes_fewer_registers(rows_and_graph: Any) -> None:

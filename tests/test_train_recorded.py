@@ -13,9 +13,8 @@ import pytest
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.models import MODELS, Classes, GruCnnSpec, find_classes
 from hw_amc.radio import CLASSES, RECIPES, CaptureOptions, convert, make_dataset, open_frames, to_wire
-from hw_amc.radio.gains import GAINS_DB, GainAccuracy
+from hw_amc.radio.gains import GAINS_DB, GainAccuracy, scale_words
 from hw_amc.train.data import FrameSet
-from hw_amc.train.gains import scale
 from hw_amc.train.predictions import load_predictions
 from hw_amc.train.recipe import Data, load_recipe_file
 from hw_amc.train.run import run_recipe
@@ -100,10 +99,9 @@ def test_what_will_hurt_is_warned_about(tmp_path: Path) -> None:
 
 def test_frames_at_another_gain_are_what_the_wire_would_carry() -> None:
     words = np.array([[[3, -3], [20000, -20000]]], np.int16)
-    frames = FrameSet(words, np.zeros(1, np.uint8), np.zeros(1, np.int8))
-    assert scale(frames, 0).wire.tolist() == words.tolist()
-    assert scale(frames, 6).wire.tolist() == [[[6, -6], [2**15 - 1, -(2**15)]]]
-    assert scale(frames, -20).wire.tolist() == [[[0, 0], [2000, -2000]]]
+    assert scale_words(words, 0).tolist() == words.tolist()
+    assert scale_words(words, 6).tolist() == [[[6, -6], [2**15 - 1, -(2**15)]]]
+    assert scale_words(words, -20).tolist() == [[[0, 0], [2000, -2000]]]
 
 
 def test_files_that_do_not_serve(air: Path, tmp_path: Path) -> None:

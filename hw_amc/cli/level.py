@@ -23,8 +23,10 @@ def level(
 
     flow = RtlFlow.open(model, RtlOptions(), command_of(context), printer)
     found = measure_gains(flow, frames)
-    rows = [(f"{gain:+g}", f"{100 * share:.2f}") for gain, share in found.accuracy.items()]
-    printer.table(("gain, dB", "accuracy, % (measured)"), rows, f"{model}, {found.frames} frames")
+    columns = [found.accuracy] if found.automatic is None else [found.accuracy, found.automatic]
+    rows = [(f"{gain:+g}", *(f"{100 * shares[gain]:.2f}" for shares in columns)) for gain in found.accuracy]
+    titles = ("gain, dB", "accuracy, % (measured)", "behind the automatic gain")[: 1 + len(columns)]
+    printer.table(titles, rows, f"{model}, {found.frames} frames")
     printer.line(found.told())
     printer.result(found.to_section())
     if keep:

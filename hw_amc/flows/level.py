@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hw_amc.errors import ConfigError, DataError
 from hw_amc.files import load_json, write_text
 from hw_amc.flows.base import Flow
+from hw_amc.interface.gain import AutomaticGain
 from hw_amc.interface.wire import to_wire
-from hw_amc.radio.gains import GAINS_DB, GainAccuracy, put_into_card
+from hw_amc.radio.gains import GainAccuracy, accuracy_by_gain, put_into_card
 from hw_amc.untrusted import read_text
 from hw_amc.verify.heldout import SEED, TEST_SPLIT, fitting_recipe
-from hw_amc.verify.results import golden_logits
+from hw_amc.verify.results import golden_logits, split_heads
 
 #: SNR of the frames, dB, and how many of each class.
 SNR_DB_FROM, FRAMES_OF_A_CLASS = 10, 20
@@ -44,14 +48,21 @@ def measure_gains(flow: Flow, frames_of_a_class: int = FRAMES_OF_A_CLASS) -> Gai
     loud = np.array([snr for snr in recipe.classes.snrs_db if snr >= SNR_DB_FROM])
     snrs = np.random.default_rng(SEED).choice(loud, len(numbers))
     frames = generate_frames(recipe, chosen, snrs, numbers, split=TEST_SPLIT)
-    ends = np.cumsum([len(names) for names in graph.classes])[:-1]
-    shares = {}
-    for gain_db in flow.output.track(GAINS_DB, f"golden: {flow.workspace.model} at {len(GAINS_DB)} levels"):
-        scaled = frames * np.float32(10 ** (gain_db / 20))
-        logits = golden_logits(graph, to_wire(scaled, settings.wire_frac, settings.normalise), settings.input_shift)
-        answers = np.stack([head.argmax(axis=1) for head in np.split(logits, ends, axis=1)], axis=1)
-        shares[gain_db] = float((answers == labels[chosen]).all(axis=1).mean())
-    return GainAccuracy(len(frames), shares, SNR_DB_FROM)
+    words = to_wire(frames, settings.wire_frac, settings.normalise)
+    rule = AutomaticGain(graph.frame_len, settings.wire_frac)
+
+    def judge(sets: list[NDArray[np.int16]], automatic: bool = False) -> Iterator[NDArray[np.bool_]]:
+        told = f"golden: {flow.workspace.model} at {len(sets)} levels" + (", automatic gain" if automatic else "")
+        for wire in flow.output.track(sets, told):
+            gains = rule.follow(wire, rule.start)[0] if automatic else np.zeros(len(wire), np.int64)
+            logits = golden_logits(graph, wire, rule.shifts(gains, settings.input_shift))
+            heads = split_heads(graph, logits).values()
+            answers = np.stack([head.argmax(axis=1) for head in heads], axis=1)
+            yield (answers == labels[chosen]).all(axis=1)
+
+    has_gain = flow.workspace.settings().rtl.automatic_gain
+    automatic = accuracy_by_gain(words, partial(judge, automatic=True)) if has_gain else None
+    return GainAccuracy(len(frames), accuracy_by_gain(words, judge), SNR_DB_FROM, automatic)
 
 
 def keep_gains(flow: Flow, found: GainAccuracy) -> None:

@@ -225,6 +225,7 @@ def synthesise(flow: RtlFlow, blocks: bool = False, routed: bool = False) -> dic
     ToolMissing, ToolFailed
         Yosys is missing or fails.
     """
+    from hw_amc.rtl.shell.accelerator import shell_cost
     from hw_amc.rtl.shell.lanes import lane_module
     from hw_amc.synth import nextpnr, yosys
 
@@ -239,7 +240,8 @@ def synthesise(flow: RtlFlow, blocks: bool = False, routed: bool = False) -> dic
     with flow.exclusive(), flow.step("synth"):
         core = flow.core.name if blocks else None
         found = yosys.run(flow.accelerator.sources, name, folder, family, repeated=lane, blocks_of=core)
-        section = yosys.section(found, flow.core, board, flow.command, flow.settings.lanes)
+        cost = shell_cost(flow.settings.automatic_gain)
+        section = yosys.section(found, flow.core, board, flow.command, flow.settings.lanes, cost)
         flow.merge({"synth": {board.name: section}})
         if routed:
             section["routed"] = _route(flow, folder / nextpnr.DEVICE)

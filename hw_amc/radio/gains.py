@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_amc.interface.wire import WIRE_BITS
 
 #: Gains at which a network is measured, dB of the amplitude.
 GAINS_DB = (-12.0, -6.0, -3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0, 6.0, 12.0)
@@ -26,19 +31,23 @@ class GainAccuracy:
     accuracy: Mapping[float, float]
     #: Lowest SNR of the frames, dB; None where frames of all SNRs are taken.
     snr_db_from: int | None
+    #: The same accuracies behind the accelerator's automatic gain, where it has one.
+    automatic: Mapping[float, float] | None = None
 
     @classmethod
     def load(cls, section: Mapping[str, Any]) -> GainAccuracy:
         """Read `gain_db` of an accuracy.json."""
-        found = {float(gain): float(share) for gain, share in section["accuracy"].items()}
-        return cls(int(section["frames"]), dict(sorted(found.items())), section.get("snr_db_from"))
+        automatic = section.get("accuracy_automatic_gain")
+        found = (_by_gain(section["accuracy"]), None if automatic is None else _by_gain(automatic))
+        return cls(int(section["frames"]), found[0], section.get("snr_db_from"), found[1])
 
     def to_section(self) -> dict[str, Any]:
         """Return `gain_db` of an accuracy.json."""
-        shares = {f"{gain:g}": round(share, 5) for gain, share in self.accuracy.items()}
         low, high = self.kept_db
         of = {} if self.snr_db_from is None else {"snr_db_from": self.snr_db_from}
-        return {"frames": self.frames, **of, "accuracy": shares, "kept_from_db": low, "kept_to_db": high}
+        behind = {} if self.automatic is None else {"accuracy_automatic_gain": _rounded(self.automatic)}
+        accuracy = {"accuracy": _rounded(self.accuracy), **behind}
+        return {"frames": self.frames, **of, **accuracy, "kept_from_db": low, "kept_to_db": high}
 
     @property
     def kept_db(self) -> tuple[float, float]:
@@ -57,9 +66,16 @@ class GainAccuracy:
     def told(self) -> str:
         """Say in which range the accuracy is kept."""
         low, high = self.kept_db
-        return (
+        told = (
             f"Accuracy stays within {100 * KEPT:g} points of that at the level of training from {low:+g} to {high:+g}"
             " dB."
+        )
+        if self.automatic is None:
+            return told
+        shares = self.automatic.values()
+        return (
+            f"{told} Behind the accelerator's automatic gain (--automatic-gain) it is {100 * min(shares):.1f} to"
+            f" {100 * max(shares):.1f} % from {min(self.automatic):+g} to {max(self.automatic):+g} dB."
         )
 
     def lines(self) -> Iterator[str]:
@@ -72,6 +88,37 @@ class GainAccuracy:
         )
         yield from ("", "| gain, dB | top-1 accuracy, % |", "| --- | --- |")
         yield from (f"| {gain:+g} | {100 * share:.2f} |" for gain, share in self.accuracy.items())
+
+
+def _by_gain(shares: Mapping[str, Any]) -> dict[float, float]:
+    return dict(sorted((float(gain), float(share)) for gain, share in shares.items()))
+
+
+def _rounded(shares: Mapping[float, float]) -> dict[str, float]:
+    return {f"{gain:g}": round(share, 5) for gain, share in shares.items()}
+
+
+def scale_words(words: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
+    """Scale wire words as a receiver with another gain would have put them onto the wire, saturated at its ends."""
+    half = 1 << (WIRE_BITS - 1)
+    scaled: NDArray[np.int16] = np.rint(words * 10 ** (gain_db / 20)).clip(-half, half - 1).astype(np.int16)
+    return scaled
+
+
+def accuracy_by_gain(
+    words: NDArray[np.int16], judge: Callable[[list[NDArray[np.int16]]], Iterable[NDArray[np.bool_]]]
+) -> dict[float, float]:
+    """Share of right answers at each of `GAINS_DB`.
+
+    Parameters
+    ----------
+    words : int16 array (n, T, 2)
+        Frames of the level of training.
+    judge : callable
+        Takes such frames of every gain, and says of each gain's (n,) which are answered rightly.
+    """
+    answers = judge([scale_words(words, gain_db) for gain_db in GAINS_DB])
+    return {gain_db: float(right.mean()) for gain_db, right in zip(GAINS_DB, answers, strict=True)}
 
 
 def put_into_card(card: str, found: GainAccuracy) -> str:

@@ -13,7 +13,7 @@ from hw_amc.errors import ConfigError
 from hw_amc.graph import Graph
 from hw_amc.rtl.blocks.base import Resources
 from hw_amc.rtl.schedule import Schedule, build_schedule, legal_cycles
-from hw_amc.rtl.shell.accelerator import SHELL_COST
+from hw_amc.rtl.shell.accelerator import shell_cost
 
 #: Placement and routing become hard above this part of a resource.
 FULL = 1.0
@@ -98,7 +98,7 @@ def _uniform(graph: Graph, settings: RtlSettings, cycles: int, board: BoardSetti
 
 
 def _row(schedule: Schedule, settings: RtlSettings, board: BoardSettings) -> RateEstimate:
-    cost = reduce(add, schedule.costs().values(), SHELL_COST) * settings.lanes
+    cost = reduce(add, schedule.costs().values(), shell_cost(settings.automatic_gain)) * settings.lanes
     budget = board.resources
     return RateEstimate(
         cycles_per_step=schedule.cycles_per_step,

@@ -25,6 +25,7 @@ from hw_amc.errors import ToolFailed
 from hw_amc.extras import missing
 from hw_amc.parts import FAMILIES
 from hw_amc.rtl import RtlCore
+from hw_amc.rtl.blocks.base import Resources
 from hw_amc.rtl.shell.accelerator import SHELL_COST
 from hw_amc.sources import Sources
 from hw_amc.synth.paths import load_longest_path
@@ -225,7 +226,14 @@ def _count(modules: dict[str, dict[str, int]], top: str) -> Counter[str]:
     return total
 
 
-def section(found: Synthesis, core: RtlCore, board: BoardSettings, command: str, lanes: int = 1) -> dict[str, Any]:
+def section(
+    found: Synthesis,
+    core: RtlCore,
+    board: BoardSettings,
+    command: str,
+    lanes: int = 1,
+    shell: Resources = SHELL_COST,
+) -> dict[str, Any]:
     """Report section `synth.<board>`: what was counted, beside the estimate.
 
     Parameters
@@ -239,10 +247,12 @@ def section(found: Synthesis, core: RtlCore, board: BoardSettings, command: str,
         What the user typed.
     lanes : int
         Lanes of the accelerator.
+    shell : Resources
+        Estimate of the shell of a lane.
     """
     budget = board.resources
     used = {"lut": found.lut, "ff": found.ff, "dsp": found.dsp, "bram36": found.bram36, "carry": found.carry}
-    total = asdict(reduce(add, core.costs.values(), SHELL_COST) * lanes)
+    total = asdict(reduce(add, core.costs.values(), shell) * lanes)
     estimated = {name: round(total[name]) for name in used}
     figures: dict[str, Any] = {
         **used,
@@ -253,7 +263,7 @@ def section(found: Synthesis, core: RtlCore, board: BoardSettings, command: str,
     if found.arrival_ns is not None:
         figures["arrival_ns"] = found.arrival_ns
     if found.blocks:
-        figures["blocks"] = _block_rows(found, core)
+        figures["blocks"] = _block_rows(found, core, shell)
     derived = ("estimated", "error_percent", "arrival_ns")
     kinds = {name: "estimated" if name in derived else "measured" for name in figures}
     speed = {
@@ -274,7 +284,7 @@ def section(found: Synthesis, core: RtlCore, board: BoardSettings, command: str,
     return {**facts, **figures, **speed, **told, "kind": kinds}
 
 
-def _block_rows(found: Synthesis, core: RtlCore) -> list[dict[str, Any]]:
+def _block_rows(found: Synthesis, core: RtlCore, shell_cost: Resources) -> list[dict[str, Any]]:
     """Resources of each block of the core, beside the estimate; what is in none of them is the shell."""
     cells: dict[str, Counter[str]] = {name: Counter() for name in core.costs}
     shell = Counter(found.cells)
@@ -283,7 +293,7 @@ def _block_rows(found: Synthesis, core: RtlCore) -> list[dict[str, Any]]:
         owners = [name for name in core.costs if instance == name or instance.startswith(f"{name}_")]
         cells[max(owners, key=len)].update(inside)
         shell.subtract(inside)
-    costs = {**core.costs, "shell": SHELL_COST}
+    costs = {**core.costs, "shell": shell_cost}
     return [
         {
             "name": name,
