@@ -40,7 +40,7 @@ _QUANTISERS = {
 }
 
 
-def _weights(layer: Any) -> list[tuple[Any, Any]]:
+def weights_of_layer(layer: Any) -> list[tuple[Any, Any]]:
     """A quantised layer's weights, each with its quantiser (None where it has none); nothing for another layer."""
     owner = getattr(layer, "cell", layer)
     quantisers = [getattr(owner, name) for name in _QUANTISERS.get(type(layer).__name__, ())]
@@ -49,14 +49,16 @@ def _weights(layer: Any) -> list[tuple[Any, Any]]:
 
 def quantised_weights(layer: Any) -> list[Any]:
     """Return a quantised layer's weights as its quantisers round them, in the order of `get_weights`."""
-    return [weight if quantiser is None else np.asarray(quantiser(weight)) for weight, quantiser in _weights(layer)]
+    return [
+        weight if quantiser is None else np.asarray(quantiser(weight)) for weight, quantiser in weights_of_layer(layer)
+    ]
 
 
 def clipped_weights(model: Any) -> dict[str, int]:
     """Count the weights of every layer that lie outside their format and will be clipped."""
     counts: dict[str, int] = {}
     for layer in model.layers:
-        for weight, quantiser in _weights(layer):
+        for weight, quantiser in weights_of_layer(layer):
             if quantiser is not None:
                 fmt = format_of(quantiser, layer)
                 raw = np.ldexp(weight, fmt.frac)
@@ -67,7 +69,7 @@ def clipped_weights(model: Any) -> dict[str, int]:
 
 def round_weights(model: Any) -> None:
     """Replace every weight by its quantised value, so that a saved file says exactly what is deployed."""
-    for layer in filter(_weights, model.layers):
+    for layer in filter(weights_of_layer, model.layers):
         # Twice: QKeras' x + (q(x) - x) may be off by one float32 step for a clipped x, but not for a grid value.
         for _ in range(2):
             layer.set_weights(quantised_weights(layer))

@@ -36,7 +36,7 @@ def run(flow: InitFlow) -> Outcome:
     """
     with _timed(flow, "model", "reading the model") as say:
         flow.model.name  # noqa: B018 - loads it
-        kind = "float" if flow.is_float else "quantised: it is taken as it is"
+        kind = "float" if flow.is_float else "quantised: its numbers stay"
         say(f"{len(flow.model.layers)} layers, {flow.model.count_params():,} parameters, {kind}")
     with _timed(flow, "frames", "reading frames") as say:
         say(flow.frames.describe())

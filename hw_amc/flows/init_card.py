@@ -90,7 +90,7 @@ def _card(flow: InitFlow, outcome: Outcome, figures: Mapping[str, Any]) -> str:
         for each in outcome.layers
     ]
     digest = f", SHA-256 {source['sha256']}" if "sha256" in source else ""
-    kind = "float model" if flow.is_float else "quantised model, taken as it is"
+    kind = "float model" if flow.is_float else "quantised model, whose numbers stay"
     lines = [
         f"# {name}", "",
         f"Made by `{flow.command}`, {figures['date']}, from the {kind} `{source['file']}`{digest}.", "",

@@ -206,9 +206,10 @@ class InitFlow:
     def deploy(self) -> Any:
         """The deployed model, with its weights not rounded yet."""
         from hw_amc.compress import deploy, entry
+        from hw_amc.compress.plain import plain
 
         if not self.is_float:
-            quantised = entry.cut_softmax(self.model)
+            quantised = plain(entry.cut_softmax(self.model))
             deploy.require_exact(quantised)
             return quantised
         pinned = {**self.widths, _INPUT: {"int": 15 - self.wire_frac, **self.widths.get(_INPUT, {})}}
