@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from networks import avg_pool, conv2d, global_pool, linear, max_pool, quantize, random_weights, reshape
+from networks import (
+    avg_pool,
+    conv2d,
+    global_pool,
+    gru_cnn_graph,
+    linear,
+    max_pool,
+    quantize,
+    random_weights,
+    reshape,
+    with_tables,
+)
 
 from hw_amc import graph as ir
 from hw_amc import hls, rtl
@@ -290,3 +301,33 @@ def test_old_pools_are_saved_as_before() -> None:
     nodes = [max_pool("m", QUANT), avg_pool("a", max_pool("m", QUANT))]
     text = chain(*nodes, reshape("flat", nodes[-1], (8,))).to_json()
     assert not any(f'"{word}"' in text for word in ("stride", "pads", "groups", "dilation", "layer"))
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("tables", r"'gru' \(node 'gru'\) with gate_table = 64 integers, gate_in_fmt = s6.3 is not supported"),
+        ("reset before", r"'gru' \(node 'gru'\) with reset_after = False is not supported"),
+        ("reverse", r"'reverse' \(node 'turned'\)"),
+    ],
+)
+def test_hardware_refuses_the_other_forms_of_recurrent_layers_by_name(form: str, said: str, tmp_path: Path) -> None:
+    """They are kept in a file, and back ends that have no such cell say so."""
+    rng = np.random.default_rng(1)
+    graph = gru_cnn_graph(rng, cells=3)
+    gru, source = graph["gru"], graph["input_quant"]
+    changed: tuple[Node, ...] = (replace(gru, reset_after=False, recurrent_bias=np.zeros(9, np.int32)),)
+    if form == "tables":
+        changed = (with_tables(rng, gru, FixedFormat(6, 3)),)
+    if form == "reverse":
+        turned = ir.Reverse("turned", (source.name,), source.shape, source.fmt)
+        changed = (turned, replace(gru, inputs=("turned",)))
+    place = graph.nodes.index(gru)
+    other = replace(graph, nodes=(*graph.nodes[:place], *changed, *graph.nodes[place + 1 :]))
+    assert other["gru"].parameters == gru.parameters
+    other.save(tmp_path)
+    assert Graph.load(tmp_path).digest() == other.digest() != graph.digest()
+    with pytest.raises(UnsupportedLayer, match=f"rtl: {said}"):
+        rtl.build_core(other, RtlSettings(), cache=tmp_path)
+    with pytest.raises(UnsupportedLayer, match=said):
+        hls.CoreStreams.of(other)
