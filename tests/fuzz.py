@@ -25,10 +25,11 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -246,15 +247,17 @@ class Reader:
     seconds: float = 0.0
     tally: Tally = field(default_factory=Tally)
 
-    def run(self, seed: int, seconds: float, most: int) -> None:
-        started = time.monotonic()
+    def run(self, seed: int, seconds: float, most: int, after: Callable[[], None] = lambda: None) -> None:
+        """Feed it in batches, and call `after` each of them."""
+        started, earlier = time.monotonic(), self.seconds
         while self.following < most and (left := seconds - (time.monotonic() - started)) > 0:
             numbers = range(self.following, min(most, self.following + BATCH))
             tally, done = run_batch(self.target, seed, numbers, left)
             self.tally.join(tally)
             self.following += done
             self.keep(tally.found)
-        self.seconds += time.monotonic() - started
+            self.seconds = earlier + time.monotonic() - started
+            after()
 
     def keep(self, found: dict[str, bytes]) -> None:
         for said, data in found.items():
@@ -301,6 +304,12 @@ def load(path: Path, readers: list[Reader], seed: int) -> None:
             reader.resume(told["readers"][reader.target.name])
 
 
+def write(given: argparse.Namespace, readers: list[Reader]) -> None:
+    """Keep what has come of all readers so far, where the user wants it."""
+    if given.out:
+        save(given.out, [each for each in readers if each.following], given.seed)
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=60.0, help="for each reader, in this run")
@@ -315,10 +324,8 @@ def main() -> int:
         load(given.out, readers, given.seed)
     for reader in readers:
         if reader.target.name in given.only:
-            reader.run(given.seed, given.seconds, given.inputs)
+            reader.run(given.seed, given.seconds, given.inputs, partial(write, given, readers))
             print(reader.target.name, reader.to_dict(), flush=True)
-            if given.out:
-                save(given.out, [each for each in readers if each.following], given.seed)
     return int(any(reader.tally.counts["findings"] for reader in readers))
 
 

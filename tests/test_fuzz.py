@@ -73,8 +73,7 @@ def test_what_a_reader_must_not_do_is_found(monkeypatch: pytest.MonkeyPatch, act
 def test_a_run_goes_on_where_an_earlier_one_ended(tmp_path: Path) -> None:
     target = Target("right", "a.bin", lambda path: path.write_bytes(b"good"), lambda path: None)
     first = Reader(target)
-    first.run(1, 60.0, 300)
-    save(tmp_path / "fuzz.json", [first], 1)
+    first.run(1, 60.0, 300, lambda: save(tmp_path / "fuzz.json", [first], 1))
     told = json.loads((tmp_path / "fuzz.json").read_text())["fuzz"]["readers"]["right"]
     assert (told["inputs"], told["next"], told["timed"], told["goal"]) == (300, 300, 300, GOAL)
     assert told["cpu_hours_to_goal"] > 0
