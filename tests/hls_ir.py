@@ -30,6 +30,8 @@ _PIPELINED = re.compile(r"^( *)(for \(.*\{)\n *#pragma HLS PIPELINE II=(\d+)$", 
 _ROWS = re.compile(r"#pragma HLS ARRAY_PARTITION variable=(\w+) complete dim=1")
 _ONE_PORT = re.compile(r"#pragma HLS (?:BIND_STORAGE|RESOURCE) variable=(\w+) (?:type=rom_1p|core=ROM_1P)")
 _ELEMENT = re.compile(r"getelementptr inbounds \(?.*?\* ([%@][\w.$]+), (.*)")
+#: Types of the kernels' memories: of every bank one word is read and one written a turn.
+_MEMORY = re.compile(r"hw_amc::(line|frame)_memory")
 #: Of a process's function.
 PREFIX = "process_"
 #: A memory that nothing is said of has two.
@@ -50,7 +52,7 @@ class Core:
         return [problem for process in self.processes.values() for problem in self._problems(process)]
 
     def _problems(self, process: Function) -> list[str]:
-        return [*_memories(process), *self._reads(process), *_carried(process)]
+        return [*_memories(process), *_ports(process), *self._reads(process), *_carried(process)]
 
     def _reads(self, process: Function) -> list[str]:
         """More reads of a table in one turn of a loop than it has ports."""
@@ -123,11 +125,32 @@ def _as_processes(text: str) -> str:
 
 
 def _memories(process: Function) -> list[str]:
-    """Arrays with a place chosen at run time: every array of a kernel is declared completely partitioned."""
+    """Arrays with a place chosen at run time: all of a kernel are completely partitioned, or memories by their type."""
     return [
         f"{_title(process)}: array {each.result.removeprefix('%')} has a run-time index"
         for each in process.instructions
-        if each.op == "alloca" and each.result not in process.slots
+        if each.op == "alloca" and each.result not in process.slots and not _MEMORY.search(each.text)
+    ]
+
+
+def _ports(process: Function) -> list[str]:
+    """More than one read and one write of a bank of a memory in one turn of a loop."""
+    memories = {each.result for each in process.instructions if each.op == "alloca" and _MEMORY.search(each.text)}
+    count: dict[tuple[str, str, str], int] = {}
+    for each in process.instructions:
+        found = _ELEMENT.match(each.text)
+        if found and found[1] in memories:
+            # What stands before the one place that is chosen at run time is the bank.
+            bank, *places = found[2].split("%")
+            if len(places) != 1:
+                return [f"{_title(process)}: memory {found[1].removeprefix('%')} has {len(places)} run-time indices"]
+            for user in process.instructions:
+                if user.op in ("load", "store") and each.result in user.operands:
+                    count[found[1], bank, user.op] = count.get((found[1], bank, user.op), 0) + 1
+    return [
+        f"{_title(process)}: memory {memory.removeprefix('%')} has {uses} {op}s of a bank in a turn"
+        for (memory, _, op), uses in count.items()
+        if uses > 1
     ]
 
 

@@ -15,6 +15,8 @@ COMMON = {
     "UNROLL": (r"(factor=\d+)?( ?skip_exit_check)?", "loop"),
     "LOOP_FLATTEN": ("(off)?", "loop"),
     "ARRAY_PARTITION": (rf"{VARIABLE} (complete|(block|cyclic) factor=\d+)( dim=\d+)?", "variable"),
+    "ARRAY_RESHAPE": (rf"{VARIABLE} (complete|(block|cyclic) factor=\d+)( dim=\d+)?", "variable"),
+    "DEPENDENCE": (rf"{VARIABLE} (inter|intra) false", "variable"),
     "STREAM": (rf"{VARIABLE} depth=\d+", "variable"),
 }
 TOOLS = {
@@ -27,7 +29,7 @@ TOOLS = {
         **COMMON,
         "DATA_PACK": (VARIABLE, "variable"),
         "RESOURCE": (
-            rf"{VARIABLE} core=(DSP48|Mul|Mul_LUT|AddSub|ROM_[12n]P|ROM_[1n]P_(LUTRAM|BRAM)|RAM_\w+)( latency=\d+)?",
+            rf"{VARIABLE} core=(DSP48|Mul|Mul_LUT|AddSub|ROM_[12n]P|ROM_[12n]P_(LUTRAM|BRAM)|RAM_\w+)( latency=\d+)?",
             "variable",
         ),
     },

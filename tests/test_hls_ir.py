@@ -20,14 +20,12 @@ from hw_amc.graph import Graph, golden
 from hw_amc.graph.reader import build_graph
 from hw_amc.hls import csim, ops
 from hw_amc.hls.estimate.whole import legal_reuse_factors
-from hw_amc.hls.ops import RecurrentOperation
-from hw_amc.hls.strategies import strategy_of
 from hw_amc.hls.streams import CoreStreams, network_name
 from hw_amc.verify import equality
 
 PART = "xc7z020clg400-1"
 FRAMES = deployed.wire_frames(4)
-CODE, TYPES, GRU = "firmware/products.h", "firmware/hw_amc_types.h", "firmware/hw_amc_gru.h"
+CODE, TYPES, LOOPS = "firmware/products.h", "firmware/hw_amc_types.h", "firmware/hw_amc_recurrent.h"
 
 #: Multipliers shared below, at and above the fan-in.
 SHARED = {
@@ -75,18 +73,13 @@ def projects(small: tuple[Any, Graph], tmp_path_factory: pytest.TempPathFactory)
 
 
 def planned(graph: Graph, layers: dict[str, LayerHls]) -> dict[str, int]:
-    """Multiplications of two variables by layer: the schedule's, and two of each lane of a GRU's cells."""
-    found = {}
-    for node in CoreStreams.of(graph).layers:
-        operation = ops.find(node)
-        layer = ops.LayerBuild(node, tuple(graph.sources(node)), layers.get(node.name, LayerHls()))
-        product = operation.product(layer)
-        # A literal is no variable.
-        shared = product is not None and product.strategy == "resource"
-        found[node.name] = strategy_of(product).multiplications(product) if shared and product else 0
-        if isinstance(operation, RecurrentOperation):
-            found[node.name] += 2 * len(operation.cells(layer))
-    return found
+    """Multiplications of two variables by layer."""
+    return {
+        node.name: ops.find(node).multiplications(
+            ops.LayerBuild(node, tuple(graph.sources(node)), layers.get(node.name, LayerHls()))
+        )
+        for node in CoreStreams.of(graph).layers
+    }
 
 
 def require_hardware(folder: Path, graph: Graph, layers: dict[str, LayerHls]) -> hls_ir.Core:
@@ -151,9 +144,9 @@ CHANGES = {
         CODE, "#pragma HLS ARRAY_PARTITION variable=bias complete dim=1", "", "gru_product::bias is read 4 times"
     ),
     "the state is written where it is read": (
-        GRU,
-        "gru_cells<CONFIG_T, product>(product::position(r), members, operands, fresh);",
-        "{ gru_cells<CONFIG_T, product>(product::position(r), members, operands, fresh);"
+        LOOPS,
+        "recurrent_cells<CONFIG_T, product>(product::position(r), members, operands, fresh);",
+        "{ recurrent_cells<CONFIG_T, product>(product::position(r), members, operands, fresh);"
         " operands[CONFIG_T::inputs] = extend<typename CONFIG_T::operand_raw_t>(fresh[0]); }",
         "gru: a turn of .* waits for the one before through mul",
     ),
@@ -180,9 +173,9 @@ def test_a_multiplication_too_many_is_found(
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        (GRU, "#pragma HLS DATA_PACK variable=out", "#pragma HLS DATA_PACK out = out", "its options are none"),
-        (GRU, "variable=fresh complete", "variable=fresher complete", "no fresher is declared above it"),
-        (GRU, "#pragma HLS LOOP_FLATTEN off", "#pragma HLS BIND_OP variable=fresh op=mul impl=dsp", "no such direc"),
+        (LOOPS, "#pragma HLS DATA_PACK variable=out", "#pragma HLS DATA_PACK out = out", "its options are none"),
+        (LOOPS, "variable=fresh complete", "variable=fresher complete", "no fresher is declared above it"),
+        (LOOPS, "#pragma HLS LOOP_FLATTEN off", "#pragma HLS BIND_OP variable=fresh op=mul impl=dsp", "no such direc"),
         (TYPES, "core=DSP48", "core=DSP", "its options are none"),
         (TYPES, "        #pragma HLS UNROLL\n", "        int n;\n        #pragma HLS UNROLL\n", "beginning of a loop"),
     ],

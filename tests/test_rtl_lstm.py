@@ -13,9 +13,7 @@ from rtl_bench import check
 from hw_amc import graph as ir
 from hw_amc.config import RtlSettings
 from hw_amc.cosim.simulators import lint
-from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import golden
-from hw_amc.hls import CoreStreams
 from hw_amc.rtl import build_core
 from hw_amc.rtl.lowering.network import lower
 from hw_amc.rtl.lowering.options import Options
@@ -80,8 +78,3 @@ def test_shared_cells_take_fewer_multipliers(cache: Path) -> None:
     dsp = [build_core(graph, RtlSettings(cycles_per_step=R), cache=cache).costs["lstm"].dsp for R in (1, 2, 4)]
     assert dsp == [12, 6, 3]
     assert isinstance(graph["lstm"], ir.Lstm)
-
-
-def test_hls_refuses_it_by_name() -> None:
-    with pytest.raises(UnsupportedLayer, match=r"no kernel for 'lstm' \(node 'lstm'\); build the network as RTL"):
-        CoreStreams.of(lstm_graph(np.random.default_rng(0)))

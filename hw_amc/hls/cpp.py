@@ -38,7 +38,7 @@ def rom(name: str, values: Integers) -> str:
     return f"static const {integer_type(values)} {name}[{len(values)}] = {braces(values.tolist())};"
 
 
-def braces(values: Sequence[int]) -> str:
+def braces(values: Sequence[object]) -> str:
     """Initialiser of a table."""
     return "{" + ", ".join(map(str, values)) + "}"
 

@@ -8,6 +8,7 @@ waits for its input keeps what is in it.
 
 from __future__ import annotations
 
+from hw_amc.config import LayerHls
 from hw_amc.graph import Graph, Node
 from hw_amc.hls import ops
 from hw_amc.hls.streams import CoreStreams
@@ -27,44 +28,51 @@ def of(graph: Graph, core: CoreStreams) -> dict[tuple[str, int], int]:
     early = {core.source.name: list(range(1, graph.frame_len + 1))}
     behind: dict[str, frozenset[str]] = {core.source.name: frozenset((core.source.name,))}
     for node in core.layers:
-        times = [_behind(node, early[name], 0) for name in node.inputs]
+        needs = _needs(graph, node)
+        times = [_behind(need, early[name], 0) for need, name in zip(needs, node.inputs, strict=True)]
         early[node.name] = [max(each) for each in zip(*times, strict=True)]
         behind[node.name] = frozenset((node.name,)).union(*(behind[name] for name in node.inputs))
         if len(node.inputs) > 1:
             # What delays all branches alike makes none of them wait.
             shared = frozenset.intersection(*(behind[name] for name in node.inputs))
-            late = _late(core, early, shared, behind[node.name])
+            late = _late(graph, core, early, shared, behind[node.name])
+            until = [_behind(need, late[name], 0) for need, name in zip(needs, node.inputs, strict=True)]
             for place, name in enumerate(node.inputs):
-                others = (late[other] for number, other in enumerate(node.inputs) if number != place)
+                others = (times for number, times in enumerate(until) if number != place)
                 slowest = [max(each) for each in zip(*others, strict=True)]
-                depths[node.name, place] = LEAST + _most_waiting(early[name], slowest)
+                depths[node.name, place] = LEAST + _most_waiting(early[name], needs[place], slowest)
     return depths
 
 
+def _needs(graph: Graph, node: Node) -> list[list[int]]:
+    """Of each input, the last element that each element of the output needs."""
+    layer = ops.LayerBuild(node, tuple(graph.sources(node)), LayerHls())
+    return [ops.find(node).last_needed(layer, place) for place in range(len(node.inputs))]
+
+
 def _late(
-    core: CoreStreams, early: dict[str, Times], shared: frozenset[str], behind: frozenset[str]
+    graph: Graph, core: CoreStreams, early: dict[str, Times], shared: frozenset[str], behind: frozenset[str]
 ) -> dict[str, Times]:
     """Latest times of the layers before a join, those of `shared` layers being their earliest ones."""
     late = {name: early[name] for name in shared}
     for node in core.layers:
         if node.name in behind and node.name in early and node.name not in late:
-            times = [_behind(node, late[name], IN_FLIGHT) for name in node.inputs]
+            needs = zip(_needs(graph, node), node.inputs, strict=True)
+            times = [_behind(need, late[name], IN_FLIGHT) for need, name in needs]
             late[node.name] = [max(each) for each in zip(*times, strict=True)]
     return late
 
 
-def _behind(node: Node, times: Times, in_flight: int) -> Times:
+def _behind(need: list[int], times: Times, in_flight: int) -> Times:
     """Times of a layer's output elements, from those of its input's."""
-    own = ops.elements(node)
-    window, ahead = len(times) // own, ops.find(node).ahead(node)
-    return [times[min((k + 1) * window - 1 + ahead + in_flight, len(times) - 1)] for k in range(own)]
+    return [times[min(last + in_flight, len(times) - 1)] for last in need]
 
 
-def _most_waiting(times: Times, slowest: Times) -> int:
+def _most_waiting(times: Times, need: list[int], slowest: Times) -> int:
     """Most elements of one branch that wait while the slowest other one has not yet given its own."""
     ready, most = 0, 0
-    for k, until in enumerate(slowest):
+    for taken, until in zip(need, slowest, strict=True):
         while ready < len(times) and times[ready] <= until:
             ready += 1
-        most = max(most, ready - k)
+        most = max(most, ready - taken)
     return most

@@ -30,7 +30,7 @@ def emit(converted: Any, graph: Graph, target: Target, core: CoreStreams) -> dic
         What it was made from.
     """
     name = network_name(graph)
-    headers = sorted({find(node).header for node in core.layers} | set(COMMON))
+    headers = sorted({find(node).header_of(node) for node in core.layers} | set(COMMON))
     files = {
         f"firmware/{name}.h": _header(name, core),
         f"firmware/{name}.cpp": _function(name, converted, graph, core),

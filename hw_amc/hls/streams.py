@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hw_amc.config import LayerHls
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, Node
 from hw_amc.hls import ops
@@ -37,7 +38,7 @@ class CoreStreams:
             source, tuple(graph[name] for name in graph.outputs), graph.nodes[names.index(source.name) + 1 :]
         )  # fmt: skip
         for node in core.layers:
-            ops.find(node)
+            ops.find(node).require_form(ops.LayerBuild(node, tuple(graph.sources(node)), LayerHls()))
         core._check(graph)
         return core
 

@@ -17,5 +17,8 @@ VIVADO = HlsTool(
         (r"BIND_OP variable=(\w+) op=mul impl=fabric", r"RESOURCE variable=\1 core=Mul_LUT"),
         (r"BIND_STORAGE variable=(\w+) type=rom_1p impl=lutram", r"RESOURCE variable=\1 core=ROM_1P_LUTRAM"),
         (r"BIND_STORAGE variable=(\w+) type=rom_1p impl=bram", r"RESOURCE variable=\1 core=ROM_1P_BRAM"),
+        (r"BIND_STORAGE variable=(\w+) type=rom_2p impl=bram", r"RESOURCE variable=\1 core=ROM_2P_BRAM"),
+        (r"BIND_STORAGE variable=(\w+) type=ram_s2p impl=auto", r"RESOURCE variable=\1 core=RAM_2P"),
+        (r"BIND_STORAGE variable=(\w+) type=ram_s2p impl=bram", r"RESOURCE variable=\1 core=RAM_S2P_BRAM"),
     ),
 )

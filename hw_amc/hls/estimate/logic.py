@@ -174,6 +174,11 @@ def rom_luts(depth: int, bits: int) -> int:
     return bits * math.ceil(depth / 64) if depth > 1 else 0
 
 
+def bram18(depth: int, bits: int) -> int:
+    """Halves of a block RAM of a memory."""
+    return math.ceil(depth * bits / (18 * 1024))
+
+
 def select_luts(ways: int) -> int:
     """LUTs that select one bit of `ways`: two two-way selections a LUT, as Yosys maps trees of them."""
     return math.ceil((ways - 1) / 2)

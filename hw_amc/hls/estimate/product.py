@@ -9,11 +9,11 @@ import numpy as np
 
 from hw_amc.adders import AdderGraph
 from hw_amc.hls.cpp import bits_of
-from hw_amc.hls.estimate.logic import Context, literal_adders, multiplier, rom_luts, select_luts
+from hw_amc.hls.estimate.logic import Context, bram18, literal_adders, multiplier, rom_luts, select_luts
 from hw_amc.hls.folding import Bank, Multiplier
 from hw_amc.hls.product import Product
+from hw_amc.hls.roms import in_bram
 from hw_amc.hls.strategies.distributed_arithmetic import DISTRIBUTED_ARITHMETIC
-from hw_amc.hls.strategies.resource import in_bram
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _multiplier(each: Multiplier, x_bits: int, on_dsp: bool) -> tuple[int, int, 
         roms.append((each.picks, bits_of(each.picks)))
     for values, bits in roms:
         if in_bram(values):
-            bram += math.ceil(len(values) * bits / (18 * 1024))
+            bram += bram18(len(values), bits)
         else:
             lut += rom_luts(rounds, bits)
     product_lut, dsp = multiplier(x_bits, w_bits, on_dsp)

@@ -81,7 +81,9 @@ def hls(graph: Graph, settings: HlsSettings, board: BoardSettings) -> Estimate:
 
 def _layer_cost(graph: Graph, node: Node, settings: LayerHls, context: Context) -> Cost:
     """Estimate one node with the streams behind it."""
-    cost = ops.find(node).cost(ops.LayerBuild(node, tuple(graph.sources(node)), settings), context)
+    operation, layer = ops.find(node), ops.LayerBuild(node, tuple(graph.sources(node)), settings)
+    operation.require_form(layer)
+    cost = operation.cost(layer, context)
     # A stream is a shift register of LUTs with a register at its end, one word a time step.
     readers = sum(other.inputs.count(node.name) for other in graph.nodes) + (node.name in graph.outputs)
     bits = node.shape[-1] * node.fmt.bits * readers

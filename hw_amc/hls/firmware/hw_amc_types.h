@@ -112,6 +112,30 @@ template <class sum_T, class T> void accumulate(sum_T &sum, const T &value) {
     sum += raw(value);
 }
 
+// The product of two raw integers as the value whose raw integer it is, on a DSP block.
+template <class T, class a_T, class b_T> T multiplied(const a_T &a, const b_T &b) {
+    #pragma HLS INLINE
+    typename format<T>::raw_t product;
+    #pragma HLS BIND_OP variable=product op=mul impl=dsp
+    product = a * b;
+    return from_raw<T>(product);
+}
+
+// The same where `b` is known when hardware is made: a few adders.
+template <class T, class a_T, class b_T> T scaled(const a_T &a, const b_T &b) {
+    #pragma HLS INLINE
+    typename format<T>::raw_t product = a * b;
+    return from_raw<T>(product);
+}
+
+// The entry of a table that the bits of a value, read as an unsigned integer, point at.
+template <class T, class w_T, class value_T> T look_up(const w_T *entries, const value_T &value) {
+    #pragma HLS INLINE
+    ap_uint<format<value_T>::bits> index;
+    index.range(format<value_T>::bits - 1, 0) = value.range(format<value_T>::bits - 1, 0);
+    return from_raw<T>(constant<typename format<T>::raw_t>(entries[index.to_int()]));
+}
+
 // The narrower of C++'s words that holds an accumulator of W bits. g++ is far quicker on words than on ap_int; only
 // W bits of a sum are kept, so that synthesis builds no more than those.
 template <bool WIDE> struct word {

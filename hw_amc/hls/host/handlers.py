@@ -18,7 +18,10 @@ Read = Callable[..., tuple[dict[str, Any], list[int | None]]]
 #: Recurrent layers that hls4ml reads in their smooth form only.
 _RECURRENT = ("QGRU", "QLSTM")
 #: Layers that do nothing at inference and that hls4ml does not know, beside those that our graph computes.
-_OTHERS = ("QAffine", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")
+_OTHERS = (
+    "QAffine", "QMeanPooling", "QTable",
+    "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
+)  # fmt: skip
 _MARK = "hw_amc_reader"
 
 

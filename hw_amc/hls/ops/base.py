@@ -20,6 +20,8 @@ from hw_amc.hls.estimate.logic import Context
 from hw_amc.hls.product import Product
 from hw_amc.hls.strategies import strategy_of
 
+Integers = NDArray[np.int64]
+
 #: Class of a graph's node -> what the core knows of it.
 OPERATIONS: dict[type[Node], Operation] = {}
 
@@ -40,8 +42,8 @@ class LayerBuild:
 
     @property
     def steps(self) -> int:
-        """Elements of its output stream: time steps, or one."""
-        return int(self.node.shape[0]) if len(self.node.shape) > 1 else 1
+        """Elements of its output stream: time steps, pixels, or one."""
+        return elements(self.node)
 
 
 class Operation(ABC):
@@ -61,6 +63,10 @@ class Operation(ABC):
         if "node" in cls.__dict__:
             OPERATIONS[cls.node] = cls()
 
+    def header_of(self, node: Any) -> str:
+        """Header of the kernel that a node takes."""
+        return self.header
+
     def check(self, layer: LayerBuild) -> None:
         """Require that a layer can be built as its settings say.
 
@@ -76,6 +82,16 @@ class Operation(ABC):
                     f"[hls.layers.{layer.node.name}] {key} means nothing for {layer.node.op!r}; its settings: {known}"
                 )
         self.product(layer)
+
+    def refusal(self, layer: LayerBuild) -> str:
+        """Say why the kernel cannot do what a node asks for, whatever its settings; empty where it can."""
+        return ""
+
+    def require_form(self, layer: LayerBuild) -> None:
+        """Raise UnsupportedLayer, with the node's name, where the kernel cannot do what it asks for."""
+        reason = self.refusal(layer)
+        if reason:
+            raise UnsupportedLayer(f"{layer.node.name}: {reason}")
 
     def product(self, layer: LayerBuild) -> Product | None:
         """Return the constant product, of operations that have one; the same object every time.
@@ -98,6 +114,21 @@ class Operation(ABC):
     def ahead(self, node: Any) -> int:
         """Elements of the input behind its own window that a result waits for."""
         return 0
+
+    def last_needed(self, layer: LayerBuild, place: int) -> list[int]:
+        """Of each element of the output, the last element of one input that it needs."""
+        own, count, ahead = layer.steps, elements(layer.sources[place]), self.ahead(layer.node)
+        return [min(-(-(k + 1) * count // own) - 1 + ahead, count - 1) for k in range(own)]
+
+    def tables(self, layer: LayerBuild) -> Integers | None:
+        """Return the integers, (words,), of its read-only memory, of operations that have one beside a product's."""
+        return None
+
+    def multiplications(self, layer: LayerBuild) -> int:
+        """Multiplications of two variables in its hardware: a literal is no variable."""
+        product = self.product(layer)
+        shared = product is not None and product.strategy == "resource"
+        return strategy_of(product).multiplications(product) if product is not None and shared else 0
 
     def locate(self, layer: LayerBuild, row: int, column: int) -> str:
         """Name of the integer that stands at a place of the product's matrix."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hw_amc import graph as ir
 from hw_amc.graph import Node
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.hls.cpp import cpp_type, raw_type
+from hw_amc.hls.cpp import cpp_type
 from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.logic import Context, multiplier, round_clip
 from hw_amc.hls.ops.base import LayerBuild
@@ -32,8 +32,9 @@ class Gru(RecurrentOperation):
             "bias": "bias_quantizer",
         }
     }
-    kernel_name: ClassVar[str] = "gru"
+    cell_name: ClassVar[str] = "gru_cell"
     cell_members: ClassVar[int] = _MEMBERS
+    cell_multiplications: ClassVar[int] = 2
     lane_luts: ClassVar[int] = 700
 
     def blocks(self, layer: LayerBuild) -> list[tuple[int | None, int | None]]:
@@ -57,16 +58,12 @@ class Gru(RecurrentOperation):
         }
 
     def members(self, layer: LayerBuild) -> list[str]:
-        node = layer.node
         gates, own, recurrent = self._sums(layer)
         return [
             *super().members(layer),
-            f"typedef {cpp_type(node.fmt)} state_t;",
-            f"typedef {cpp_type(node.gate_fmt)} gate_t;",
             f"typedef {cpp_type(gates, rounding=False)} gate_sum_t;",
             f"typedef {cpp_type(own, rounding=False)} input_sum_t;",
             f"typedef {cpp_type(recurrent, rounding=False)} recurrent_sum_t;",
-            f"typedef {raw_type(node.fmt)} state_raw_t;",
         ]
 
     def _sums(self, layer: LayerBuild) -> tuple[FixedFormat, FixedFormat, FixedFormat]:

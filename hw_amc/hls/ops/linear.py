@@ -18,6 +18,14 @@ from hw_amc.hls.ops.base import LayerBuild, Operation
 from hw_amc.hls.product import Product, legal_reuse_factors, require_legal
 from hw_amc.hls.strategies import choose
 
+_CONV = {"kernel": "kernel_quantizer", "bias": "bias_quantizer"}
+#: Keras' convolutions -> their arrays and the quantisers that round them.
+CONV_ARRAYS: Mapping[str, Mapping[str, str]] = {
+    "QConv1D": _CONV,
+    "QConv2D": _CONV,
+    "QDepthwiseConv2D": {"depthwise_kernel": "depthwise_quantizer", "bias": "bias_quantizer"},
+}
+
 
 class LinearOperation(Operation):
     """A product at each step of the stream."""

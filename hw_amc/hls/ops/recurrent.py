@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hw_amc.errors import ConfigError
 from hw_amc.graph.fixed import FixedFormat, format_for
 from hw_amc.hls import lanes
-from hw_amc.hls.cpp import constant, raw_type
+from hw_amc.hls.cpp import constant, cpp_type, raw_type
 from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.logic import LOOP_STATES, Context, select_luts
 from hw_amc.hls.estimate.product import product_cost
@@ -28,11 +28,17 @@ class RecurrentOperation(Operation):
     settings: ClassVar[tuple[str, ...]] = (
         "reuse_factor", "recurrent_reuse_factor", "cells_reuse_factor", "strategy", "dsp_multipliers",
     )  # fmt: skip
-    kernel_name: ClassVar[str]
+    #: C++ struct that works out one cell.
+    cell_name: ClassVar[str]
+    #: Integers that a cell keeps for the next step: its state, and what else.
+    cell_keeps: ClassVar[int] = 1
     #: Outputs of the product that a cell needs.
     cell_members: ClassVar[int]
     #: LUTs of a cell, by which the number of lanes is chosen.
     lane_luts: ClassVar[int]
+
+    #: Multiplications of two variables in a cell.
+    cell_multiplications: ClassVar[int]
 
     @abstractmethod
     def blocks(self, layer: LayerBuild) -> list[tuple[int | None, int | None]]:
@@ -100,6 +106,9 @@ class RecurrentOperation(Operation):
         """Reuse factors that hls4ml's rules admit: those of the recurrent matrix."""
         return legal_reuse_factors(*layer.node.recurrent.shape)
 
+    def multiplications(self, layer: LayerBuild) -> int:
+        return super().multiplications(layer) + self.cell_multiplications * len(self.cells(layer))
+
     def cells(self, layer: LayerBuild) -> Any:
         """Cell of each lane at each position."""
         product = self.product(layer)
@@ -120,6 +129,12 @@ class RecurrentOperation(Operation):
             constant("steps", layer.steps),
             constant("inputs", len(node.kernel)),
             constant("units", node.units),
+            constant("members", self.cell_members),
+            constant("kept", self.cell_keeps * node.units),
+            f"typedef hw_amc::{self.cell_name} cell;",
+            f"typedef {cpp_type(node.fmt)} state_t;",
+            f"typedef {cpp_type(node.gate_fmt)} gate_t;",
+            f"typedef {raw_type(node.fmt)} state_raw_t;",
             f"typedef {raw_type(product.x_fmt)} operand_raw_t;",
             f"typedef {raw_type(product.acc_fmt)} acc_raw_t;",
             f"typedef {product.name} product;",
@@ -129,7 +144,7 @@ class RecurrentOperation(Operation):
     def kernel(self, layer: LayerBuild) -> str:
         folded = self.product(layer).strategy == "resource"
         in_lanes = "_folded" if folded else "_in_lanes" if len(self.cells(layer)[0]) > 1 else ""
-        return f"hw_amc::{self.kernel_name}{in_lanes}"
+        return f"hw_amc::recurrent{in_lanes}"
 
     def locate(self, layer: LayerBuild, row: int, column: int) -> str:
         node = layer.node
@@ -147,7 +162,7 @@ class RecurrentOperation(Operation):
         number, positions = len(cells), len(cells[0])
         path = self.cell_path(layer, context)
         lut, dsp = self.cell_cost(layer)
-        selected = node.fmt.bits * select_luts(positions)
+        selected = self.cell_keeps * node.fmt.bits * select_luts(positions)
         if found.rounds:
             # Reading, the rounds and the depth of one, writing.
             step = 1 + found.rounds + context.stages((*found.path_ns, *path)) - 1 + LOOP_STATES
@@ -157,8 +172,8 @@ class RecurrentOperation(Operation):
         else:
             step = context.stages((*found.path_ns, *path))
         # Old and new states; each is enabled by its position.
-        registers = 2 * node.units * node.fmt.bits + len(node.kernel) * layer.source.fmt.bits
-        enables = math.ceil(node.units / 2) if positions > 1 else 0
+        registers = 2 * self.cell_keeps * node.units * node.fmt.bits + len(node.kernel) * layer.source.fmt.bits
+        enables = math.ceil(self.cell_keeps * node.units / 2) if positions > 1 else 0
         return Cost(
             node.name,
             cycles=node.shape[0] * step,

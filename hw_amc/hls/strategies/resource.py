@@ -9,13 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from hw_amc.hls import lanes
-from hw_amc.hls.cpp import bits_of, braces, constant, integer_type, rom, select
+from hw_amc.hls.cpp import braces, constant, integer_type, rom, select
 from hw_amc.hls.folding import Folding, Multiplier
 from hw_amc.hls.product import Product
+from hw_amc.hls.roms import in_bram
 from hw_amc.hls.strategies.base import Integers, Strategy, title
-
-#: Bits of a ROM from which it lies in block RAM; a LUT holds 64.
-BRAM_BITS = 4096
 
 _ROM = re.compile(r"static const [\w ]+ (\w+)\[\d+\] = \{([^;]*)\};")
 _BANK = re.compile(r"\bs\[(\d+)\] = ([^;]*);")
@@ -137,11 +135,6 @@ def _sums(product: Product) -> list[str]:
             number += 1
         lines.append(f"        s[{place}] = {_tree(terms)};")
     return [*lines, "    }"]
-
-
-def in_bram(values: Integers) -> bool:
-    """Whether a ROM lies in block RAM."""
-    return len(values) * bits_of(values) > BRAM_BITS
 
 
 def _multiplier(number: int, multiplier: Multiplier, on_dsp: bool) -> tuple[list[str], str]:

@@ -199,6 +199,19 @@ template <class T> T larger_of(const T &a, const T &b) {
 
 template <class sum_T, class T> void accumulate(sum_T &sum, const T &value) { sum += cast<sum_T>(value.v); }
 
+template <class T, class a_T, class b_T> T multiplied(const a_T &a, const b_T &b) {
+    typedef typename T::kind::type work_t;
+    return from_raw<T>(cast<work_t>(a) * cast<work_t>(b));
+}
+template <class T, class a_T, class b_T> T scaled(const a_T &a, const b_T &b) { return multiplied<T>(a, b); }
+
+template <class T, class w_T, int W, int I, bool S> T look_up(const w_T *entries, const fixed_base<W, I, S> &value) {
+    T found;
+    for (int lane = 0; lane < LANES; lane++)
+        found.v[lane] = entries[value.v[lane] & ((1 << W) - 1)];
+    return found;
+}
+
 inline void mac(narrow_t &a, const narrow_t &x, int32_t w) { a += x * w; }
 inline void mac(wide_t &a, const narrow_t &x, int64_t w) { a += cast<wide_t>(x) * w; }
 inline void mac(wide_t &a, const wide_t &x, int64_t w) { a += x * w; }
