@@ -3,21 +3,26 @@
 Every layer takes its largest legal factor up to each. Held-out frames are simulated, the first of them with the
 synthesizable types (ap_fixed), all with native ones, and every integer of every layer must be Keras'. The tools'
 projects differ in pragmas, which g++ does not read: where the rest of the text is the same, which is required, one run
-stands for both. FILE keeps what earlier runs found.
+stands for both. FILE keeps what earlier runs found, part by part: a run that was stopped, or whose time was up, goes on
+behind the frames that are done, as long as the program, the frames and Keras' integers are the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import tempfile
+import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from hw_amc import hls
 from hw_amc.config import LayerHls
+from hw_amc.files import write_text
 from hw_amc.flows.hls import HlsFlow, HlsOptions
 from hw_amc.graph import Graph
 from hw_amc.hls import backends, csim
@@ -26,6 +31,10 @@ from hw_amc.sources import Sources
 from hw_amc.verify.equality import require_equal
 
 COMMAND = "python benchmarks/hls_factors.py"
+#: Frames of the synthesizable types after which what was found is kept; native ones take seconds altogether.
+PART = 8
+#: g++ compiles the synthesizable types in half the time; they run a little slower, and their integers are the same.
+OPTIMISE = "-O1"
 
 
 def settings_of(graph: Graph, factor: int) -> dict[str, LayerHls]:
@@ -50,34 +59,62 @@ def program_of(project: Sources) -> dict[str, str]:
     return {name: re.sub(r"^\s*#pragma HLS.*\n", "", text, flags=re.MULTILINE) for name, text in files.items()}
 
 
-def prove(flow: HlsFlow, factor: int, exact: int) -> dict[str, Any]:
-    """Simulate at one factor; raises Mismatch on the first integer that is not Keras'."""
+def prove(
+    flow: HlsFlow, factor: int, exact: int, section: dict[str, Any], keep: Callable[[], None], until: float
+) -> dict[str, Any]:
+    """Simulate at one factor, going on from `section`; raises Mismatch on the first integer that is not Keras'."""
     first, *others = sorted(backends.TOOLS, reverse=True)
     project = project_of(flow, first, factor)
     for other in others:
         if program_of(project_of(flow, other, factor)) != program_of(project):
             raise SystemExit(f"{other} and {first} compile different programs at factor {factor}")
-    section: dict[str, Any] = {
+    proof = proof_of(flow, project)
+    if section.get("proof") != proof:
+        section.clear()
+    section.update({
         "backends": [first, *others],
         "reuse_factors": {name: layer.reuse_factor for name, layer in settings_of(flow.graph, factor).items()},
         "date": date.today().isoformat(),
         "kind": "measured",
-    }
+        "proof": proof,
+    })  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        project.write(Path(folder))
         for flavour, count in (("native", flow.frames), ("ap_fixed", exact)):
-            if count:
-                section[flavour] = simulate(flow, Path(folder), flavour, count)
+            if section.get(flavour, {}).get("frames", 0) < count:
+                project.write(Path(folder))
+                simulate(flow, Path(folder), flavour, count, section, keep, until)
     return section
 
 
-def simulate(flow: HlsFlow, folder: Path, flavour: str, count: int) -> dict[str, Any]:
-    """Simulate the first frames with one build of a written project."""
+def proof_of(flow: HlsFlow, project: Sources) -> str:
+    """What a proof in parts stands on: SHA-256 of the program, the frames and Keras' integers."""
+    digest = hashlib.sha256(json.dumps(program_of(project), sort_keys=True).encode())
+    digest.update(flow.stimulus.wire.tobytes())
+    for name in sorted(flow.reference):
+        digest.update(flow.reference[name].tobytes())
+    return digest.hexdigest()
+
+
+def simulate(
+    flow: HlsFlow,
+    folder: Path,
+    flavour: str,
+    count: int,
+    section: dict[str, Any],
+    keep: Callable[[], None],
+    until: float,
+) -> None:
+    """Simulate the first frames with one build of a written project, part by part, until they or the time is done."""
     simulator = csim.build(folder, flavour)
-    got = simulator.run(flow.stimulus.wire[:count], flow.layers)
-    wanted = {name: tensor[:count] for name, tensor in flow.reference.items()}
-    integers = require_equal(flow.graph, (flow.keras.name, simulator.name), wanted, got)
-    return {"frames": count, "mismatches": 0, "integers": integers, "seconds_compile": simulator.seconds_compile}
+    run = section.setdefault(flavour, {"frames": 0, "mismatches": 0, "integers": 0})
+    run["seconds_compile"] = simulator.seconds_compile
+    while run["frames"] < count and time.monotonic() < until:
+        part = slice(run["frames"], min(run["frames"] + (PART if flavour == "ap_fixed" else count), count))
+        got = simulator.run(flow.stimulus.wire[part], flow.layers)
+        wanted = {name: tensor[part] for name, tensor in flow.reference.items()}
+        run["integers"] += require_equal(flow.graph, (flow.keras.name, simulator.name), wanted, got)
+        run["frames"] = part.stop
+        keep()
 
 
 def main() -> None:
@@ -87,21 +124,17 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=64, help="held-out frames")
     parser.add_argument("--exact", type=int, default=64, help="of these, frames of the synthesizable types")
     parser.add_argument("--json", type=Path, help="file of results, to which these are added")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="time after which no part is begun")
     options = parser.parse_args()
+    until = time.monotonic() + 60 * options.minutes
+    csim.FLAVOURS["ap_fixed"] = (OPTIMISE, *csim.FLAVOURS["ap_fixed"][1:])
     flow = HlsFlow.open(options.model, HlsOptions(frames=options.frames))
     known = json.loads(options.json.read_text()) if options.json and options.json.is_file() else {}
-    found = known.get("factors", {})
-    for factor in options.factors:
-        section = prove(flow, factor, options.exact)
-        section["command"] = f"{COMMAND} {options.model} {factor} --frames {options.frames} --exact {options.exact}"
-        for flavour in ("native", "ap_fixed"):
-            if flavour in section:
-                run = section[flavour]
-                print(
-                    f"{factor}: {run['integers']:,} integers of {run['frames']} frames equal Keras ({flavour})",
-                    flush=True,
-                )
-        found[str(factor)] = section
+    # What was found of other weights is no proof of these.
+    found = known.get("factors", {}) if known.get("graph_sha256") == flow.graph.digest() else {}
+
+    def keep() -> None:
+        """Write what is known so far."""
         result = {
             "schema": 1,
             "model": options.model,
@@ -110,7 +143,20 @@ def main() -> None:
             "factors": {key: found[key] for key in sorted(found, key=int)},
         }
         if options.json:
-            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            write_text(options.json, json.dumps(result, indent=1) + "\n")
+
+    for factor in options.factors:
+        section = found.setdefault(str(factor), {})
+        prove(flow, factor, options.exact, section, keep, until)
+        section["command"] = f"{COMMAND} {options.model} {factor} --frames {options.frames} --exact {options.exact}"
+        for flavour in ("native", "ap_fixed"):
+            if flavour in section:
+                run = section[flavour]
+                print(
+                    f"{factor}: {run['integers']:,} integers of {run['frames']} frames equal Keras ({flavour})",
+                    flush=True,
+                )
+        keep()
 
 
 if __name__ == "__main__":
