@@ -94,6 +94,7 @@ def legal_reuse_factors(graph: Graph, node: Node) -> list[int]:
     """Reuse factors of a node, ascending; [1] where nothing is multiplied."""
     operation = ops.find(node)
     layer = ops.LayerBuild(node, tuple(graph.sources(node)), LayerHls())
+    operation.require_form(layer)
     return operation.legal(layer) if isinstance(operation, ops.LinearOperation | ops.RecurrentOperation) else [1]
 
 
