@@ -56,7 +56,8 @@ def project_of(flow: HlsFlow, backend: str, factor: int) -> Sources:
 def program_of(project: Sources) -> dict[str, str]:
     """What g++ compiles of a project, without pragmas."""
     files = {name: text for name, text in project.files.items() if name.endswith((".h", ".cpp"))}
-    return {name: re.sub(r"^\s*#pragma HLS.*\n", "", text, flags=re.MULTILINE) for name, text in files.items()}
+    common = {name: text for name, text in files.items() if not name.startswith("bambu/")}
+    return {name: re.sub(r"^\s*#pragma (HLS|clang).*\n", "", text, flags=re.MULTILINE) for name, text in common.items()}
 
 
 def prove(

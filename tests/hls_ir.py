@@ -1,6 +1,6 @@
 """The core as a compiler of hardware sees it: clang's IR of each process, with the pragmas that clang can follow.
 
-The preprocessed text of the network is compiled with integers of clang's own (tests/data/hls/ir), every UNROLL done and
+The preprocessed text of the network is compiled with integers of clang's own, every UNROLL done and
 every function inlined, so that arrays of which each element is a register are no longer arrays.
 """
 
@@ -13,9 +13,11 @@ from pathlib import Path
 
 from llvm_ir import Function, parse
 
-from hw_amc import tools
+from hw_amc import hls, tools
 
 IR = Path(__file__).parent / "data" / "hls" / "ir"
+#: AMD's numbers as clang's integers, which bambu takes too; streams are IR's.
+NUMBERS = Path(hls.__file__).parent / "firmware" / "bambu"
 FLAGS = (
     "-O2", "-std=c++17", "-w", "-fno-exceptions", "-fno-unroll-loops", "-fno-vectorize", "-fno-slp-vectorize",
     "-fno-discard-value-names", "-fno-builtin", "-mllvm", "-enable-load-pre=false",
@@ -87,7 +89,7 @@ class Core:
 
 def preprocess(folder: Path, source: str) -> str:
     """A source as the tool's preprocessor gives it to the compiler."""
-    paths = [f"-I{IR}", "-Ifirmware", "-D__SYNTHESIS__"]
+    paths = [f"-I{IR}", f"-I{NUMBERS}", "-Ifirmware", "-D__SYNTHESIS__"]
     return tools.run(["clang++", "-E", "-P", "-std=c++17", *paths, source], folder)
 
 

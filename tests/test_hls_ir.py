@@ -196,7 +196,7 @@ def simulate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> csim.CSim:
     library = folder / "ir.so"
     flags = ["-O1", "-std=c++17", "-w", "-shared", "-fPIC"]
     started = time.perf_counter()
-    tools.run(["clang++", *flags, f"-I{hls_ir.IR}", csim.SOURCE, "-o", library], folder)
+    tools.run(["clang++", *flags, f"-I{hls_ir.IR}", f"-I{hls_ir.NUMBERS}", csim.SOURCE, "-o", library], folder)
     library.with_suffix(csim.SECONDS).write_text(str(time.perf_counter() - started))
     return csim.CSim(folder, "ir", library)
 

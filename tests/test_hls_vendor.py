@@ -152,7 +152,7 @@ def test_a_missing_tool_and_an_unknown_one_are_named(install: Any) -> None:
         vendor.require_tool(backends.find("Vitis"))
     install("vivado_hls")
     assert vendor.require_tool(backends.find("Vivado")) == "vivado_hls"
-    with pytest.raises(ConfigError, match=r"hls\.backend = 'Quartus': no such HLS tool; known: Vitis, Vivado"):
+    with pytest.raises(ConfigError, match=r"hls\.backend = 'Quartus': no such HLS tool; known: Bambu, Vitis, Vivado"):
         backends.find("Quartus")
     with pytest.raises(ConfigError, match=r"hls\.backend = 'Vits': no such HLS tool; did you mean Vitis"):
         backends.find("Vits")

@@ -184,7 +184,7 @@ def check_csim(flow: HlsFlow) -> str:
 
 
 def run_vendor(flow: HlsFlow) -> str:
-    """Run the vendor's synthesis where it is on PATH."""
+    """Run the tool's synthesis where it is on PATH."""
     from hw_amc.hls import vendor
 
     require_sources(flow, vendor=True)
@@ -193,7 +193,7 @@ def run_vendor(flow: HlsFlow) -> str:
         flow.project_folder, flow.settings.backend, done=lambda step, found: _merge_vendor(flow, step, found)
     )
     if outcome is None:
-        reason = "vitis_hls, vitis-run and vivado_hls are not on PATH: csynth, RTL co-simulation and export did not run"
+        reason = backends.find(flow.settings.backend).absence
         flow.merge({"not_run": {"hls": {"reason": reason, "command": flow.command}}})
         return f"left out: {reason}"
     return "; ".join(["synthesis reports merged", *(f"{step} failed: {why}" for step, why in outcome.failed.items())])

@@ -6,13 +6,12 @@ from typing import Any
 
 from hw_amc.graph import Graph
 from hw_amc.graph.fixed import FixedFormat
+from hw_amc.hls.backends import TOP
 from hw_amc.hls.streams import CoreStreams
 from hw_amc.hls.target import Target
 
 #: File of a project that holds it.
 DESCRIPTION = "hw_amc.json"
-#: Top function.
-TOP = "hw_amc_core"
 
 
 def describe(graph: Graph, target: Target) -> dict[str, Any]:

@@ -29,8 +29,9 @@ def functions(cells: Cells) -> list[str]:
         "        using namespace hw_amc::folded;",
     ]
     for lane, own in enumerate(cells):
-        # A lane without a cell at the end works out some other one, which nobody keeps.
-        values = [f"cells[{own[0] if cell is None else cell}]" for cell in own]
+        # A lane without a cell somewhere works out some other one there, which nobody keeps.
+        other = next((cell for cell in own if cell is not None), 0)
+        values = [f"cells[{other if cell is None else cell}]" for cell in own]
         lines.append(f"        lanes[{lane}] = {select(values, 'position')};")
     lines += [
         "    }",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, Node
 from hw_amc.hls import depths, resources
 from hw_amc.hls.cpp import cpp_type
@@ -29,6 +30,7 @@ def emit(converted: Any, graph: Graph, target: Target, core: CoreStreams) -> dic
     graph, target, core
         What it was made from.
     """
+    _require_room(graph, core, target)
     name = network_name(graph)
     headers = sorted({find(node).header_of(node) for node in core.layers} | set(COMMON))
     files = {
@@ -40,7 +42,28 @@ def emit(converted: Any, graph: Graph, target: Target, core: CoreStreams) -> dic
         **{f"firmware/{header}": resources.text("firmware", header) for header in _with_included(headers)},
     }
     dialect = target.tool.dialect
-    return {**{file: dialect(text) for file, text in files.items()}, **_hls4ml_headers()}
+    return {**{file: dialect(text) for file, text in files.items()}, **_hls4ml_headers(dialect)}
+
+
+def _require_room(graph: Graph, core: CoreStreams, target: Target) -> None:
+    """Require of the tool's FIFOs what branches that join need of them.
+
+    Raises
+    ------
+    UnsupportedLayer
+        They would wait for each other for ever.
+    """
+    nodes = {node.name: node for node in (core.source, *core.layers)}
+    for (reader, place), depth in depths.of(graph, core).items():
+        if not reader or len(nodes[reader].inputs) < 2:
+            continue
+        node, tool = nodes[nodes[reader].inputs[place]], target.tool
+        room, needed = tool.fifo_room(node.shape[-1], node.fmt.bits), depth - depths.LEAST + 1
+        if room is not None and room < needed:
+            raise UnsupportedLayer(
+                f"{reader}: the FIFO from {node.name!r} must hold {needed} elements while the other branch is late; "
+                f"{tool.title}'s hold {room}; take another [hls] backend, or build the network as RTL (`hw-amc rtl`)"
+            )
 
 
 def _types(core: CoreStreams) -> str:
@@ -136,13 +159,15 @@ def _with_included(headers: list[str]) -> list[str]:
     return sorted(found)
 
 
-def _hls4ml_headers() -> dict[str, str]:
-    """The array type of streams, and the types of AMD's tools for g++, as hls4ml ships them."""
+def _hls4ml_headers(dialect: Callable[[str], str]) -> dict[str, str]:
+    """The array type of streams, with a tool's pragmas, and the types of AMD's tools for g++, as hls4ml ships them."""
     import hls4ml
 
     root = Path(hls4ml.__file__).parent / "templates" / "vivado"
-    files = {"firmware/nnet_types.h": root / "nnet_utils" / "nnet_types.h"}
+    arrays = root / "nnet_utils" / "nnet_types.h"
+    files: dict[str, Path] = {}
     for path in sorted((root / "ap_types").rglob("*")):
         if path.is_file():
             files[f"firmware/{path.relative_to(root).as_posix()}"] = path
-    return {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    types = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    return {"firmware/nnet_types.h": dialect(arrays.read_text(encoding="utf-8")), **types}

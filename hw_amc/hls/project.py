@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from hw_amc.graph import Graph, Node
 from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.hls import network, resources
-from hw_amc.hls.description import DESCRIPTION, TOP, describe
+from hw_amc.hls.backends import TOP
+from hw_amc.hls.description import DESCRIPTION, describe
 from hw_amc.hls.readback import require_text
 from hw_amc.hls.streams import CoreStreams, network_name
 from hw_amc.hls.target import Target
@@ -47,10 +48,12 @@ def from_network(converted: Any, graph: Graph, target: Target, bench: Bench) -> 
     firmware = network.emit(converted, graph, target, core)
     require_text(firmware[network.PRODUCTS], graph, target)
     names = _names(graph, core, bench)
+    top = target.tool.dialect(resources.fill("core.cc", names))
     files = {
         **firmware,
         "firmware/hw_amc_core.h": resources.fill("core.h", names),
-        "firmware/hw_amc_core.cpp": target.tool.dialect(resources.fill("core.cc", names)),
+        "firmware/hw_amc_core.cpp": top,
+        **target.tool.own_sources(firmware[f"firmware/{network_name(graph)}.cpp"], top),
         "hw_amc_csim.cpp": resources.fill("csim.cc", names),
         "hw_amc_test.cpp": resources.fill("test_bench.cc", names),
         **{f"native/{name}": resources.text("firmware/native", name) for name in NATIVE},
@@ -119,5 +122,4 @@ def _scripts(graph: Graph, target: Target) -> dict[str, str]:
         "NETWORK": network_name(graph),
         "TOP": TOP,
     }
-    steps = {f"{step}.tcl": resources.fill(f"{step}.tcl", names) for step in ("csim", "csynth", "cosim", "export")}
-    return {**steps, "project.tcl": resources.fill(tool.template, names)}
+    return {file: resources.fill(template, names) for file, template in tool.scripts().items()}

@@ -1,4 +1,4 @@
-"""Reports of Vivado HLS and Vitis HLS as figures."""
+"""Reports of Vivado HLS, Vitis HLS and bambu as figures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ from hw_amc.untrusted import parse_xml
 #: The tools' names of resources -> ours. Vivado HLS says DSP48E, Vitis HLS DSP; block RAMs are halves (18 kbit).
 RESOURCES = {"LUT": "lut", "FF": "ff", "DSP": "dsp", "DSP48E": "dsp", "BRAM_18K": "bram18", "BRAM": "bram18",
              "URAM": "uram"}  # fmt: skip
+
+#: A process of bambu's core, as the linker calls it; what is said of each.
+_PROCESS = re.compile(r"process_(\w+?)R10ac_channel")
+_BAMBU = {
+    "states": re.compile(r"Number of states: (\d{1,18})$", re.ASCII),
+    "area": re.compile(r"Total estimated area: (\d{1,18})$", re.ASCII),
+    "dsp": re.compile(r"Estimated number of DSPs: (\d{1,18})$", re.ASCII),
+    "ff": re.compile(r"Total number of flip-flops in function .*: (\d{1,18})$", re.ASCII),
+}
 
 _COUNT = re.compile(r"[0-9]{1,18}")
 
@@ -97,6 +106,35 @@ def parse_export(text: str) -> dict[str, Any]:
     if achieved and achieved[-1].strip("0."):
         figures["fmax_mhz"] = _clock_mhz(achieved[-1], "export.tcl")
     return _with_bram36(figures)
+
+
+def parse_bambu(text: str) -> dict[str, Any]:
+    """Read what bambu says of its schedule and binding.
+
+    Returns
+    -------
+    dict with ff and dsp of all processes, and `blocks`: for each process its states, flip-flops, DSP blocks, and its
+    area in the tool's own units.
+
+    Raises
+    ------
+    DataError
+        The text tells of no process.
+    """
+    blocks: dict[str, dict[str, Any]] = {}
+    process = None
+    for line in text.splitlines():
+        if "function " in line:
+            found = _PROCESS.search(line)
+            process = found.group(1) if found else None
+        for key, pattern in _BAMBU.items():
+            figure = pattern.search(line)
+            if process is not None and figure is not None:
+                blocks.setdefault(process, {"name": process})[key] = int(figure.group(1))
+    if not blocks or any(len(block) <= len(_BAMBU) for block in blocks.values()):
+        raise DataError("bambu's log tells of no process, or not all of one; run csynth.sh again")
+    rows = [blocks[name] for name in sorted(blocks)]
+    return {"ff": sum(row["ff"] for row in rows), "dsp": sum(row["dsp"] for row in rows), "blocks": rows}
 
 
 def _clock_mhz(period_ns: str, script: str) -> float:

@@ -11,38 +11,11 @@ from typing import Any
 from hw_amc import tools
 from hw_amc.errors import ToolFailed, ToolMissing
 from hw_amc.files import load_json
-from hw_amc.hls import backends, reports
-from hw_amc.hls.backends import HlsTool
-from hw_amc.hls.description import DESCRIPTION, TOP
+from hw_amc.hls import backends
+from hw_amc.hls.backends import SOLUTION, STEPS, HlsTool
+from hw_amc.hls.description import DESCRIPTION
 
-SOLUTION = Path(f"{TOP}_prj") / "solution1"
-_EXPORT = SOLUTION / "impl" / "report" / "verilog"
-
-Parser = Callable[[str], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One script of a project."""
-
-    #: Reports that it may leave, the releases' names for the same one; none: it only passes or fails.
-    reports: tuple[Path, ...]
-    parse: Parser
-    #: Whether the accelerator needs it.
-    needed: bool = True
-
-
-def _nothing(text: str) -> dict[str, Any]:
-    return {}
-
-
-STEPS: dict[str, Step] = {
-    "csim": Step((), _nothing),
-    "csynth": Step((SOLUTION / "syn" / "report" / f"{TOP}_csynth.xml",), reports.parse_csynth),
-    "cosim": Step((SOLUTION / "sim" / "report" / f"{TOP}_cosim.rpt",), reports.parse_cosim),
-    # The overlay takes the Verilog of csynth: the export is a count by logic synthesis, and the IP for other designs.
-    "export": Step((_EXPORT / "export_syn.rpt", _EXPORT / f"{TOP}_export.rpt"), reports.parse_export, needed=False),
-}
+__all__ = ["SOLUTION", "STEPS", "VendorRun", "require_tool", "run"]
 
 
 @dataclass
@@ -65,16 +38,14 @@ def require_tool(tool: HlsTool) -> str:
     """
     program = tools.find(*tool.programs)
     if program is None:
-        raise ToolMissing(
-            f"{' or '.join(tool.programs)} is not on PATH; install {tool.title} and source its settings64.sh"
-        )
+        raise ToolMissing(tool.remedy)
     return program
 
 
 def run(
     folder: Path,
     backend: str,
-    steps: Sequence[str] = tuple(STEPS),
+    steps: Sequence[str] | None = None,
     done: Callable[[str, dict[str, Any]], None] | None = None,
 ) -> VendorRun | None:
     """Run scripts of a written project.
@@ -85,8 +56,8 @@ def run(
         Where the project was written; the tools' output is kept in `folder`/logs.
     backend : str
         The tool.
-    steps : sequence of str
-        Names of `STEPS`, in their order.
+    steps : sequence of str, optional
+        Names of the tool's steps, in their order; all of them by default.
     done : callable, optional
         Takes each step's name and figures as soon as they are there, whatever a later step does.
 
@@ -107,12 +78,12 @@ def run(
     # csim and cosim run the bench, which fails on the first difference.
     frames = len((folder / "tb_data" / "samples.dat").read_text().splitlines()) // description["frame_len"]
     outcome = VendorRun()
-    for name in steps:
-        command = [program, *tool.programs[program], f"{name}.tcl"]
+    for name in steps if steps is not None else tool.steps:
+        command = tool.command(program, name)
         try:
             found = _run_step(folder, name, command, tool)
         except ToolFailed as error:
-            if STEPS[name].needed:
+            if tool.steps[name].needed:
                 raise
             outcome.failed[name] = str(error)
             continue
@@ -127,24 +98,24 @@ def run(
 
 
 def _run_step(folder: Path, name: str, command: list[str], tool: HlsTool) -> dict[str, Any]:
-    step, log = STEPS[name], folder / "logs" / f"{name}.log"
+    step, log = tool.steps[name], folder / "logs" / f"{name}.log"
     log.parent.mkdir(exist_ok=True)
     for report in step.reports:
         # A report of an earlier run must not stand for this one.
         (folder / report).unlink(missing_ok=True)
     try:
-        output = tools.run(command, folder, log=log)
+        output = tools.run(command, folder, step.timeout_s, log=log)
     except ToolFailed as error:
         raise ToolFailed(f"{error}{_hint(tool, log)}") from error
     if not step.reports:
         if "PASS:" not in output:
-            raise ToolFailed(f"{command[0]} ran {name}.tcl without the bench's PASS; read {log}")
+            raise ToolFailed(f"{command[0]} ran {command[-1]} without the bench's PASS; read {log}")
         return {}
     for report in step.reports:
         if (folder / report).is_file():
             return step.parse((folder / report).read_text(encoding="utf-8", errors="replace"))
     names = " and no ".join(report.as_posix() for report in step.reports)
-    raise ToolFailed(f"{command[0]} ran {name}.tcl but left no {names}; read {log}{_hint(tool, log)}")
+    raise ToolFailed(f"{command[0]} ran {command[-1]} but left no {names}; read {log}{_hint(tool, log)}")
 
 
 def _hint(tool: HlsTool, log: Path) -> str:

@@ -1,4 +1,4 @@
-"""A core exported by Vivado or Vitis HLS as Verilog, dressed as the shell wants it."""
+"""A core exported by Vivado HLS, Vitis HLS or bambu as Verilog, dressed as the shell wants it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from hw_amc.untrusted import read_text
 
 #: Top function of the HLS projects (hw_amc/hls).
 TOP = "hw_amc_core"
+#: Endings of files with the words of a memory.
+_TABLES = (".dat", ".mem")
 #: In the names of the files that watch for deadlocks in HLS' own simulation.
 _MONITOR = "_hls_deadlock_"
 #: Most bytes of one exported file; parallel cores have tens of megabytes of Verilog.
@@ -23,6 +25,13 @@ _MOST_BYTES = 512 << 20
 _SKIPPED = r"^[ \t]*//[ \t]*(?:synthesis|synopsys)[ \t]+translate_"
 _SIMULATION = re.compile(rf"{_SKIPPED}off.*?{_SKIPPED}on[^\n]*", re.MULTILINE | re.DOTALL)
 _READ = re.compile(r'\$readmem([hb])\s*\(\s*"([^"]+)"\s*,\s*(\w+)\s*\)\s*;')
+#: bambu names a memory's table in a parameter, which its modules hand on to each other.
+_TABLE = "MEMORY_INIT_file"
+_READ_PARAMETER = re.compile(rf"\$readmem([bh])\s*\(\s*{_TABLE}\s*,\s*(\w+)[^;]*;")
+_GIVEN = re.compile(rf'(\w+)(\s*#\([^;]*?\.{_TABLE}\()"([^"]+)"\)')
+_PASSED = re.compile(rf"(\w+)(\s*#\([^;]*?\.{_TABLE}\(){_TABLE}\)")
+_MODULE = re.compile(r"^module[ \t]+(\w+)\b.*?^endmodule\b[^\n]*", re.MULTILINE | re.DOTALL)
+_INSTANCE = re.compile(r"^\s*(\w+)\s+(?:#\(|\w+\s*\()", re.MULTILINE)
 _INCLUDE = re.compile(r'^[ \t]*`include[ \t]+"([^"]+)"[^\n]*', re.MULTILINE)
 
 
@@ -49,7 +58,8 @@ def load_hls_core(folder: Path, graph: Graph, top: str = TOP) -> HlsCore:
     graph : Graph
         The network that the core computes.
     top : str
-        Top module: clock `ap_clk`, reset `ap_rst_n` or `ap_rst`, one stream in, one stream out.
+        Top module: clock `ap_clk` and reset `ap_rst_n` or `ap_rst`, or bambu's `clock` and `reset`, which is low; one
+        stream in, one stream out.
 
     Raises
     ------
@@ -57,7 +67,7 @@ def load_hls_core(folder: Path, graph: Graph, top: str = TOP) -> HlsCore:
         No Verilog, no such module, its ports are not those of a core, or an included file is missing; the message names
         them.
     """
-    files = _read_sources(folder)
+    files = _read_sources(folder, top)
     name, text = _module(files, top, folder)
     ports = _ports(text, top)
     field = -(-input_format(graph).bits // 8) * 8
@@ -65,20 +75,21 @@ def load_hls_core(folder: Path, graph: Graph, top: str = TOP) -> HlsCore:
     return HlsCore(Sources({**files, f"{graph.name}_core.v": adapter}))
 
 
-def _read_sources(folder: Path) -> dict[str, str]:
+def _read_sources(folder: Path, top: str) -> dict[str, str]:
     """Read sources, without the deadlock monitors of newer releases, and with included files and tables in place.
 
     The monitors look into the core during HLS' own simulation; the core includes them where synthesis does not look, as
     `.vh` files that no simulator of ours is told of. The tables of ROMs are files that a simulator looks for in the
     folder where it runs: their words stand in the text instead.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".v", ".sv", ".vh", ".dat"))
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".v", ".sv", ".vh", *_TABLES))
     texts = {path.name: read_text(path, _MOST_BYTES) for path in paths if _MONITOR not in path.name}
     return {
-        name: _resolve_tables(_resolve_includes(_SIMULATION.sub(_without_monitor, text), texts, where), texts, where)
-        for name, text in texts.items()
-        if not name.endswith((".vh", ".dat"))
+        name: _resolve_tables(_resolve_parameters(text, top, texts, where), texts, where)
+        for name, given in texts.items()
+        if not name.endswith((".vh", *_TABLES))
         for where in [folder / name]
+        for text in [_resolve_includes(_SIMULATION.sub(_without_monitor, given), texts, where)]
     }
 
 
@@ -100,22 +111,51 @@ def _resolve_includes(text: str, texts: dict[str, str], where: Path) -> str:
 
 def _resolve_tables(text: str, texts: dict[str, str], where: Path) -> str:
     """Put the words of each table where it is read."""
+    return _READ.sub(lambda call: _words(call[1], call[3], call[2], texts, where), text)
 
-    def words(call: re.Match[str]) -> str:
-        base, path, memory = call.groups()
-        name = Path(path).name
-        if name not in texts:
-            raise DataError(f"{where} reads {path}, which is not there; give the folder that HLS exported")
-        found = re.sub(r"//[^\n]*|/\*.*?\*/", " ", texts[name], flags=re.DOTALL).replace("_", "").split()
-        digits = [word.removeprefix("0x").removeprefix("0X") for word in found]
-        wrong = next((word for word in digits if not re.fullmatch("[0-9a-fA-FxXzZ]+", word)), None)
-        if wrong is not None:
-            raise DataError(f"{where.parent / name}: {wrong!r} is no word of a ROM; export the HLS project again")
-        bits = 4 if base == "h" else 1
-        lines = (f"{memory}[{place}] = {bits * len(word)}'{base}{word};" for place, word in enumerate(digits))
-        return "begin\n" + "\n".join(lines) + "\nend"
 
-    return _READ.sub(words, text)
+def _words(base: str, memory: str, path: str, texts: dict[str, str], where: Path) -> str:
+    """Statements that fill a memory with the words of a table."""
+    name = Path(path).name
+    if name not in texts:
+        raise DataError(f"{where} reads {path}, which is not there; give the folder that HLS exported")
+    found = re.sub(r"//[^\n]*|/\*.*?\*/", " ", texts[name], flags=re.DOTALL).replace("_", "").split()
+    digits = [word.removeprefix("0x").removeprefix("0X") for word in found]
+    wrong = next((word for word in digits if not re.fullmatch("[0-9a-fA-FxXzZ]+", word)), None)
+    if wrong is not None:
+        raise DataError(f"{where.parent / name}: {wrong!r} is no word of a ROM; export the HLS project again")
+    bits = 4 if base == "h" else 1
+    lines = (f"{memory}[{place}] = {bits * len(word)}'{base}{word};" for place, word in enumerate(digits))
+    return "begin\n" + "\n".join(lines) + "\nend"
+
+
+def _resolve_parameters(text: str, top: str, texts: dict[str, str], where: Path) -> str:
+    """Give each memory whose table is a parameter a module of its own, and leave out what the top does not reach."""
+    if not _READ_PARAMETER.search(text):
+        return text
+    modules = {found[1]: found[0] for found in _MODULE.finditer(text)}
+
+    def own(kind: str, table: str) -> str:
+        """Name of the module for one table."""
+        name = f"{kind}__{Path(table).stem}"
+        if name not in modules:
+            body = re.sub(rf"\b{kind}\b", name, modules[kind], count=1)
+            body = _PASSED.sub(lambda inner: f'{own(inner[1], table)}{inner[2]}"{table}")', body)
+            modules[name] = _READ_PARAMETER.sub(lambda call: _words(call[1], call[2], table, texts, where), body)
+        return name
+
+    for name, body in list(modules.items()):
+        modules[name] = _GIVEN.sub(lambda given: f'{own(given[1], given[3])}{given[2]}"{given[3]}")', body)
+    kept, waiting = {}, [top]
+    while waiting:
+        name = waiting.pop()
+        if name in modules and name not in kept:
+            kept[name] = modules[name]
+            waiting += _INSTANCE.findall(modules[name])
+    for name, body in kept.items():
+        if _READ_PARAMETER.search(body):
+            raise DataError(f"{where}: module {name} is given its table in a way that is not known here")
+    return "\n\n".join(kept.values()) + "\n"
 
 
 def _module(files: dict[str, str], top: str, folder: Path) -> tuple[str, str]:
@@ -146,8 +186,9 @@ def _adapter(name: str, top: str, ports: dict[str, tuple[str, int]], sample_bits
             raise DataError(f"{where} has {len(data)} {direction} streams (ports ..._TDATA), a core has one")
         streams[direction] = data[0][: -len("TDATA")]
     wanted = [f"{stream}{signal}" for stream in streams.values() for signal in ("TVALID", "TREADY")]
-    missing = [port for port in ("ap_clk", *wanted) if port not in ports]
-    reset = next((pin for port, pin in (("ap_rst_n", "!rst"), ("ap_rst", "rst")) if port in ports), None)
+    clock = "clock" if "start_port" in ports else "ap_clk"
+    missing = [port for port in (clock, *wanted) if port not in ports]
+    reset = next((port for port in _RESETS if port in ports), None)
     if missing or reset is None:
         raise DataError(f"{where} lacks {', '.join(missing) or 'ap_rst_n'}; it has {', '.join(ports)}")
     for direction, bits in (("input", sample_bits), ("output", 32)):
@@ -158,12 +199,17 @@ def _adapter(name: str, top: str, ports: dict[str, tuple[str, int]], sample_bits
         name=name,
         top=top,
         word_top=sample_bits - 1,
-        reset_port="ap_rst_n" if reset == "!rst" else "ap_rst",
-        reset=reset,
+        clock=clock,
+        reset_port=reset,
+        reset=_RESETS[reset],
+        start=", .start_port(1'b1), .done_port()" if clock == "clock" else "",
         into=streams["input"],
         out=streams["output"],
     )
 
+
+#: Reset ports -> what drives them.
+_RESETS = {"ap_rst_n": "!rst", "ap_rst": "rst", "reset": "!rst"}
 
 _ADAPTER = """\
 // {name}_core: the HLS module {top} under the core's port names. Generated by hw_amc.rtl.hls_core.
@@ -178,7 +224,7 @@ module {name}_core (
     input  wire        m_tready
 );
     {top} core (
-        .ap_clk(clk), .{reset_port}({reset}),
+        .{clock}(clk), .{reset_port}({reset}){start},
         .{into}TDATA(s_tdata), .{into}TVALID(s_tvalid), .{into}TREADY(s_tready),
         .{out}TDATA(m_tdata), .{out}TVALID(m_tvalid), .{out}TREADY(m_tready)
     );

@@ -148,7 +148,13 @@ class Backend(FPGABackend):  # type: ignore[misc]
             if asked:
                 raise ConfigError(f"back end {self.name} has no step {name}; cosim compares every logit, export counts")
         wanted = {"csim": csim, "csynth": synth, "cosim": cosim, "export": export}
+        steps = [step for step, asked in wanted.items() if asked]
+        for step in steps:
+            if step not in self.tool.steps:
+                raise ConfigError(f"{self.tool.title} has no step {step}; its steps: {', '.join(self.tool.steps)}")
         folder = Path(model.config.get_output_dir())
         vendor.require_tool(self.tool)
-        vendor.run(folder, self.tool.name, [step for step, asked in wanted.items() if asked])
+        outcome = vendor.run(folder, self.tool.name, steps)
+        if outcome is not None and not self.tool.template:
+            return outcome.figures  # hls4ml reads AMD's reports only
         return parse_vivado_report(os.fspath(folder))

@@ -1,5 +1,6 @@
-// AMD's integers as clang's: ap_int<W> is LLVM's iW, as it is in the tools' own front end. For the checks on IR
-// (tests/hls_ir.py), which need to see each width and each multiplication; only what our kernels use is here.
+// AMD's integers as clang's: ap_int<W> is LLVM's iW, as it is in the tools' own front end. For bambu, whose own ap_int
+// goes through memory, and for the checks on IR (tests/hls_ir.py), which need to see each width and each
+// multiplication; only what our kernels use is here.
 #ifndef IR_AP_INT_H_
 #define IR_AP_INT_H_
 

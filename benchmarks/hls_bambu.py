@@ -1,0 +1,177 @@
+"""The HLS core by bambu, a real HLS compiler: python benchmarks/hls_bambu.py FACTOR... --json FILE.
+
+A small GRU network of random weights is written for each reuse factor, compiled by bambu to Verilog, simulated in the
+accelerator's shell (Verilator, and Icarus under cocotb), where every logit must be golden's, and mapped to 7-series
+cells by Yosys. FILE keeps what earlier runs found. bambu must be on PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw_amc import hls, tools
+from hw_amc.config import BoardSettings, HlsSettings, LayerHls, ProjectSettings, load_board
+from hw_amc.cosim.model import Plan, run_model
+from hw_amc.graph import Graph, golden
+from hw_amc.graph.reader import build_graph
+from hw_amc.hls import backends, estimate, ops, vendor
+from hw_amc.hls.estimate.whole import legal_reuse_factors
+from hw_amc.hls.ops import RecurrentOperation
+from hw_amc.hls.strategies import strategy_of
+from hw_amc.hls.streams import CoreStreams
+from hw_amc.rtl.hls_core import HlsCore, load_hls_core
+from hw_amc.rtl.shell.accelerator import build_accelerator
+from hw_amc.synth import yosys
+from hw_amc.workspace import SHIPPED
+
+COMMAND = "python benchmarks/hls_bambu.py"
+NAME, CELLS, SAMPLES, CLASSES = "gru8", 8, 16, tuple("abcd")
+FRAMES = 16
+_COMPARED = ("frames", "mismatches", "cycles_per_frame", "latency_cycles")
+
+
+def build_model() -> Any:
+    """The input's quantiser, a GRU, the mean over the frame, a dense layer; random weights."""
+    from tensorflow import keras
+
+    from hw_amc.compress.layers import qkeras
+
+    def bits(count: int, integer: int = 0) -> str:
+        return f"quantized_bits({count},{integer},0,alpha=1)"
+
+    inputs = keras.Input((SAMPLES, 2), name="frames")
+    x = qkeras.QActivation(bits(8, 1), name="input_quant")(inputs)
+    settings = dict.fromkeys(("kernel_quantizer", "recurrent_quantizer", "bias_quantizer", "state_quantizer"), bits(8))
+    gates = {"activation": "quantized_tanh(8)", "recurrent_activation": "quantized_sigmoid(8)"}
+    x = qkeras.QGRU(CELLS, **settings, **gates, return_sequences=True, reset_after=True, name="gru")(x)
+    x = qkeras.QActivation(bits(8), name="gru_state")(x)
+    x = keras.layers.GlobalAveragePooling1D(name="mean")(x)
+    x = qkeras.QDense(len(CLASSES), kernel_quantizer=bits(6), bias_quantizer=bits(8), name="head")(x)
+    model = keras.Model(inputs, x)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        layer.set_weights([rng.normal(0, 0.4, w.shape).astype(np.float32) for w in layer.get_weights()])
+    return model
+
+
+def settings_of(graph: Graph, factor: int) -> dict[str, LayerHls]:
+    """Every layer with weights, at its largest legal factor up to `factor`."""
+    return {
+        node.name: LayerHls(reuse_factor=max(each for each in legal_reuse_factors(graph, node) if each <= factor))
+        for node in graph.nodes[1:]
+        if node.arrays()
+    }
+
+
+def planned(graph: Graph, layers: dict[str, LayerHls]) -> dict[str, int]:
+    """Multiplications of two variables by layer, as the schedule has them."""
+    found = {}
+    for node in CoreStreams.of(graph).layers:
+        operation = ops.find(node)
+        layer = ops.LayerBuild(node, tuple(graph.sources(node)), layers.get(node.name, LayerHls()))
+        product = operation.product(layer)
+        shared = product is not None and product.strategy == "resource"
+        found[node.name] = strategy_of(product).multiplications(product) if shared and product else 0
+        if isinstance(operation, RecurrentOperation):
+            found[node.name] += 2 * len(operation.cells(layer))
+    return found
+
+
+def inside(verilog: str, pattern: str) -> dict[str, int]:
+    """Count, in the datapath of each process, what a pattern finds."""
+    paths = re.findall(r"^module datapath_\w*?process_(\w+?)R10ac_channel\w*\(.*?^endmodule", verilog, re.M | re.S)
+    bodies = re.findall(r"^module datapath_\w*?process_\w+?R10ac_channel\w*(\(.*?^endmodule)", verilog, re.M | re.S)
+    return {name: len(re.findall(pattern, body)) for name, body in zip(paths, bodies, strict=True)}
+
+
+def synthesise(core: HlsCore, graph: Graph, folder: Path) -> dict[str, Any]:
+    """What Yosys makes of the core, shell left out."""
+    found = yosys.run(core.sources, f"{graph.name}_core", folder)
+    return {"lut": found.lut, "ff": found.ff, "dsp": found.dsp, "bram36": found.bram36, "kind": "measured"}
+
+
+def judge(model: Any, graph: Graph, factor: int, board: BoardSettings, folder: Path) -> dict[str, Any]:
+    """One factor: bambu, simulation, Yosys; raises Mismatch on the first logit that is not golden's."""
+    layers = settings_of(graph, factor)
+    wanted = planned(graph, layers)
+    whole = estimate.hls(graph, HlsSettings(backend="Bambu", clock_ns=8.0, layers=layers), board).total
+    low, high = graph.input.fmt.min_raw, graph.input.fmt.max_raw
+    frames = np.random.default_rng(factor).integers(low, high + 1, (FRAMES, *graph.input.shape)).astype(np.int16)
+    target = hls.Target("Bambu", board.part, 8.0, layers)
+    hls.build_project(model, graph, target, frames, golden.run(graph, frames, list(graph.outputs))).write(folder)
+    started = time.perf_counter()
+    outcome = vendor.run(folder, "Bambu")
+    if outcome is None:
+        raise SystemExit(backends.find("Bambu").remedy)
+    csynth = outcome.figures["csynth"]
+    exported = folder / vendor.SOLUTION / "syn" / "verilog"
+    verilog = (exported / "hw_amc_core.v").read_text()
+    core = load_hls_core(exported, graph)
+    accelerator = build_accelerator(graph, core, ProjectSettings(), board, "hls")
+    cosim = run_model(graph, accelerator, frames, Plan(folder / "cosim", {"icarus": 1}))
+    fast = cosim["verilator"]
+    multipliers, memories = inside(verilog, r"\b(?:ui_)?mult_expr_FU #"), inside(verilog, r"\bARRAY_1D_STD_\w+ #")
+    return {
+        "reuse_factors": {name: layer.reuse_factor for name, layer in layers.items()},
+        "seconds_csynth": round(time.perf_counter() - started, 1),
+        "processes": [
+            {**block, "multipliers": multipliers[block["name"]], "memories": memories[block["name"]],
+             **({"multipliers_planned": wanted[block["name"]]} if block["name"] in wanted else {})}
+            for block in csynth["blocks"]
+        ],
+        "cosim": {
+            simulator: {key: run[key] for key in _COMPARED if key in run}
+            for simulator, run in cosim.items()
+        },
+        "cycles_per_step": round(fast["cycles_per_frame"] / graph.frame_len, 2),
+        "synth": synthesise(core, graph, folder / "synth"),
+        "estimate": {
+            "cycles_per_step": round(whole.cycles / graph.frame_len, 2),
+            "cycles_per_frame": whole.cycles,
+            **{key: getattr(whole, key) for key in ("lut", "ff", "dsp", "bram36")},
+        },
+        "clock_ns": 8.0,
+        "tool": tools.run(["bambu", "--version"], Path("/")).strip().splitlines()[-1].strip(),
+        "date": date.today().isoformat(),
+        "kind": {"cosim": "measured", "synth": "measured", "processes": "estimated", "estimate": "estimated"},
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("factors", type=int, nargs="+", help="reuse factors")
+    parser.add_argument("--json", type=Path, help="file of results, to which these are added")
+    parser.add_argument("--keep", type=Path, help="folder in which the projects stay")
+    options = parser.parse_args()
+    model = build_model()
+    graph, board = build_graph(model, NAME, (CLASSES,)), load_board("pynq-z2", SHIPPED / "boards")
+    known = json.loads(options.json.read_text()) if options.json and options.json.is_file() else {}
+    found = known.get("factors", {})
+    for factor in options.factors:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = (options.keep or Path(scratch)) / f"r{factor}"
+            section = judge(model, graph, factor, board, folder)
+        found[str(factor)] = {**section, "command": f"{COMMAND} {factor}"}
+        print(json.dumps({factor: section}), flush=True)
+        result = {
+            "schema": 1,
+            "network": {"name": NAME, "cells": CELLS, "samples": SAMPLES, "classes": len(CLASSES)},
+            "graph_sha256": graph.digest(),
+            "reference": f"golden, {FRAMES} random frames",
+            "factors": {key: found[key] for key in sorted(found, key=int)},
+        }
+        if options.json:
+            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
