@@ -1,8 +1,7 @@
 """The HLS core by bambu, a real HLS compiler: python benchmarks/hls_bambu.py FACTOR... --json FILE.
 
 A small GRU network of random weights is written for each reuse factor, compiled by bambu to Verilog, simulated in the
-accelerator's shell (Verilator, and Icarus under cocotb), where every logit must be golden's, and mapped to 7-series
-cells by Yosys. FILE keeps what earlier runs found. bambu must be on PATH.
+accelerator's shell by Verilator, where every logit must be golden's, and mapped to 7-series cells by Yosys. FILE keeps what earlier runs found. bambu must be on PATH.
 """
 
 from __future__ import annotations
@@ -117,7 +116,7 @@ def judge(model: Any, graph: Graph, factor: int, board: BoardSettings, folder: P
     verilog = (exported / "hw_amc_core.v").read_text()
     core = load_hls_core(exported, graph)
     accelerator = build_accelerator(graph, core, ProjectSettings(), board, "hls")
-    cosim = run_model(graph, accelerator, frames, Plan(folder / "cosim", {"icarus": 1}))
+    cosim = run_model(graph, accelerator, frames, Plan(folder / "cosim", {}))
     fast = cosim["verilator"]
     multipliers, memories = inside(verilog, r"\b(?:ui_)?mult_expr_FU #"), inside(verilog, r"\bARRAY_1D_STD_\w+ #")
     return {

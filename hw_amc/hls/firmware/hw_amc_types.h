@@ -279,12 +279,12 @@ namespace folded {
 
 // One of two values; trees of these select a multiplier's input. In simulation nothing is copied, and nothing called.
 #ifdef __SYNTHESIS__
-template <class T> T choose(bool second, T a, const T b) {
+template <class T> T choose(bool second, const T &a, const T &b) {
     #pragma HLS INLINE
-    // Copies: of references, one address would be chosen, and an array of registers would become a memory.
-    if (second)
-        a = b;
-    return a;
+    // Bit by bit: of two reads in two branches clang makes one of a chosen address, and an array of registers would
+    // become a memory.
+    const T mask = second ? -1 : 0;
+    return (a & (mask ^ T(-1))) | (b & mask);
 }
 #else
 template <class T> __attribute__((always_inline)) inline const T &choose(bool second, const T &a, const T &b) {

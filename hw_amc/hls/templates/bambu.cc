@@ -1,5 +1,16 @@
 // The core as processes, for bambu: a function for each, channels of file scope between them.
 
+#include <cassert>
+#include <cstddef>
+#include <cstdio>
+#include <type_traits>
+
+#include "ac_channel.h"
+
+// What INLINE asks of other tools, before clang's passes see any function by itself: they would select addresses in the
+// place of values, and arrays of registers would become memories.
+#pragma clang attribute push(__attribute__((always_inline)), apply_to = function)
+
 // The function of the same name in the header has AMD's streams.
 #define hw_amc_core hw_amc_core_of_streams
 #include "hw_amc_core.h"
@@ -8,6 +19,8 @@
 #include "parameters.h"
 
 @FUNCTIONS@
+
+#pragma clang attribute pop
 
 @CHANNELS@
 

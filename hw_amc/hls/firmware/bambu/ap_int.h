@@ -124,6 +124,18 @@ template <int W, bool S> typename ir::of_width<W, S>::type operator>>(const ir::
     y.v = a.v >> places;
     return y;
 }
+// Bit by bit, of numbers of one type.
+#define IR_BITWISE(op)                                                                                                 \
+    template <int W, bool S>                                                                                           \
+    typename ir::of_width<W, S>::type operator op(const ir::number<W, S> &a, const ir::number<W, S> &b) {              \
+        typename ir::of_width<W, S>::type y;                                                                           \
+        y.v = a.v op b.v;                                                                                              \
+        return y;                                                                                                      \
+    }
+IR_BITWISE(&)
+IR_BITWISE(|)
+IR_BITWISE(^)
+
 template <int W, class T> ap_int<W> &operator+=(ap_int<W> &a, const T &b) { return a = a + b; }
 template <int W, class T> ap_uint<W> &operator+=(ap_uint<W> &a, const T &b) { return a = a + b; }
 
