@@ -1,7 +1,8 @@
 """The HLS core by bambu, a real HLS compiler: python benchmarks/hls_bambu.py FACTOR... --json FILE.
 
 A small GRU network of random weights is written for each reuse factor, compiled by bambu to Verilog, simulated in the
-accelerator's shell by Verilator, where every logit must be golden's, and mapped to 7-series cells by Yosys. FILE keeps what earlier runs found. bambu must be on PATH.
+accelerator's shell by Verilator, where every logit must be golden's, and mapped to 7-series cells by Yosys. FILE keeps
+what earlier runs found. bambu must be on PATH.
 """
 
 from __future__ import annotations
