@@ -208,7 +208,7 @@ def _bad_models() -> Any:
         "auto scale": (lambda: _chain(act("quantized_bits(8,0,0,alpha='auto')")), "alpha must be 1"),
         "symmetric": (lambda: _chain(act("quantized_bits(8,0,1,alpha=1)")), "symmetric must be 0"),
         "leaky": (lambda: _chain(act("quantized_relu(8,0,negative_slope=0.25)")), "leaky"),
-        "reset before": (lambda: _chain(gru(reset_after=False), act()), "reset_after"),
+        "backwards": (lambda: _chain(gru(go_backwards=True), act()), "with a ReverseTime in front"),
         "smooth gates": (lambda: _chain(gru(recurrent_activation="sigmoid"), act()), "hard form"),
         "no state quantiser": (lambda: _chain(gru(), keras.layers.AveragePooling1D(2)), "right behind it"),
         "last state only": (lambda: _chain(gru(return_sequences=False)), "return_sequences"),
@@ -238,7 +238,7 @@ def _bad_models() -> Any:
 
 
 @pytest.mark.parametrize("case", [
-    "unknown layer", "batch normalisation", "smooth sigmoid", "auto scale", "symmetric", "leaky", "reset before",
+    "unknown layer", "batch normalisation", "smooth sigmoid", "auto scale", "symmetric", "leaky", "backwards",
     "smooth gates", "no state quantiser", "last state only", "float kernel",
     "fused activation", "bare lstm", "smooth lstm", "three branches", "two readers", "odd mean",
     "odd edge", "odd frame", "no bias", "separable", "mean of QKeras", "rows joined", "three factors", "wide table",
