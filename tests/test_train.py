@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from io import StringIO
 from pathlib import Path
 
 import deployed
 import numpy as np
 import pytest
 import tensorflow as tf
+from rich.console import Console
 from tensorflow import keras
 
 from hw_amc.compress import load_deployed
@@ -23,6 +26,7 @@ from hw_amc.train.checkpoint import load_arrays, save_arrays
 from hw_amc.train.data import FrameSet, Varied, crop, load_frames, whole
 from hw_amc.train.optimiser import Adam
 from hw_amc.train.predictions import Predictions, load_predictions
+from hw_amc.train.progress import training_bar
 from hw_amc.train.recipe import Phase, Stage, load_recipe_file
 from hw_amc.train.teacher import load_teacher, soft_loss
 from hw_amc.train.trainee import Trainee
@@ -351,6 +355,20 @@ def test_classes_of_project_toml_are_trained(tmp_path: Path) -> None:
     model = load_deployed(train(tmp_path, out, model="gru_cnn_c40"))
     assert (model.input_shape, model.output_shape) == ((None, 128, 2), (None, 11))
     assert json.loads((out / "accuracy.json").read_text())["eval_set"]["frames"] == 22
+
+
+def test_a_wait_without_steps_is_shown_with_its_time(tiny: Tiny) -> None:
+    _, folder = tiny
+    stage = load_recipe_file(folder / "train.toml").stages[0]
+    shown = StringIO()
+    with training_bar(Console(file=shown, force_terminal=True, width=100)) as bar:
+        with bar.waiting("frames of the recipe"):
+            pass
+        bar(stage, 0, 0, {"loss": 1.5})
+    assert re.search(r"frames of the recipe .*0:00:00", shown.getvalue())
+    last = shown.getvalue().splitlines()[-2]  # then the cursor is shown again
+    assert "loss 1.500" in last
+    assert "frames of the recipe" not in last
 
 
 def test_an_unknown_recipe_beside_is_said_before_training(tiny: Tiny) -> None:

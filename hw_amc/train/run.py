@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -357,16 +356,18 @@ def run_recipe(
     require_normalisation(recipe, out_dir)
     for name in recipe.data.beside:
         load_recipe(name)
-    with exclusive(folder, "a training"), nullcontext(progress) if progress else training_bar() as report:
+    with exclusive(folder, "a training"), training_bar(disable=progress is not None) as bar:
         if restart:
             for old in folder.glob("*.npz"):
                 old.unlink()
             shutil.rmtree(folder / "logs", ignore_errors=True)
-        run = Run(spec, recipe, folder, data_dir, report, device)
+        with bar.waiting("frames of the recipe, made once or read"):
+            run = Run(spec, recipe, folder, data_dir, progress or bar, device)
         run.resume()
         run.run()
-        run.deploy(weights)
-        from hw_amc.train.card import measure
+        with bar.waiting("measured on held-out frames"):
+            run.deploy(weights)
+            from hw_amc.train.card import measure
 
-        measure(spec, recipe, out_dir, data_dir)
+            measure(spec, recipe, out_dir, data_dir)
     return weights
