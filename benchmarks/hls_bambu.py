@@ -11,7 +11,6 @@ import argparse
 import json
 import re
 import tempfile
-import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -108,7 +107,6 @@ def judge(model: Any, graph: Graph, factor: int, board: BoardSettings, folder: P
     frames = np.random.default_rng(factor).integers(low, high + 1, (FRAMES, *graph.input.shape)).astype(np.int16)
     target = hls.Target("Bambu", board.part, 8.0, layers)
     hls.build_project(model, graph, target, frames, golden.run(graph, frames, list(graph.outputs))).write(folder)
-    started = time.perf_counter()
     outcome = vendor.run(folder, "Bambu")
     if outcome is None:
         raise SystemExit(backends.find("Bambu").remedy)
@@ -122,7 +120,6 @@ def judge(model: Any, graph: Graph, factor: int, board: BoardSettings, folder: P
     multipliers, memories = inside(verilog, r"\b(?:ui_)?mult_expr_FU #"), inside(verilog, r"\bARRAY_1D_STD_\w+ #")
     return {
         "reuse_factors": {name: layer.reuse_factor for name, layer in layers.items()},
-        "seconds_csynth": round(time.perf_counter() - started, 1),
         "processes": [
             {**block, "multipliers": multipliers[block["name"]], "memories": memories[block["name"]],
              **({"multipliers_planned": wanted[block["name"]]} if block["name"] in wanted else {})}
@@ -140,7 +137,7 @@ def judge(model: Any, graph: Graph, factor: int, board: BoardSettings, folder: P
             **{key: getattr(whole, key) for key in ("lut", "ff", "dsp", "bram36")},
         },
         "clock_ns": 8.0,
-        "tool": tools.run(["bambu", "--version"], Path("/")).strip().splitlines()[-1].strip(),
+        "tool": tools.run(["bambu", "--version"], Path("/")).strip().splitlines()[-1].strip().removeprefix("Version: "),
         "date": date.today().isoformat(),
         "kind": {"cosim": "measured", "synth": "measured", "processes": "estimated", "estimate": "estimated"},
     }  # fmt: skip
