@@ -315,8 +315,9 @@ def test_restart_asks_before_training_is_thrown_away(
 ) -> None:
     folder = tmp_path / "hls_projects" / "gru_cnn_c40"
     (folder / "checkpoints").mkdir(parents=True)
-    (folder / "train.toml").write_text("")
+    (folder / "train.toml").write_text((MAKEFILE.parent / "hls_projects" / "gru_cnn_c40" / "train.toml").read_text())
     (folder / "checkpoints" / "state.npz").write_bytes(b"days of work")
+    (folder / "checkpoints" / "dense.npz").write_bytes(b"no file of this recipe's")
     monkeypatch.setenv("HW_AMC_ROOT", str(tmp_path))
     assert run("train", "gru_cnn_c40", "--restart") == 2
     assert "--restart removes what was trained of gru_cnn_c40: state.npz; give --yes" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def train(
         _print_duration(workspace, path)
         return
     if restart:
-        _confirm_restart(workspace, yes)
+        _confirm_restart(workspace, path, yes)
     with printer.status("TensorFlow starts"):
         from hw_amc.train import run_recipe
 
@@ -40,9 +40,12 @@ def train(
     printer.result({"weights": weights})
 
 
-def _confirm_restart(workspace: Workspace, yes: bool) -> None:
+def _confirm_restart(workspace: Workspace, path: Path, yes: bool) -> None:
     """Ask before hours of training are thrown away."""
-    kept = sorted(path.name for path in (workspace.folder / "checkpoints").glob("*.npz"))
+    from hw_amc.train.recipe import load_recipe_file
+
+    files = load_recipe_file(path).files(workspace.folder / "checkpoints")
+    kept = sorted(file.name for file in files if file.exists())
     if kept:
         printer.confirm(f"--restart removes what was trained of {workspace.model}: {', '.join(kept)}", yes)
 

@@ -188,6 +188,10 @@ class TrainRecipe(Settings):
         """SHA-256 of the file; empty for a recipe made in Python."""
         return self._digest
 
+    def files(self, folder: Path) -> list[Path]:
+        """Files in `folder` that keep the run's position and its stages' weights, there or not yet."""
+        return [folder / f"{name}.npz" for name in ["state", *(stage.name for stage in self.stages)]]
+
     @model_validator(mode="after")
     def _stages_go_by_name(self) -> TrainRecipe:
         names = [stage.name.lower() for stage in self.stages]

@@ -356,10 +356,12 @@ def run_recipe(
     require_normalisation(recipe, out_dir)
     for name in recipe.data.beside:
         load_recipe(name)
+    if recipe.start is not None and recipe.start.resolve() in {path.resolve() for path in recipe.files(folder)}:
+        raise ConfigError(f"{recipe_path}: start = {recipe.start.name} is a file that this training writes; rename it")
     with exclusive(folder, "a training"), training_bar(disable=progress is not None) as bar:
         if restart:
-            for old in folder.glob("*.npz"):
-                old.unlink()
+            for old in recipe.files(folder):
+                old.unlink(missing_ok=True)
             shutil.rmtree(folder / "logs", ignore_errors=True)
         with bar.waiting("frames of the recipe, made once or read"):
             run = Run(spec, recipe, folder, data_dir, progress or bar, device)
