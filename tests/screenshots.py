@@ -41,7 +41,7 @@ class _Paper(Console):
 
 def write_recording(path: Path) -> None:
     """Write the recording, complex float32."""
-    recipe = load_recipe("radioml2018-v1")
+    recipe = load_recipe("radioml2018")
     parts = [
         generate_frames(recipe, [CLASSES.index(name)] * count, [snr_db] * count, range(count), split=2)
         for name, snr_db, count in SENT

@@ -27,7 +27,7 @@ from hw_amc.radio import generate_frames, load_recipe
 from hw_amc.verify.results import golden_logits
 
 CLASSES = ["BPSK", "QPSK", "8PSK"]
-RECIPE = load_recipe("radioml2018-v1")
+RECIPE = load_recipe("radioml2018")
 #: Cells of the recipe's class set.
 CELLS = [RECIPE.classes.heads[0].classes.index(name) for name in CLASSES]
 LABELS = [0, 1, 2, 1, 0, 2, 2, 1]
@@ -103,7 +103,7 @@ import hw_amc
 from hw_amc.radio import generate_frames, load_recipe
 
 model = hw_amc.load("gru_cnn_sparse07")
-answers = model.classify(generate_frames(load_recipe("radioml2018-v1"), {CELLS}, [20] * 3, range(3)))
+answers = model.classify(generate_frames(load_recipe("radioml2018"), {CELLS}, [20] * 3, range(3)))
 print(*answers.labels, model.frame_len, len(model.classes[0]), round(model.estimate().frames_per_s))
 small = hw_amc.load("small")
 built = small.rtl()

@@ -530,7 +530,7 @@ def test_the_command_says_what_it_did(root: Path, tmp_path: Path, monkeypatch: p
     assert run("init", str(tmp_path / "told.h5"), "--classes", "BPSK,QPSK") == 0
     said = capsys.readouterr().out
     assert "3 layers, 12 parameters, float" in said
-    assert "192 to calibrate on (generated, radioml2018-v1, split 1" in said
+    assert "192 to calibrate on (generated, radioml2018-v2, split 1" in said
     assert "integers of 6 layers equal Keras" in said
     assert "next: make hls MODEL=told" in said
     assert run("init", str(tmp_path / "none.h5"), "--name", "none") == 7

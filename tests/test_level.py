@@ -16,7 +16,7 @@ from hw_amc.errors import DataError
 from hw_amc.flows.level import _read_card
 from hw_amc.radio import generate_frames, load_recipe, to_wire
 from hw_amc.radio.gains import GAINS_DB, GainAccuracy, put_into_card, scale_words
-from hw_amc.train.level import trained_levels_db
+from hw_amc.train.level import trained_levels_db, wants_unit_power
 from hw_amc.verify.heldout import SEED, TEST_SPLIT
 from hw_amc.verify.results import golden_logits
 from hw_amc.workspace import Workspace
@@ -77,13 +77,17 @@ def test_the_level_of_training_is_known_where_all_frames_have_one(
     trained = TRAINED.replace("radioml2018-v1", recipe).replace("[data]", "[data]\ngain_db = 6.0")
     assert recipe in trained
     (folder / "train.toml").write_text(trained)
-    assert trained_levels_db(Workspace.open("small")) == levels
+    workspace = Workspace.open("small")
+    assert trained_levels_db(workspace) == levels
+    assert wants_unit_power(workspace)
+    (folder / "train.toml").unlink()
+    assert not wants_unit_power(workspace)
 
 
 def test_levels_are_measured_by_golden(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("level", "small", "--frames", "4", "--json") == 0
     section = json.loads(capsys.readouterr().out)
-    recipe = replace(load_recipe("radioml2018-v1"), frame_len=T)
+    recipe = replace(load_recipe("radioml2018-v2"), frame_len=T)
     cells = [recipe.classes.heads[0].classes.index(name) for name in sorted(NAMES, key=_place)]
     numbers = np.arange(4 * len(cells))
     chosen = np.array(cells)[numbers % len(cells)]
@@ -117,7 +121,7 @@ def test_the_automatic_gain_is_a_way_out_where_there_is_one(folder: Path, capsys
 
 
 def _place(name: str) -> int:
-    return load_recipe("radioml2018-v1").classes.heads[0].classes.index(name)
+    return load_recipe("radioml2018-v2").classes.heads[0].classes.index(name)
 
 
 def test_what_was_measured_is_kept(folder: Path) -> None:

@@ -128,13 +128,13 @@ def network_of(*classes: tuple[str, ...], frame_len: int = T) -> Graph:
 
 
 def test_generated_frames_are_those_of_the_networks_classes() -> None:
-    """RadioML 2018.01A in its own order: frame i is of class i, and the frames are the ones that they always were."""
+    """RadioML 2018.01A in its own order: frame i is of class i, and the frames are those of the recipe."""
     found = held_out(network_of(CLASSES, frame_len=128), SETTINGS, 30)
     assert found.labels.shape == (30, 1)
     np.testing.assert_array_equal(found.labels[:, 0], np.arange(30) % 24)
-    assert found.source == f"radioml2018-v1, split {TEST_SPLIT}, seed {SEED}"
+    assert found.source == f"radioml2018-v2, split {TEST_SPLIT}, seed {SEED}"
     numbers = np.arange(30)
-    recipe = replace(load_recipe("radioml2018-v1"), frame_len=128)
+    recipe = replace(load_recipe("radioml2018-v2"), frame_len=128)
     right = generate_frames(recipe, numbers % 24, found.snrs_db, numbers, split=TEST_SPLIT)
     np.testing.assert_array_equal(found.wire, to_wire(right))
 
@@ -142,8 +142,8 @@ def test_generated_frames_are_those_of_the_networks_classes() -> None:
 @pytest.mark.parametrize(
     ("classes", "recipe", "cells"),
     [
-        ((CLASSES[::-1],), "radioml2018-v1", 24),
-        ((("FM", "QAM16", "BPSK"),), "radioml2018-v1", 3),
+        ((CLASSES[::-1],), "radioml2018-v2", 24),
+        ((("FM", "QAM16", "BPSK"),), "radioml2018-v2", 3),
         ((CLASSES_2016,), "radioml2016-v1", 11),
         (tuple(head.classes for head in CLASS_SETS["radcom-awgn"].heads), "radcom-awgn-v1", 12),
         (tuple(head.classes for head in CLASS_SETS["radcom-dynamic"].heads), "radcom-awgn-v1", 9),
@@ -178,7 +178,7 @@ def test_frames_that_the_fitting_recipe_cannot_make_get_no_labels() -> None:
     classes = tuple(head.classes for head in CLASS_SETS["radcom-awgn"].heads)
     found = held_out(network_of(*classes, frame_len=256), SETTINGS, 3)
     assert (found.labels == NONE).all()
-    assert "radioml2018-v1" in found.source
+    assert "radioml2018-v2" in found.source
     assert found.source.endswith("; no labels: RadCom frames have 64 to 200 samples, not 256")
 
 

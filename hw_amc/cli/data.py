@@ -66,7 +66,7 @@ def make(
     path: Annotated[Path, typer.Argument(help="HDF5 file to write, in RadioML 2018.01A's schema.")],
     preset: Annotated[
         str, typer.Option("--preset", "--recipe", help="Preset or recipe; a wrong name lists them.")
-    ] = "radioml2018-v1",
+    ] = "radioml2018",
     frames: Annotated[int, typer.Option(help="Frames for each class and SNR.", min=1)] = 100,
     classes: Annotated[str | None, typer.Option(help="Some of the classes: BPSK,QPSK.")] = None,
     snrs: Annotated[str | None, typer.Option(help="Some of the SNRs, dB: -10,0,10.")] = None,

@@ -23,7 +23,7 @@ from hw_amc.radio.files.captures import CaptureOptions
 from hw_amc.radio.files.frames import FrameFile, Rows
 from hw_amc.radio.level import EXAMINED, Level, examine, scale
 from hw_amc.radio.quality import InputPath
-from hw_amc.train.level import trained_levels_db
+from hw_amc.train.level import trained_levels_db, wants_unit_power
 from hw_amc.verify.heldout import input_path
 from hw_amc.verify.results import golden_logits
 
@@ -116,7 +116,7 @@ def fit_entry(flow: RtlFlow, entry: Entry, is_recording: bool) -> Entry:
     Frames of sets keep the level that they have, as do all frames of a model that was trained at a level which is not
     known, and those for which a gain, a shift or a normalisation was asked.
     """
-    if entry.is_asked or not is_recording or trained_levels_db(flow.workspace) is None:
+    if entry.is_asked or not is_recording or not wants_unit_power(flow.workspace):
         return entry
     return replace(entry, path=replace(entry.path, normalise="rms"))
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hw_amc.workspace import Workspace
+
+if TYPE_CHECKING:
+    from hw_amc.train.recipe import Data
 
 
 def trained_levels_db(workspace: Workspace) -> tuple[float, float] | None:
@@ -13,14 +18,35 @@ def trained_levels_db(workspace: Workspace) -> tuple[float, float] | None:
     their pulses only, or on a recipe whose classes come at levels of their own.
     """
     from hw_amc.radio import load_recipe
+
+    data = _data(workspace)
+    if data is None or not _is_about_unit_power(data):
+        return None
+    if data.normalise != "rms" and data.recipe is not None and load_recipe(data.recipe).waveforms == "recorded":
+        return None
+    return 0.0 - data.gain_db, data.gain_db
+
+
+def wants_unit_power(workspace: Workspace) -> bool:
+    """Whether frames whose level nobody knows are best brought to a mean power of 1 for a model.
+
+    So it is where training was on frames about that power, even when each class has a level of its own.
+    """
+    data = _data(workspace)
+    return data is not None and _is_about_unit_power(data)
+
+
+def _data(workspace: Workspace) -> Data | None:
+    """Return what train.toml says of the frames; None where there is none."""
     from hw_amc.train.recipe import load_recipe_file
 
     path = workspace.folder / "train.toml"
-    if not path.is_file():
-        return None
-    data = load_recipe_file(path).data
-    if data.normalise != "rms":
-        recipe = None if data.recipe is None else load_recipe(data.recipe)
-        if recipe is None or len(recipe.classes.heads) > 1 or recipe.waveforms == "recorded":
-            return None
-    return 0.0 - data.gain_db, data.gain_db
+    return load_recipe_file(path).data if path.is_file() else None
+
+
+def _is_about_unit_power(data: Data) -> bool:
+    from hw_amc.radio import load_recipe
+
+    if data.normalise == "rms":
+        return True
+    return data.recipe is not None and len(load_recipe(data.recipe).classes.heads) == 1

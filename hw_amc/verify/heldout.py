@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hw_amc.radio.quality import InputPath
 
 #: Recipes of held-out frames: the first one that has a network's classes is taken.
-RECIPES = ("radioml2018-v1", "radioml2016-v1", "radcom-awgn-v1", "radcom-dynamic-v1")
+RECIPES = ("radioml2018-v2", "radioml2016-v1", "radcom-awgn-v1", "radcom-dynamic-v1")
 #: Split that no training has seen.
 TEST_SPLIT = 2
 SEED = 2018
