@@ -382,6 +382,17 @@ def test_the_level_says_what_to_do_and_that_does_it(
     assert told(rows_of(said.out)) == wanted(expected(quiet, **answers))
 
 
+@pytest.mark.parametrize("recipe", ["radioml2018-v1", "radioml2018-v2"])
+def test_a_recording_of_half_and_of_twice_the_level_gets_the_same_answers(
+    workspace: Path, capsys: pytest.CaptureFixture[str], recipe: str
+) -> None:
+    (workspace / "hls_projects" / "small" / "train.toml").write_text(TRAINED.replace("radioml2018-v1", recipe))
+    for factor in (0.5, 1.0, 2.0):
+        (air() * np.float32(factor)).tofile("air.cf32")
+        assert run("classify", "small", "air.cf32", "--format", "csv") == 0
+        assert told(rows_of(capsys.readouterr().out)) == wanted(expected(air()))
+
+
 def test_levels_that_no_gain_mends_are_normalised() -> None:
     level = Level(InputPath(), trained_db=(0.0, 0.0))
     rng = np.random.default_rng(0)
