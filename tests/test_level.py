@@ -67,14 +67,14 @@ def test_a_card_of_another_encoding_stays_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "levels"),
-    [("radioml2018-v1", (-6.0, 6.0)), ("radioml2018-v2", None)],
-    ids=["all at one level", "classes at levels of their own"],
+    ("recipe", "gain_db", "levels"),
+    [("radioml2018-v1", 1.0, (-1.0, 1.0)), ("radioml2018-v2", 1.0, None), ("radioml2018-v2", 6.0, (-6.0, 6.0))],
+    ids=["all at one level", "classes at levels of their own", "the same, varied by as much"],
 )
 def test_the_level_of_training_is_known_where_all_frames_have_one(
-    folder: Path, recipe: str, levels: tuple[float, float] | None
+    folder: Path, recipe: str, gain_db: float, levels: tuple[float, float] | None
 ) -> None:
-    trained = TRAINED.replace("radioml2018-v1", recipe).replace("[data]", "[data]\ngain_db = 6.0")
+    trained = TRAINED.replace("radioml2018-v1", recipe).replace("[data]", f"[data]\ngain_db = {gain_db}")
     assert recipe in trained
     (folder / "train.toml").write_text(trained)
     workspace = Workspace.open("small")

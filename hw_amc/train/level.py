@@ -9,20 +9,24 @@ from hw_amc.workspace import Workspace
 if TYPE_CHECKING:
     from hw_amc.train.recipe import Data
 
+#: By how much the levels of nearly all classes of a recorded set differ, dB (22 of the 24 of radioml2018-v2).
+CLASSES_DB = 6.0
+
 
 def trained_levels_db(workspace: Workspace) -> tuple[float, float] | None:
     """Return the lowest and highest level of a model's training, dB about a mean power of 1.
 
     Generated frames have a mean power of 1, signal and noise together, as have normalised ones, and training may vary
     it; None where a model was trained on a file as it is, elsewhere, on signals (radar) that have that power in
-    their pulses only, or on a recipe whose classes come at levels of their own.
+    their pulses only, or on a recipe whose classes come at levels of their own while training varied them by less.
     """
     from hw_amc.radio import load_recipe
 
     data = _data(workspace)
     if data is None or not _is_about_unit_power(data):
         return None
-    if data.normalise != "rms" and data.recipe is not None and load_recipe(data.recipe).waveforms == "recorded":
+    varied = data.normalise == "rms" or data.gain_db >= CLASSES_DB
+    if not varied and data.recipe is not None and load_recipe(data.recipe).waveforms == "recorded":
         return None
     return 0.0 - data.gain_db, data.gain_db
 
