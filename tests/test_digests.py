@@ -14,10 +14,10 @@ PROJECTS = Path(__file__).parents[1] / "hls_projects"
 GRAPHS = {
     "gru_cnn_c40": "328b721b949e859c",
     "gru_cnn_c80": "1e305d49e4209040",
-    "gru_cnn_sparse05": "8cf161a7ac014c18",
+    "gru_cnn_sparse05": "3b040945a2c6ca46",
     "gru_cnn_sparse07": "11d8df310d9d1f20",
-    "gru_cnn_sparse08": "820440054711f205",
-    "gru_cnn_sparse085": "4bf42565df0627dd",
+    "gru_cnn_sparse08": "95b868a9dbf089bc",
+    "gru_cnn_sparse085": "a1c5ad15dfd25081",
     "gru_cnn_w4_sparse085": "0bcc1daa47cc87eb",
 }
 #: gru_cnn_sparse07 in the shell, at the R of its project.toml: its Verilog, without the manifest.

@@ -256,6 +256,17 @@ def test_a_training_does_not_begin_with_a_file_that_it_writes(tiny: Tiny) -> Non
         train(folder, folder / "a")
 
 
+def test_a_loss_that_is_no_number_ends_the_training_with_the_mend(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen before: a quantised stage that diverged went on to its end and gave weights that were not numbers."""
+    _, folder = tiny
+    monkeypatch.setattr(Trainee, "step", lambda *_: (float("nan"), 0.0))
+    with pytest.raises(
+        DataError, match=r"stage dense: the loss is nan at step 1 of 4; lower .* learning_rate of 0\.003"
+    ):
+        train(folder, folder / "a")
+    assert not (folder / "a" / "weights.h5").exists()
+
+
 def test_training_lowers_the_loss() -> None:
     trainee = Trainee(GruCnnSpec("t", 12).build(0.0), INPUT)
     frames = load_frames_once()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -234,6 +235,11 @@ class Run:
             chosen = rows[self.generator.integers(0, len(rows), phase.batch)]
             x, labels = self.learner.crop(self.train, chosen, phase.crop, self.generator, self.varied)
             loss, accuracy = self.learner.step(x, labels, phase.rate(step))
+            if not math.isfinite(loss):
+                raise DataError(
+                    f"stage {stage.name}: the loss is {loss} at step {step + 1} of {phase.steps}; lower the phase's "
+                    f"learning_rate of {phase.learning_rate:g}, and give --restart"
+                )
             self.position.step = step + 1
             figures = {"loss": loss, "accuracy": accuracy}
             if (step + 1) % self.recipe.validate_every == 0 or step + 1 == phase.steps:
