@@ -304,12 +304,12 @@ def test_an_overlay_answers(tmp_path: Path) -> None:
 def test_level_is_warned_of_in_arguments() -> None:
     data = generate_frames(RECIPE, CELLS, [20] * 3, range(3))
     model = hw_amc.load("gru_cnn_sparse07")
-    with pytest.warns(UserWarning, match=r'level of training: gain=1.993, input_shift=1 .*, or normalise="rms"'):
-        quiet = model.classify(data / 2)
+    with pytest.warns(UserWarning, match=r'level of training: gain=4\.003, input_shift=2 .*, or normalise="rms"'):
+        quiet = model.classify(data / 8)
     assert quiet.problems
     assert "normalise" in quiet._repr_html_()
-    assert model.classify(data / 2, normalise="rms").labels.tolist() == CLASSES
-    assert model.classify(data / 2, input_shift=1).labels.tolist() == CLASSES
+    assert model.classify(data / 8, normalise="rms").labels.tolist() == CLASSES
+    assert model.classify(data / 8, input_shift=3).labels.tolist() == CLASSES
     assert "Accuracy over all SNRs" in model._repr_html_()
 
 

@@ -164,7 +164,7 @@ def test_bench_requires_golden_of_what_the_device_answers(tmp_path: Path, monkey
 
 
 def test_factory_without_sources(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"rtl/top.v: No such file.*write the simulated overlay again"):
+    with pytest.raises(ConfigError, match=r"rtl/top.v does not exist; write the simulated overlay again"):
         load_verilated(tmp_path, "top", ["top.v"])
 
 

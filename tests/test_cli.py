@@ -202,6 +202,7 @@ def test_results_are_one_json_object(capsys: pytest.CaptureFixture[str]) -> None
         "sparsity": 0.7,
         "parameters": 25480,
         "nonzeros": 8210,
+        "macs": 24674304,
         "trained": True,
     }
     assert said.err == ""

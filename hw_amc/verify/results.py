@@ -60,8 +60,8 @@ def golden_logits(
     workers : int
         See `Golden`.
     """
-    if isinstance(input_shift, int):
-        return join_heads(graph, Golden(graph, input_shift, workers).run(frames))
+    if np.ndim(input_shift) == 0:
+        return join_heads(graph, Golden(graph, int(input_shift), workers).run(frames))
     logits = np.zeros((len(frames), sum(map(len, graph.classes))), np.int32)
     for shift in np.unique(input_shift).tolist():
         rows = input_shift == shift
