@@ -172,7 +172,7 @@ def find(node: Node) -> Operation:
     """
     if type(node) not in OPERATIONS:
         raise UnsupportedLayer(
-            f"the HLS core has no kernel for {node.op!r} (node {node.name!r}); `hw-amc rtl` says whether the RTL has one"
+            f"the HLS core has no kernel for {node.op!r} (node {node.name!r}); `hw-amc rtl` says if the RTL has one"
         )
     node.refuse_options("the HLS core", OPERATIONS[type(node)].options)
     return OPERATIONS[type(node)]
