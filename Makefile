@@ -6,10 +6,12 @@ VENV    ?= .venv
 BIN     := $(VENV)/bin
 
 # Debian's packages that the README's commands need, in the order of its line; .ci/run installs them by `make system`.
-PACKAGES := git make g++ python3-venv iverilog tcl clang libliquid-dev
+PACKAGES := git make g++ python3-venv libpython3-dev iverilog tcl clang libliquid-dev
 # Whether all of them are there; each prints what is missing.
 HAVE     := for p in git g++ iverilog tclsh clang; do command -v $$p >/dev/null || echo $$p; done; \
             $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || command -v uv >/dev/null || echo python3-venv; \
+            $(PYTHON) -c 'import ctypes, sysconfig; ctypes.CDLL(sysconfig.get_config_var("INSTSONAME"))' 2>/dev/null \
+            || command -v uv >/dev/null || echo libpython3-dev; \
             echo 'int main() {}' | g++ -x c++ - -lliquid -o /dev/null 2>/dev/null || echo libliquid-dev
 
 # What makes the environment: the first Python that TensorFlow 2.14 has packages for, or else uv, which fetches one.

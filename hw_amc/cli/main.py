@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -135,7 +135,19 @@ def _answer(error: Exception, is_caught: bool) -> int:
     if not is_caught:
         raise error
     printer.error(_unexpected(error))
+    _drop_output()
     return HwAmcError.exit_code if isinstance(error, (OSError, MemoryError)) else FAULT
+
+
+def _drop_output() -> None:
+    """Forget what Python still holds of the standard output and nobody takes: at its end it would be an error again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (AttributeError, ValueError):
+        pass  # there is none, or it is closed
 
 
 def _require_folder() -> None:

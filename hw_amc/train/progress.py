@@ -48,6 +48,7 @@ class TrainingBar:
     def waiting(self, text: str) -> Iterator[None]:
         """Show, as long as it takes, what has no steps of its own."""
         task = self._bars.add_task(text, total=None, figures="")
+        self._bars.refresh()
         try:
             yield
         finally:
