@@ -378,8 +378,9 @@ def test_classes_of_project_toml_are_trained(tmp_path: Path) -> None:
     assert json.loads((out / "accuracy.json").read_text())["eval_set"]["frames"] == 22
 
 
-def test_a_wait_without_steps_is_shown_with_its_time(tiny: Tiny) -> None:
+def test_a_wait_without_steps_is_shown_with_its_time(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     _, folder = tiny
+    monkeypatch.setenv("TERM", "xterm")  # a dumb terminal is shown the last line only
     stage = load_recipe_file(folder / "train.toml").stages[0]
     shown = StringIO()
     with training_bar(Console(file=shown, force_terminal=True, width=100)) as bar:
