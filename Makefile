@@ -10,7 +10,7 @@ PACKAGES := git make g++ python3-venv libpython3-dev iverilog tcl clang libliqui
 # Whether all of them are there; each prints what is missing.
 HAVE     := for p in git g++ iverilog tclsh clang; do command -v $$p >/dev/null || echo $$p; done; \
             $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || command -v uv >/dev/null || echo python3-venv; \
-            $(PYTHON) -c 'import ctypes, sysconfig; ctypes.CDLL(sysconfig.get_config_var("INSTSONAME"))' 2>/dev/null \
+            $(PYTHON) -c 'import ctypes, sysconfig as s; n = s.get_config_var("INSTSONAME"); ".so" not in n or ctypes.CDLL(n)' 2>/dev/null \
             || command -v uv >/dev/null || echo libpython3-dev; \
             echo 'int main() {}' | g++ -x c++ - -lliquid -o /dev/null 2>/dev/null || echo libliquid-dev
 
