@@ -508,6 +508,7 @@ def test_the_automatic_gain_of_golden_is_that_of_an_overlay(
     workspace: Path, capsys: pytest.CaptureFixture[str], n_channels: int
 ) -> None:
     """Over blocks of a file, and over levels that change within it; frames in channels have a gain each."""
+    sim_device.enable()
     settings = "[rtl]\nautomatic_gain = true\n" + ('mode = "channels"\nn_channels = 3\n' if n_channels > 1 else "")
     (workspace / "hls_projects" / "small" / "project.toml").write_text(settings)
     samples = air(frames=301)
@@ -529,6 +530,7 @@ def test_the_automatic_gain_of_golden_is_that_of_an_overlay(
 
 
 def test_an_automatic_gain_that_is_not_there_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sim_device.enable()
     air().tofile("air.cf32")
     overlay = golden_overlay(workspace / "overlay", GRAPH)
     for way in ([], ["--board", "sim"], ["--overlay", str(overlay)]):
