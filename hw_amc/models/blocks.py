@@ -34,11 +34,12 @@ def dense_relu(x: Any, name: str, units: int) -> Any:
     return layers.ReLU(name=f"{name}_relu")(layers.Dense(units, name=name)(x))
 
 
-def heads(x: Any, names: Sequence[str], outputs: Sequence[int]) -> list[Any]:
-    """Dense layer and softmax of every head, all of one vector."""
+def heads(x: Any, names: Sequence[str], outputs: Sequence[int]) -> Any:
+    """Dense layer and softmax of every head, all of one vector: a tensor, or a list where there are several."""
     from tensorflow.keras import layers
 
-    return [
+    made = [
         layers.Softmax(name=f"{name}_softmax")(layers.Dense(classes, name=name)(x))
         for name, classes in zip(names, outputs, strict=True)
     ]
+    return made if len(made) > 1 else made[0]

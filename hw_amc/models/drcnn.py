@@ -23,14 +23,11 @@ class DrcnnSpec(CountedSpec):
     frame: tuple[int, int] = (128, 2)
 
     source = "Jagannath and Jagannath 2021"
+    tasks = ("modulation", "signal")
 
     @property
     def summary(self) -> str:
         return "DRCNN" if len(self.classes) == 1 else f"DRCNN with {len(self.classes)} heads"
-
-    @property
-    def head_names(self) -> tuple[str, ...]:
-        return ("modulation", "signal")[: len(self.classes)]
 
     @property
     def count(self) -> Count:
@@ -52,8 +49,7 @@ class DrcnnSpec(CountedSpec):
         x = layers.Flatten(name="flat")(layers.Dropout(rate, name="conv2_dropout")(x))
         for place, units in enumerate(UNITS, start=1):
             x = layers.Dropout(rate, name=f"dense{place}_dropout")(dense_relu(x, f"dense{place}", units))
-        made = heads(x, self.head_names, self.outputs)
-        return keras.Model(inputs, made if len(made) > 1 else made[0], name=self.name)
+        return keras.Model(inputs, heads(x, self.head_names, self.outputs), name=self.name)
 
 
 NETWORKS = (DrcnnSpec("drcnn"), DrcnnSpec("drcnn_mtl", classes=find_classes("radcom-awgn")))

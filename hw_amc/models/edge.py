@@ -69,7 +69,7 @@ class EdgeSpec(CountedSpec):
         x = _residual(x) if self.form == "resnet" else _module(_module(x, "first"), "second")
         x = dense_relu(layers.Flatten(name="flat")(x), "dense", UNITS)
         x = layers.Dropout(rate, name="dense_dropout")(x)
-        return keras.Model(inputs, heads(x, ("head",), self.outputs)[0], name=self.name)
+        return keras.Model(inputs, heads(x, ("head",), self.outputs), name=self.name)
 
 
 def _residual(x: Any) -> Any:

@@ -45,7 +45,7 @@ class Gru2Spec(CountedSpec):
         hard = {"activation": hard_tanh, "recurrent_activation": hard_sigmoid}
         x = keras.layers.GRU(self.cells, return_sequences=True, reset_after=True, name="gru1", **hard)(inputs)
         x = keras.layers.GRU(self.cells, reset_after=True, name="gru2", **hard)(x)
-        return keras.Model(inputs, heads(x, ("head",), self.outputs)[0], name=self.name)
+        return keras.Model(inputs, heads(x, ("head",), self.outputs), name=self.name)
 
 
 NETWORKS = (

@@ -57,7 +57,7 @@ class HakimiSpec(CountedSpec):
             if place < len(self.filters):
                 x = keras.layers.MaxPooling2D((1, 2), name=f"pool{place}")(x)
         x = keras.layers.Flatten(name="flat")(keras.layers.AveragePooling2D((1, x.shape[2]), name="mean")(x))
-        return keras.Model(inputs, heads(x, ("head",), self.outputs)[0], name=self.name)
+        return keras.Model(inputs, heads(x, ("head",), self.outputs), name=self.name)
 
 
 NETWORKS = (

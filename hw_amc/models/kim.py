@@ -59,7 +59,7 @@ class KimSpec(CountedSpec):
             x = conv_relu(x, f"block{place}_out", outer, (1, 1), norm=True)
             x = layers.Add(name=f"block{place}_sum")([first, x])
         x = layers.GlobalAveragePooling2D(name="mean")(x)
-        return keras.Model(inputs, heads(x, ("head",), self.outputs)[0], name=self.name)
+        return keras.Model(inputs, heads(x, ("head",), self.outputs), name=self.name)
 
 
 NETWORKS = (KimSpec("lightweight"),)

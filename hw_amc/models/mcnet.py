@@ -68,7 +68,7 @@ class McnetSpec(CountedSpec):
             x = layers.Add(name=f"{name.lower()}_sum")([x, y])
         x = layers.GlobalAveragePooling2D(name="mean")(layers.Concatenate(name="last")([y, x]))
         x = layers.Dropout(rate, name="dropout")(x)
-        return keras.Model(inputs, heads(x, ("head",), self.outputs)[0], name=self.name)
+        return keras.Model(inputs, heads(x, ("head",), self.outputs), name=self.name)
 
 
 def _halved(x: Any, name: str, kind: Any) -> Any:

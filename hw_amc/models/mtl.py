@@ -28,6 +28,7 @@ class MtlSpec(NetworkSpec):
     frame: tuple[int, int] = (SIDE * SIDE // 2, 2)
 
     source = "Jagannath and Jagannath 2021"
+    tasks = ("modulation", "signal")
 
     def __post_init__(self) -> None:
         samples = SIDE * SIDE // 2
@@ -37,10 +38,6 @@ class MtlSpec(NetworkSpec):
     @property
     def summary(self) -> str:
         return f"multi-task learner with {len(self.classes)} heads"
-
-    @property
-    def head_names(self) -> tuple[str, ...]:
-        return ("modulation", "signal")
 
     @property
     def _flat(self) -> int:

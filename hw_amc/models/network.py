@@ -68,6 +68,8 @@ class NetworkSpec(ABC):
 
     #: Where the network comes from.
     source: ClassVar[str]
+    #: What its heads tell, first the one that it always has.
+    tasks: ClassVar[tuple[str, ...]] = ("modulation",)
 
     @property
     @abstractmethod
@@ -110,7 +112,8 @@ class NetworkSpec(ABC):
     @property
     def head_names(self) -> tuple[str, ...]:
         """What each head tells, for people."""
-        return ("modulation",) if len(self.classes) == 1 else tuple(f"head {n + 1}" for n in range(len(self.classes)))
+        count = len(self.classes)
+        return self.tasks[:count] if count <= len(self.tasks) else tuple(f"head {n + 1}" for n in range(count))
 
     @property
     def kernel_nonzeros(self) -> int:

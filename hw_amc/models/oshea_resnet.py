@@ -51,7 +51,7 @@ class OsheaResnetSpec(CountedSpec):
         for place in range(1, 3):
             x = layers.Dense(UNITS, activation="selu", name=f"dense{place}")(x)
             x = layers.AlphaDropout(rate, name=f"dense{place}_dropout")(x)
-        return keras.Model(inputs, heads(x, ("head",), self.outputs)[0], name=self.name)
+        return keras.Model(inputs, heads(x, ("head",), self.outputs), name=self.name)
 
 
 def _unit(x: Any, name: str) -> Any:

@@ -46,7 +46,7 @@ class PetCgdnnSpec(CountedSpec):
         x = layers.Reshape((x.shape[1], SECOND), name="steps")(x)
         gates = {"activation": hard_tanh, "recurrent_activation": hard_sigmoid}
         x = layers.GRU(CELLS, reset_after=True, name="gru", **gates)(x)
-        return keras.Model(inputs, heads(x, ("head",), self.outputs)[0], name=self.name)
+        return keras.Model(inputs, heads(x, ("head",), self.outputs), name=self.name)
 
 
 def _turned(inputs: Any) -> Any:

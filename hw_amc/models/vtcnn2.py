@@ -24,14 +24,11 @@ class Vtcnn2Spec(CountedSpec):
     frame: tuple[int, int] = (128, 2)
 
     source = "O'Shea et al. 2016; Jagannath and Jagannath 2021"
+    tasks = ("modulation", "signal")
 
     @property
     def summary(self) -> str:
         return "VTCNN2" if len(self.classes) == 1 else f"VTCNN2 with {len(self.classes)} heads"
-
-    @property
-    def head_names(self) -> tuple[str, ...]:
-        return ("modulation", "signal")[: len(self.classes)]
 
     @property
     def count(self) -> Count:
@@ -51,8 +48,7 @@ class Vtcnn2Spec(CountedSpec):
         x = layers.Dropout(rate, name="conv2_dropout")(conv_relu(x, "conv2", SECOND, (2, WINDOW), "valid"))
         x = dense_relu(layers.Flatten(name="flat")(x), "dense", UNITS)
         x = layers.Dropout(rate, name="dense_dropout")(x)
-        made = heads(x, self.head_names, self.outputs)
-        return keras.Model(inputs, made if len(made) > 1 else made[0], name=self.name)
+        return keras.Model(inputs, heads(x, self.head_names, self.outputs), name=self.name)
 
 
 NETWORKS = (Vtcnn2Spec("vtcnn2"), Vtcnn2Spec("vtcnn_mtl", classes=find_classes("radcom-awgn")))
