@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from behavioural_core import mean_core, mean_graph, tied
+from hls_exports import write_export
 
 from hw_amc.config import InputSettings, ProjectSettings, RtlSettings, load_board
 from hw_amc.cosim.farm import TOP, build_farm
@@ -16,6 +18,7 @@ from hw_amc.cosim.verilated import FastSim
 from hw_amc.graph import Graph
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.interface.gain import AutomaticGain
+from hw_amc.rtl.hls_core import load_hls_core
 from hw_amc.rtl.shell.accelerator import Accelerator, build_accelerator
 from hw_amc.sources import Sources
 
@@ -87,8 +90,19 @@ def gain_members() -> dict[str, Member]:
         member("coarse", frame_len=4, heads=(2,), n_channels=2, wire_frac=10, input_shift=-3, automatic_gain=True),
         # As if its frames had 11 samples: the level is no power of two.
         _levelled(member("odd", frame_len=16, heads=(2,), automatic_gain=True), 11 << 15),
+        _exported("exported"),
     ]
     return {item.manifest.name: item for item in made}
+
+
+def _exported(name: str) -> Member:
+    """An accelerator with automatic gain around a core from HLS."""
+    graph = mean_graph(np.random.default_rng(5), name=name, frame_len=8, heads=(4,))
+    settings = ProjectSettings(rtl=RtlSettings(automatic_gain=True))
+    with tempfile.TemporaryDirectory() as folder:
+        write_export(Path(folder) / "verilog", graph)
+        core = load_hls_core(Path(folder), graph)
+    return Member(graph, build_accelerator(graph, core, settings, BOARD, "hls"))
 
 
 def _levelled(item: Member, level: int) -> Member:

@@ -22,6 +22,7 @@ from hw_amc.errors import ConfigError, HwAmcError
 from hw_amc.flows.classify import to_answers
 from hw_amc.gnuradio import FOLDER, StreamClassifier
 from hw_amc.graph import Graph
+from hw_amc.interface.gain import AutomaticGain
 from hw_amc.radio import to_wire
 from hw_amc.verify.results import golden_logits
 
@@ -119,6 +120,31 @@ def test_settings_reach_the_network() -> None:
     assert heard(StreamClassifier("small", normalise="rms"), [quiet]) != expected(quiet)
 
 
+def test_the_automatic_gain_follows_the_stream(workspace: Path) -> None:
+    """Golden and an overlay alike, whatever pieces the samples come in."""
+    sim_device.enable()
+    (workspace / "hls_projects" / "small" / "project.toml").write_text("[rtl]\nautomatic_gain = true\n")
+    samples = air()[: FRAMES * T]
+    samples *= np.repeat(np.float32(2.0) ** np.random.default_rng(5).integers(-6, 1, FRAMES), T)
+    wire = to_wire(samples.view(np.float32).reshape(-1, T, 2))
+    rule = AutomaticGain(T, GRAPH.input.fmt.frac)
+    logits = golden_logits(GRAPH, wire, rule.follow(wire, rule.start)[0])
+    overlay = golden_overlay(workspace / "overlay", GRAPH, automatic_gain=True)
+    for device in ("golden", str(overlay)):
+        stream = StreamClassifier("small", device, automatic_gain=True)
+        assert [margins for _, _, margins in heard(stream, pieces(samples, 7))] == [
+            tuple(margins) for margins in to_answers(GRAPH, logits).margins.tolist()
+        ]
+        stream.close()
+
+
+def test_the_automatic_gains_of_channels_are_not_for_a_stream(workspace: Path) -> None:
+    sim_device.enable()
+    overlay = golden_overlay(workspace / "overlay", GRAPH, n_channels=3, automatic_gain=True)
+    with pytest.raises(ConfigError, match="a gain for each of its 3 channels"):
+        StreamClassifier("small", str(overlay), automatic_gain=True)
+
+
 @pytest.mark.parametrize("n_channels", [1, 3])
 def test_an_overlay_answers_as_golden_does(workspace: Path, n_channels: int) -> None:
     sim_device.enable()
@@ -174,6 +200,7 @@ def test_the_level_is_told_once(workspace: Path, frames: int, early: bool) -> No
         ({"every": 0}, "every = 0"),
         ({"normalise": "peak"}, "normalise = 'peak' is none of none, rms"),
         ({"gain": -1.0}, "a gain is a factor above 0"),
+        ({"automatic_gain": True}, "set automatic_gain = true under [rtl]"),
     ],
 )
 def test_wrong_settings_are_named(arguments: dict[str, object], said: str) -> None:
@@ -241,7 +268,7 @@ def test_the_companion_sees_parameters_and_ports() -> None:
     )
     done = shell([PYTHON, "-c", program, FOLDER / "amc_classifier.py"])
     assert done.stdout.strip() == (
-        "['model', 'device', 'every', 'normalise', 'input_shift', 'gain'] [('0', 'complex', 1)]"
+        "['model', 'device', 'every', 'normalise', 'input_shift', 'gain', 'automatic_gain'] [('0', 'complex', 1)]"
         " [('answers', 'message', 1)]"
     ), done.stderr
 

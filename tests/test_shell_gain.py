@@ -208,7 +208,7 @@ def test_frames_scaled_by_a_power_of_two_get_the_same_answers(farm: Farm, name: 
 
 
 @pytest.mark.cosim
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "exported"])  # nothing predicts those of HLS
 def test_cycles_are_as_predicted(farm: Farm, name: str) -> None:
     """The gain costs nine cycles of latency and none of throughput, switched on or off."""
     item, sim = farm[name]

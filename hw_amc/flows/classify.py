@@ -77,6 +77,8 @@ class Classifier:
     block: int
     #: The same for blocks, one after another as they are taken; by default with `run`.
     run_all: Callable[[Sequence[NDArray[np.int16]]], Iterator[NDArray[np.int32]]] | None = None
+    #: Channels whose frames take turns.
+    n_channels: int = 1
 
     def answer(self, blocks: Sequence[NDArray[np.int16]]) -> Iterator[NDArray[np.int32]]:
         """Yield the raw logits of every block, in order."""
@@ -161,7 +163,8 @@ def open_classifier(
     if overlay is None and not simulated:
         if entry.automatic_gain:
             levelled = _Levelled(flow, entry, workers)
-            yield Classifier("golden", levelled.run, _whole_groups(_BLOCK, levelled.rule.n_channels))
+            channels = levelled.rule.n_channels
+            yield Classifier("golden", levelled.run, _whole_groups(_BLOCK, channels), n_channels=channels)
             return
         work = partial(_golden, flow.graph, entry.path.input_shift)
         yield Classifier(
@@ -179,8 +182,9 @@ def open_classifier(
         device = Device(flow.graph, amc)
         amc.set_input_shift(entry.path.input_shift)
         amc.automatic_gain = entry.automatic_gain
-        block = _SIMULATED_BLOCK if amc.simulated else _BLOCK
-        yield Classifier(device.name, lambda wire: _through(amc, wire), _whole_groups(block, amc.manifest.n_channels))
+        block, channels = _SIMULATED_BLOCK if amc.simulated else _BLOCK, amc.manifest.n_channels
+        work = partial(_through, amc)
+        yield Classifier(device.name, work, _whole_groups(block, channels), n_channels=channels)
 
 
 def _whole_groups(block: int, n_channels: int) -> int:
@@ -259,6 +263,21 @@ def open_live(flow: RtlFlow, path: Path, samples: Any = None, idle_s: float | No
     return LiveSamples(path, CaptureOptions(flow.graph.frame_len, samples=samples), idle_s)
 
 
+def require_one_channel(classifier: Classifier, entry: Entry) -> None:
+    """Refuse the automatic gain of several channels for a stream: it comes in pieces of any size, from one source.
+
+    Raises
+    ------
+    ConfigError
+        Frames of a stream would meet the gains of other channels.
+    """
+    if entry.automatic_gain and classifier.n_channels > 1:
+        raise ConfigError(
+            f"this accelerator has a gain for each of its {classifier.n_channels} channels, and a stream is one: "
+            "normalise its frames instead of the automatic gain, or build the accelerator for one channel"
+        )
+
+
 def live_level(flow: RtlFlow, entry: Entry) -> Level:
     """Make what measures the level of frames as they come."""
     rule = AutomaticGain(flow.graph.frame_len, entry.path.wire_frac) if flow.settings.automatic_gain else None
@@ -268,7 +287,14 @@ def live_level(flow: RtlFlow, entry: Entry) -> Level:
 def classify_live(
     flow: RtlFlow, classifier: Classifier, live: LiveSamples, entry: Entry, level: Level
 ) -> Iterator[Answers]:
-    """Yield the answers to frames as they come; `level` measures the first of them."""
+    """Yield the answers to frames as they come; `level` measures the first of them.
+
+    Raises
+    ------
+    ConfigError
+        The automatic gain is one of several channels.
+    """
+    require_one_channel(classifier, entry)
     for first, frames in live.batches(classifier.block):
         if level.quality.frames < EXAMINED:
             level.add(frames)

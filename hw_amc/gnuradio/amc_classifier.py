@@ -24,9 +24,10 @@ class AmcClassifier(gr.sync_block):
     model: a folder under hls_projects/, or a model that hw_amc ships.
     device: golden, sim (the simulated Verilog), or the path of an overlay's .bit.
     every: answer one frame of every so many.
-    normalise: none or rms; empty for rms unless gain or input_shift is set.
+    normalise: none or rms; empty for rms unless a gain or input_shift is set.
     input_shift: empty string for the model's own, or an integer.
     gain: factor of the samples.
+    automatic_gain: True for the gain of an accelerator that is built with it.
     """
 
     def __init__(
@@ -37,11 +38,12 @@ class AmcClassifier(gr.sync_block):
         normalise: str = "",
         input_shift: Any = "",
         gain: float = 1.0,
+        automatic_gain: bool = False,
     ) -> None:
         gr.sync_block.__init__(self, name="AMC classifier", in_sig=[np.complex64], out_sig=None)
         self.message_port_register_out(ANSWERS)
         shift = None if input_shift == "" else int(input_shift)
-        self._stream = StreamClassifier(model, device, every, normalise, shift, gain)
+        self._stream = StreamClassifier(model, device, every, normalise, shift, gain, automatic_gain)
 
     def start(self) -> bool:
         """Begin with sample 0; a flow graph may be started again."""

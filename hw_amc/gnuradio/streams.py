@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.errors import ConfigError
-from hw_amc.flows.classify import Classifier, fit_entry, live_level, make_entry, open_classifier, to_answers
+from hw_amc.flows.classify import (
+    Classifier,
+    fit_entry,
+    live_level,
+    make_entry,
+    open_classifier,
+    require_one_channel,
+    to_answers,
+)
 from hw_amc.flows.rtl import SIMULATED, RtlFlow, RtlOptions
 from hw_amc.interface.wire import Normalisation
 from hw_amc.radio.level import Level
@@ -49,16 +58,19 @@ class StreamClassifier:
     every : int
         Answer one frame of every so many; the others are passed over.
     normalise : str
-        `none` or `rms`; empty for what a recording gets: `rms`, unless a gain or a shift is given.
+        `none` or `rms`; empty for what a recording gets: `rms`, unless a gain of either kind or a shift is given.
     input_shift : int, optional
         Shift of the accelerator's input; project.toml's by default.
     gain : float
         Factor of the samples before anything else.
+    automatic_gain : bool
+        Whether a frame is shifted as the answered frame before it asks, for an accelerator that is built with
+        `[rtl] automatic_gain = true` and has one channel.
 
     Raises
     ------
     ConfigError
-        Unknown model, wrong setting, or an overlay of another network.
+        Unknown model, wrong setting, or an overlay of another network or without the gain.
     DeviceError, ToolMissing, ToolFailed
         The device fails; what a simulation needs is missing, or fails.
     """
@@ -71,6 +83,7 @@ class StreamClassifier:
         normalise: str = "",
         input_shift: int | None = None,
         gain: float = 1.0,
+        automatic_gain: bool = False,
     ) -> None:
         if every < 1:
             raise ConfigError(f"every = {every}: one frame of every 1 or more can be answered")
@@ -78,7 +91,8 @@ class StreamClassifier:
             raise ConfigError(f"normalise = {normalise!r} is none of {', '.join(get_args(Normalisation))}")
         self._device, self._every = device, every
         self._flow = RtlFlow.open(model, RtlOptions(SIMULATED if device == SIMULATED else None))
-        entry = make_entry(self._flow, cast(Normalisation, normalise) if normalise else None, input_shift, gain)
+        scaling = cast(Normalisation, normalise) if normalise else None
+        entry = make_entry(self._flow, scaling, input_shift, gain, automatic_gain)
         self._entry = fit_entry(self._flow, entry, is_recording=True)
         self._columns = ("", *(f"_{name}" for name in self._flow.graph.outputs[1:]))
         self._opened = ExitStack()
@@ -104,6 +118,7 @@ class StreamClassifier:
             overlay = None if self._device in (GOLDEN, SIMULATED) else Path(self._device)
             opening = open_classifier(self._flow, self._entry, overlay, self._device == SIMULATED)
             self._classifier = self._opened.enter_context(opening)
+            require_one_channel(self._classifier, self._entry)
 
     def close(self) -> None:
         """Close the device."""
@@ -141,7 +156,7 @@ class StreamClassifier:
         if level is not None and seen and (seen >= _EXAMINED or at_end):
             self._level = None
             for problem in level.problems():
-                yield problem.replace("--input-shift", "input_shift").replace("--", "")
+                yield re.sub("--([a-z-]+)", lambda option: option[1].replace("-", "_"), problem)
 
     def _cut(self, samples: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the frames (n, T, 2) that are complete now and are to be answered, and their first samples."""
