@@ -260,6 +260,15 @@ def test_a_long_wait_is_told_of_in_a_log(capsys: pytest.CaptureFixture[str], mon
     assert said.err == "Verilator (0 s so far)\n"
 
 
+def test_of_waits_within_waits_a_log_is_told_the_innermost(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_FIRST_S", 0.05)
+    with output.printer.status("synthesis"), output.printer.status("Yosys"):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == "Yosys (0 s so far)\n"
+
+
 def test_a_wait_on_a_terminal_shows_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")  # a dumb terminal shows nothing that moves
     stream = io.StringIO()

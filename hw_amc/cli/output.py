@@ -99,6 +99,8 @@ class Printer:
         self.problems = Console(file=problems, **options)  # type: ignore[arg-type]
         self._silent = Console(quiet=True)
         self._log = _Log(self)
+        #: Texts of the waits that a log is told of, the innermost last.
+        self._waits: list[list[str]] = []
         self.configure()
 
     def configure(self, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> None:
@@ -233,7 +235,29 @@ class Printer:
         """Do as `status`, on a terminal of its own; in a pipe, a line on the standard error a minute."""
         if self._quiet:
             return nullcontext(lambda changed: None)
-        return _elapsed(text, console) if console.is_terminal else _told(text, self.note)
+        return _elapsed(text, console) if console.is_terminal else self._told(text)
+
+    @contextmanager
+    def _told(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Tell a log, a line a minute, what is still being done; of waits within waits the innermost one."""
+        now, done, started = [text], threading.Event(), time.monotonic()
+
+        def watch() -> None:
+            wait = _FIRST_S
+            while not done.wait(wait):
+                if self._waits[-1] is now:
+                    self.note(f"{now[0]} ({time.monotonic() - started:,.0f} s so far)")
+                wait = _NEXT_S
+
+        self._waits.append(now)
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield lambda changed: now.__setitem__(0, changed)
+        finally:
+            done.set()
+            watcher.join()
+            self._waits.pop()
 
     def log(self, text: str) -> AbstractContextManager[object]:
         """Tell a pipe or a log, a line a minute, what is being done; a terminal has a bar of its own."""
@@ -289,26 +313,6 @@ def _elapsed(text: str, console: Console) -> Iterator[Callable[[str], None]]:
     with Progress(SpinnerColumn(), name, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task(plain(text), total=None)
         yield lambda changed: progress.update(task, description=plain(changed))
-
-
-@contextmanager
-def _told(text: str, tell: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
-    """Tell a log, a line a minute, what is still being done."""
-    now, done, started = [text], threading.Event(), time.monotonic()
-
-    def watch() -> None:
-        wait = _FIRST_S
-        while not done.wait(wait):
-            tell(f"{now[0]} ({time.monotonic() - started:,.0f} s so far)")
-            wait = _NEXT_S
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield lambda changed: now.__setitem__(0, changed)
-    finally:
-        done.set()
-        watcher.join()
 
 
 def _jsonable(value: Any) -> Any:
