@@ -544,13 +544,23 @@ def test_the_guide_is_followed_word_for_word(
     (program,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
     blocks = re.findall(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
     commands = "".join(blocks).splitlines()
-    assert commands == [".venv/bin/python mine.py", ".venv/bin/hw-amc init mine.h5", "make hls MODEL=mine"]
+    frames, tuned = "data make frames.h5 --preset radioml2016-v1 --snrs 18 --frames 40", "init mine.h5 --data frames.h5"
+    assert commands == [
+        ".venv/bin/python mine.py",
+        ".venv/bin/hw-amc init mine.h5",
+        f".venv/bin/hw-amc {frames}",
+        f".venv/bin/hw-amc {tuned} --tune 100",
+        "make hls MODEL=mine",
+    ]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hls_projects").mkdir()
     monkeypatch.setenv("HW_AMC_ROOT", str(tmp_path))
     exec(program, {})  # the guide's own text
     assert run(*commands[1].split()[1:]) == 0
     assert "next: make hls MODEL=mine" in capsys.readouterr().out
+    assert run(*commands[2].split()[1:], "--workers", "1") == 0
+    assert run(*commands[3].split()[1:]) == 0
+    assert "308 to train on with" in capsys.readouterr().out
     assert run("hls", "mine", "--frames", "2", "--stop", "golden") == 0
     options = typer.main.get_command(app).commands["init"].params  # type: ignore[attr-defined]
     known = {option for each in options for option in each.opts}

@@ -30,6 +30,7 @@ def convert(
     name: str | None = None,
     folder: str | Path | None = None,
     board: str | None = None,
+    tune: int = 0,
 ) -> Model:
     """Make a model of your own, float or QKeras, exact in integers; the command `hw-amc init`.
 
@@ -58,6 +59,8 @@ def convert(
         when Python ends. A folder that `convert` did not make, or that was changed since, is never replaced.
     board : str, optional
         A folder's name under boards/; `pynq-z2` by default.
+    tune : int, optional
+        Steps by which a float model is trained on with quantisation, from labelled `frames`.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def convert(
         known = named if isinstance(named, tuple) else None
         source = None if frames is None else to_source(frames, labels, snrs_db, known)
         asked = tuple(f"{key}={bits}" for key, bits in (widths or {}).items())
-        options = InitOptions(_file_of(keras_model, Path(scratch)), name, named, source, asked, board)
+        options = InitOptions(_file_of(keras_model, Path(scratch)), name, named, source, asked, board, tune)
         root = _temporary() if folder is None else Path(folder).absolute()
         flow = InitFlow.open(options, called("convert"), Logged(), root)
         outcome = run(flow)

@@ -49,6 +49,9 @@ def init(
     widths: Annotated[
         list[str] | None, typer.Option(help="LAYER.FIELD=BITS, or FIELD=BITS for all layers; may come again.")
     ] = None,
+    tune: Annotated[
+        int, typer.Option(help="Steps of training with quantisation, on labelled frames of --data.", min=0, max=10**6)
+    ] = 0,
     board: Board = None,
 ) -> None:
     """Make a project of your own Keras model, float or QKeras: deployed exactly, its cost measured layer by layer."""
@@ -56,7 +59,7 @@ def init(
     from hw_amc.flows.init_card import shown_sqnr
     from hw_amc.flows.init_state import InitFlow, InitOptions
 
-    options = InitOptions(model_file, name, classes, data, tuple(widths or ()), board)
+    options = InitOptions(model_file, name, classes, data, tuple(widths or ()), board, tune)
     outcome = run(InitFlow.open(options, command_of(context), printer))
     rows = [
         (each.name, each.operation, " x ".join(map(str, each.shape)), each.format, shown_sqnr(each.sqnr_db))

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw_amc.errors import UnsupportedLayer
+from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.files import temporary_folder
-from hw_amc.flows import init_card, init_files, init_report
+from hw_amc.flows import init_card, init_files, init_judge, init_report, init_tune
 from hw_amc.flows.graph import WIDTH_OF, build_graph
-from hw_amc.flows.init_state import COMPARED, LEVEL_DB, PROVEN, InitFlow, Judgement, Layer, Outcome, Widths, describe
+from hw_amc.flows.init_state import COMPARED, LEVEL_DB, PROVEN, InitFlow, Layer, Outcome, Widths, describe
 from hw_amc.graph import Graph
 from hw_amc.radio.level import Level
 from hw_amc.text import shown
 from hw_amc.verify.backend import Golden, prove
 from hw_amc.workspace import Workspace
+
+if TYPE_CHECKING:
+    from hw_amc.train.tune import Tuned
 
 
 def run(flow: InitFlow) -> Outcome:
@@ -38,6 +42,10 @@ def run(flow: InitFlow) -> Outcome:
         flow.model.name  # noqa: B018 - loads it
         kind = "float" if flow.is_float else "quantised: its numbers stay"
         say(f"{len(flow.model.layers)} layers, {flow.model.count_params():,} parameters, {kind}")
+    if flow.options.tune and not flow.is_float:
+        raise ConfigError(
+            "--tune is for float models: of a quantised one the numbers stay; train it on where it was made"
+        )
     with _timed(flow, "frames", "reading frames") as say:
         say(flow.frames.describe())
     _warn_of_level(flow)
@@ -46,9 +54,13 @@ def run(flow: InitFlow) -> Outcome:
     with temporary_folder(projects, "init") as folder:
         staged = Workspace(folder, flow.workspace.model)
         with _timed(flow, "deploy", "choosing formats") as say:
-            deployed = _deploy(flow, staged)
+            deployed, exact_weights = _deploy(flow, staged)
             say(f"{len(deployed.layers)} layers, each with an exact form")
-        outcome = _finish(flow, staged, deployed)
+        with _timed(flow, "noise", "measuring the noise of each layer") as say:
+            sqnr = _measure_noise(flow, deployed)
+            say(f"{len(sqnr)} layers beside those of the float model" if sqnr else "none: its numbers stay")
+        tuned = init_tune.tune(flow, staged, deployed, exact_weights) if flow.options.tune else None
+        outcome = _finish(flow, staged, deployed, sqnr, tuned)
         init_files.put(staged.own_folder, flow.workspace.own_folder)
     with _timed(flow, "report", "writing the report") as say:
         say(shown(init_report.write_report(outcome, flow.command)))
@@ -63,15 +75,16 @@ def _timed(flow: InitFlow, step: str, text: str) -> Iterator[Any]:
     flow.output.done(said[0], step, time.perf_counter() - started)
 
 
-def _deploy(flow: InitFlow, staged: Workspace) -> Any:
-    """Write project.toml and weights.h5, and load what the latter holds."""
+def _deploy(flow: InitFlow, staged: Workspace) -> tuple[Any, list[Any]]:
+    """Write project.toml and weights.h5; load what the latter holds, and return it with the weights not rounded."""
     from hw_amc.compress import load_deployed, save_deployed
 
     staged.own_folder.mkdir(parents=True)
     deployed = flow.deploy()
+    exact_weights = deployed.get_weights()
     init_files.write_settings(staged.own_folder, _settings(flow, {}, {}, None))
     save_deployed(deployed, staged.own_folder / "weights.h5")
-    return load_deployed(staged.own_folder / "weights.h5")
+    return load_deployed(staged.own_folder / "weights.h5"), exact_weights
 
 
 def _settings(flow: InitFlow, quant: Widths, reuse: dict[str, int], no_hls: str | None) -> init_files.ProjectText:
@@ -81,7 +94,9 @@ def _settings(flow: InitFlow, quant: Widths, reuse: dict[str, int], no_hls: str 
     )  # fmt: skip
 
 
-def _finish(flow: InitFlow, staged: Workspace, deployed: Any) -> Outcome:
+def _finish(
+    flow: InitFlow, staged: Workspace, deployed: Any, sqnr: Mapping[str, float], tuned: tuple[float, Tuned] | None
+) -> Outcome:
     """Build the graph, prove and measure it, and write what is left of the folder."""
     folder = staged.own_folder
     graph = build_graph(staged, deployed)
@@ -94,8 +109,12 @@ def _finish(flow: InitFlow, staged: Workspace, deployed: Any) -> Outcome:
         said, golden = _prove(flow, graph, deployed)
         say(said)
     with _timed(flow, "cost", "measuring what quantisation costs") as say:
-        layers = _layers(flow, graph, deployed)
-        judgement = _judge(flow, graph)
+        layers = [
+            Layer(node.name, node.op, node.shape, str(node.fmt), sqnr.get(node.layer_name)) for node in graph.nodes[1:]
+        ]
+        judgement = init_judge.judge(flow, graph)
+        if tuned is not None:
+            judgement = replace(judgement, untuned=tuned[0], tuned=tuned[1])
         say(describe(judgement))
     outcome = Outcome(flow.workspace.own_folder, graph, layers, judgement, no_hls, golden)
     if judgement.after is not None and flow.frames.has_snrs:
@@ -163,18 +182,12 @@ def _warn_of_frames(flow: InitFlow, graph: Graph, staged: Workspace) -> None:
         warnings.warn(f"{flow.options.data.name}: {line}", stacklevel=2)
 
 
-def _wire(flow: InitFlow, frames: Any) -> Any:
-    from hw_amc.radio import to_wire
-
-    return to_wire(frames, flow.wire_frac)
-
-
 def _prove(flow: InitFlow, graph: Graph, deployed: Any) -> tuple[str, dict[str, Any]]:
     """Require that golden equals Keras; return what to say of it, and section `golden` of the report."""
     from hw_amc.verify.keras import KerasReference
 
     keras, layers = KerasReference(deployed, graph), [node.name for node in graph.nodes[1:]]
-    integers = prove(graph, (keras, Golden(graph)), _wire(flow, flow.frames.calibration[:PROVEN]), layers)
+    integers = prove(graph, (keras, Golden(graph)), init_judge.to_words(flow, flow.frames.calibration[:PROVEN]), layers)
     note = "" if keras.dtype == "float32" else f"; Keras runs in {keras.dtype}: its sums are past 2^24"
     section = {
         "frames": min(PROVEN, len(flow.frames.calibration)),
@@ -187,27 +200,12 @@ def _prove(flow: InitFlow, graph: Graph, deployed: Any) -> tuple[str, dict[str, 
     return f"{integers:,} integers of {len(layers)} layers equal Keras{note}", section
 
 
-def _layers(flow: InitFlow, graph: Graph, deployed: Any) -> list[Layer]:
-    sqnr: dict[str, float] = {}
-    if flow.is_float:
-        from hw_amc.compress.cost import measure_sqnr
-        from hw_amc.radio import from_wire
+def _measure_noise(flow: InitFlow, deployed: Any) -> dict[str, float]:
+    """Signal to quantisation noise of the deployed layers that a float model has, in dB."""
+    if not flow.is_float:
+        return {}
+    from hw_amc.compress.cost import measure_sqnr
+    from hw_amc.radio import from_wire
 
-        frames = from_wire(_wire(flow, flow.frames.calibration[:COMPARED]), flow.wire_frac)
-        sqnr = measure_sqnr(flow.plan, deployed, frames)
-    return [Layer(node.name, node.op, node.shape, str(node.fmt), sqnr.get(node.layer_name)) for node in graph.nodes[1:]]
-
-
-def _judge(flow: InitFlow, graph: Graph) -> Judgement:
-    from hw_amc.compress.cost import answers_of
-
-    frames = flow.frames
-    logits = Golden(graph).run(_wire(flow, frames.evaluation))
-    after = np.stack([logits[name].argmax(axis=1) for name in graph.outputs], axis=1)
-    before = answers_of(flow.model, frames.evaluation) if flow.is_float else None
-    same = None if before is None else float((before == after).all(axis=1).mean())
-    shares = [
-        None if answers is None or frames.labels is None else float(frames.right(answers).mean())
-        for answers in (before, after)
-    ]
-    return Judgement(len(after), frames.evaluated, same, shares[0], shares[1], after)
+    frames = from_wire(init_judge.to_words(flow, flow.frames.calibration[:COMPARED]), flow.wire_frac)
+    return measure_sqnr(flow.plan, deployed, frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def write_card(folder: Path, flow: InitFlow, outcome: Outcome) -> None:
 
 def _figures(flow: InitFlow, outcome: Outcome, digest: str) -> dict[str, Any]:
     judged, path = outcome.judgement, flow.options.model_file
-    shares = {"same": judged.same, "before": judged.before, "after": judged.after}
+    shares = {"same": judged.same, "before": judged.before, "untuned": judged.untuned, "after": judged.after}
+    tuned = {} if judged.tuned is None else {"tuning": {**asdict(judged.tuned), "kept": judged.tuned.is_kept}}
     layers = [
         {"layer": each.name, "operation": each.operation, "format": each.format, **_sqnr(each.sqnr_db)}
         for each in outcome.layers
@@ -61,6 +63,7 @@ def _figures(flow: InitFlow, outcome: Outcome, digest: str) -> dict[str, Any]:
             "source": judged.source,
             **{name: round(share, 5) for name, share in shares.items() if share is not None},
         },
+        **tuned,
         "layers": layers,
     }
 
@@ -99,7 +102,8 @@ def _card(flow: InitFlow, outcome: Outcome, figures: Mapping[str, Any]) -> str:
         "## What quantisation costs", "",
         f"Calibrated on {figures['calibration']['frames']} frames: {figures['calibration']['source']}.", "",
         f"{describe(outcome.judgement)}.", "",
-        "SQNR: power of the float layer over that of all noise that has come up to it (measured).", "",
+        "SQNR: power of the float layer over that of all noise that has come up to it"
+        f" (measured{', before training on' if outcome.judgement.tuned else ''}).", "",
         *_table(("layer", "operation", "shape", "format", "SQNR, dB"), layers), "",
         "## The model as it came", "",
         *_table(("layer", "class", "shape", "parameters"), own), "",

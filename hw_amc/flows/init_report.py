@@ -28,13 +28,19 @@ def quantisation_section(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         judged, calibrated = mark["evaluation"], mark["calibration"]
-        shares = {"accuracy_before": "before", "accuracy_after": "after", "same_answers": "same"}
+        shares = {
+            "accuracy_before": "before",
+            "accuracy_untuned": "untuned",
+            "accuracy_after": "after",
+            "same_answers": "same",
+        }
         section = {
             "frames": judged["frames"],
             "source": judged["source"],
             "calibration_frames": calibrated["frames"],
             "calibration": calibrated["source"],
             **{key: judged[name] for key, name in shares.items() if name in judged},
+            **({"tuning_steps": mark["tuning"]["steps"]} if "tuning" in mark else {}),
             **{key: mark[key] for key in ("command", "date", "kind")},
         }
         sqnr = {each["layer"]: each["sqnr_db"] for each in mark["layers"] if "sqnr_db" in each}

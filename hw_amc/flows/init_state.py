@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from hw_amc.models import Classes
 from hw_amc.radio.files.memory import Source
 from hw_amc.radio.quality import SATURATED_LIMIT
 from hw_amc.workspace import Workspace, find_root
+
+if TYPE_CHECKING:
+    from hw_amc.train.tune import Tuned
 
 #: Frames on which Keras and golden are compared, and on which the noise of quantisation is measured.
 PROVEN, COMPARED = 8, 64
@@ -51,6 +54,8 @@ class InitOptions:
     #: `LAYER.FIELD=BITS`, or `FIELD=BITS` for every layer that has the field.
     widths: Sequence[str] = ()
     board: str | None = None
+    #: Steps of training with quantisation; 0 leaves the weights as they are.
+    tune: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,10 @@ class Judgement:
     #: Shares (0..1) of right answers in all heads; None without labels.
     before: float | None = None
     after: float | None = None
+    #: Share of right answers of the deployed network before it was trained on; None where it was not.
+    untuned: float | None = None
+    #: How it was trained on.
+    tuned: Tuned | None = None
     #: Answers of the deployed network, (n, heads).
     answers: Any = field(default=None, repr=False)
 
@@ -119,6 +128,8 @@ class InitFlow:
         ConfigError
             The name is no identifier or belongs to a network of ours; the folder is somebody's; no such board.
         """
+        if options.tune and options.data is None:
+            raise ConfigError("--tune learns from labelled frames; give them: --data FILE")
         name = init_files.project_name(options.name, options.model_file)
         workspace = Workspace(root or find_root(), name)
         init_files.require_replaceable(workspace.own_folder)
@@ -157,7 +168,7 @@ class InitFlow:
         data = self.options.data
         if data is None:
             return draw_frames(self.classes, self.frame_len)
-        return read_frames(data, self.classes, self.frame_len)
+        return read_frames(data, self.classes, self.frame_len, self.options.tune > 0)
 
     @cached_property
     def wire_frac(self) -> int:
@@ -240,6 +251,13 @@ def parse_widths(asked: Sequence[str], formats: Mapping[str, Mapping[str, int]])
     return found
 
 
+def describe_tuning(tuned: Tuned) -> str:
+    """Say in a few words what training on did."""
+    losses = f"loss {tuned.loss_before:.3f} before, {tuned.loss_after:.3f} after, on {tuned.validated} other frames"
+    kept = "" if tuned.is_kept else ": the weights stay as they were"
+    return f"trained on for {tuned.steps} steps on {tuned.frames} frames ({losses}){kept}"
+
+
 def describe(judgement: Judgement) -> str:
     """Say in one line what quantisation does to the answers."""
     parts = []
@@ -249,6 +267,9 @@ def describe(judgement: Judgement) -> str:
             parts[0] = (
                 f"accuracy {100 * judgement.before:.2f} % before and {100 * judgement.after:.2f} % after quantisation"
             )
+    if judgement.tuned is not None and judgement.untuned is not None:
+        parts.insert(0, f"accuracy {100 * judgement.untuned:.2f} % after quantisation alone")
+        parts.append(describe_tuning(judgement.tuned))
     if judgement.same is not None:
         parts.append(f"{100 * judgement.same:.2f} % of the answers are those of the float model")
     said = "; ".join(parts) or "no labels and no float model to compare with"

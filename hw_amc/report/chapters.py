@@ -138,8 +138,9 @@ def _quantisation(report: Report) -> Chapter | None:
     found = report.get("quantisation")
     if not found:
         return None
-    keys = ("accuracy_before", "accuracy_after", "same_answers")
-    labels = ("Right before quantisation", "Right after", "Answers as before")
+    keys = ("accuracy_before", "accuracy_untuned", "accuracy_after", "same_answers")
+    last = f"Right after {found['tuning_steps']} steps of training on" if "tuning_steps" in found else "Right after"
+    labels = ("Right before quantisation", "Right after it alone", last, "Answers as before")
     cells = [(label, key) for label, key in zip(labels, keys, strict=True) if key in found]
     parts: list[Any] = []
     if "source" in found:

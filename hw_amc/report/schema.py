@@ -99,7 +99,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("backend", "strategy", "source", "version", "calibration"), _TEXT),
     **dict.fromkeys(("formats", "versions"), _TEXTS),
     "eval_set": _FREE,
-    **dict.fromkeys(("R", "K", "lanes", "n_channels", "reuse_factor", "batch", "frame_samples"), _SETTING),
+    **dict.fromkeys(
+        ("R", "K", "lanes", "n_channels", "reuse_factor", "batch", "frame_samples", "tuning_steps"), _SETTING
+    ),
     **dict.fromkeys(("clock_mhz", "clock_ns"), _AMOUNT_SET),
     **dict.fromkeys(("parameters", "nonzeros", "weight_bits", "kernel_weights", "kernel_nonzeros"), _COUNT),
     **dict.fromkeys(("macs_per_frame", "nonzero_macs_per_frame", "memory_bytes", "weights", "macs"), _COUNT),
@@ -112,7 +114,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("dma_transfers_per_frame", "bytes_per_frame"), _AMOUNT),
     **dict.fromkeys(("wall_frames_per_s", "device_frames_per_s", "arrival_ns", "fmax_mhz"), _AMOUNT),
     **dict.fromkeys(("sparsity", "average_accuracy", "accuracy_at_least_10_db"), _FRACTION),
-    **dict.fromkeys(("accuracy_before", "accuracy_after", "same_answers"), _FRACTION),
+    **dict.fromkeys(("accuracy_before", "accuracy_untuned", "accuracy_after", "same_answers"), _FRACTION),
     "accuracy": _BY_SNR,
     "confusion": _CONFUSION,
     **dict.fromkeys(("wall_latency_us", "device_latency_us"), _PERCENTILES),
@@ -137,7 +139,7 @@ SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("quantisation",): (
         *("source", "frames", "accuracy_before", "accuracy_after", "same_answers", "sqnr_db"),
-        *("calibration", "calibration_frames"),
+        *("calibration", "calibration_frames", "accuracy_untuned", "tuning_steps"),
     ),
     ("golden",): _COMPARED,
     ("csim", "ap_fixed"): (*_COMPARED, "seconds_compile", "backend"),
