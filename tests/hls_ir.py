@@ -7,10 +7,12 @@ every function inlined, so that arrays of which each element is a register are n
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pytest
 from llvm_ir import Function, parse
 
 from hw_amc import hls, tools
@@ -24,6 +26,24 @@ FLAGS = (
     "-mllvm", "-inline-threshold=1000000000", "-mllvm", "-switch-to-lookup=false", "-mllvm", "-sink-common-insts=false",
 )  # fmt: skip
 
+
+def compilers() -> list[str]:
+    """Every release of clang on PATH, from 14, by one name each: what `clang++` is comes first."""
+    found: dict[Path, str] = {}
+    for name in ("clang++", *(f"clang++-{release}" for release in range(14, 40))):
+        program = shutil.which(name)
+        if program:
+            found.setdefault(Path(program).resolve(), name)
+    return list(found.values())
+
+
+#: Where there is none, what runs it says so.
+CLANGS = compilers() or ["clang++"]
+#: The other releases of clang that are installed are asked by the slow tests.
+every_clang = pytest.mark.parametrize(
+    "clang", [CLANGS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in CLANGS[1:])]
+)
+
 _STREAM = re.compile(r'hls::stream<\w+> \w+\("\w+"\);')
 #: The stream that a process writes stands last.
 _CALL = re.compile(r"^ +(hw_amc::\w+<.*>\([\w, ]*?(\w+)\);)$", re.MULTILINE)
@@ -31,7 +51,8 @@ _UNROLLED = re.compile(r"^( *)(for \(.*\{)\n *#pragma HLS UNROLL$", re.MULTILINE
 _PIPELINED = re.compile(r"^( *)(for \(.*\{)\n *#pragma HLS PIPELINE II=(\d+)$", re.MULTILINE)
 _ROWS = re.compile(r"#pragma HLS ARRAY_PARTITION variable=(\w+) complete dim=1")
 _ONE_PORT = re.compile(r"#pragma HLS (?:BIND_STORAGE|RESOURCE) variable=(\w+) (?:type=rom_1p|core=ROM_1P)")
-_ELEMENT = re.compile(r"getelementptr inbounds \(?.*?\* ([%@][\w.$]+), (.*)")
+#: Pointers have types up to clang 14.
+_ELEMENT = re.compile(r"getelementptr (?:inbounds |nuw |nusw )*\(?.*?(?:\*|, ptr) ([%@][\w.$]+)(?: to .*?\))?, (.*)")
 #: Types of the kernels' memories: of every bank one word is read and one written a turn.
 _MEMORY = re.compile(r"hw_amc::(line|frame)_memory")
 #: Of a process's function.
@@ -63,7 +84,7 @@ class Core:
             found = _ELEMENT.match(each.text)
             if found and found[1].startswith("@") and "%" in found[2]:
                 table = _table(found[1])
-                bank = found[2].split(", ")[1] if table in self.rows else ""
+                bank = _bank(found[2]) if table in self.rows else ""
                 reads = sum(1 for load in process.instructions if load.op == "load" and each.result in load.operands)
                 count[table, bank] = count.get((table, bank), 0) + reads
         return [
@@ -87,19 +108,19 @@ class Core:
         return re.findall(r"^struct (\w+) \{$(.*?)^\};$", self.text, re.DOTALL | re.MULTILINE)
 
 
-def preprocess(folder: Path, source: str) -> str:
+def preprocess(folder: Path, source: str, clang: str = CLANGS[0]) -> str:
     """A source as the tool's preprocessor gives it to the compiler."""
     paths = [f"-I{IR}", f"-I{NUMBERS}", "-Ifirmware", "-D__SYNTHESIS__"]
-    return tools.run(["clang++", "-E", "-P", "-std=c++17", *paths, source], folder)
+    return tools.run([clang, "-E", "-P", "-std=c++17", *paths, source], folder)
 
 
-def compile_core(folder: Path) -> Core:
+def compile_core(folder: Path, clang: str = CLANGS[0]) -> Core:
     """Compile a written project's network."""
     (network,) = (folder / "firmware").glob("*_net.cpp")
-    text = preprocess(folder, f"firmware/{network.name}")
+    text = preprocess(folder, f"firmware/{network.name}", clang)
     source = folder / "ir.cpp"
     source.write_text(_as_processes(text))
-    tools.run(["clang++", *FLAGS, "-S", "-emit-llvm", "ir.cpp", "-o", "ir.ll"], folder)
+    tools.run([clang, *FLAGS, "-S", "-emit-llvm", "ir.cpp", "-o", "ir.ll"], folder)
     functions = parse((folder / "ir.ll").read_text())
     processes = {name: function for name, function in functions.items() if name.startswith(PREFIX)}
     return Core(text, {name.removeprefix(PREFIX): function for name, function in processes.items()})
@@ -170,6 +191,12 @@ def _carried(process: Function) -> list[str]:
     return problems
 
 
+def _bank(places: str) -> str:
+    """Constant places before the one that is chosen at run time, in LLVM's text: the first bank's may be left out."""
+    constant = re.findall(r"i(?:32|64) (\d+)", places[: places.index("%")])
+    return ",".join(constant) if any(int(place) for place in constant) else ""
+
+
 def _title(process: Function) -> str:
     return process.name.removeprefix(PREFIX)
 
@@ -177,7 +204,7 @@ def _title(process: Function) -> str:
 def _table(mangled: str) -> str:
     """Struct and name of a table in the C++, from LLVM's name of it."""
     owner = re.match(r"@_ZZN(\d+)", mangled)
-    name = re.search(r"E\d+([A-Za-z]\w*?)(?:_\d+)?$", mangled)
+    name = re.match(r".*E\d+([A-Za-z]\w*?)(?:_\d+)?$", mangled)
     if owner is None or name is None:
         return mangled
     start = owner.end()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import deployed
+import hls_ir
 import numpy as np
 import pytest
 from shell_farm import BOARD
@@ -69,7 +70,7 @@ def simulate(folder: Path, frames: int, steps: int) -> np.ndarray:
     """Logits of the bench's frames by the processes, with queues for channels."""
     sizes = [f"-DFRAMES={frames}", f"-DSTEPS={steps}", "-D__SYNTHESIS__"]
     paths = [f"-I{DATA}", f"-I{folder}/bambu", f"-I{folder}/firmware"]
-    command = ["clang++", "-O1", "-std=c++17", "-w", *sizes, *paths, DATA / "simulate.cpp", "-o", "processes"]
+    command = [hls_ir.CLANGS[0], "-O1", "-std=c++17", "-w", *sizes, *paths, DATA / "simulate.cpp", "-o", "processes"]
     tools.run(command, folder)
     samples = np.loadtxt(folder / "tb_data" / "samples.dat", np.int64)
     (folder / "words").write_text("\n".join(map(str, (samples[:, 0] & 255) | (samples[:, 1] & 255) << 8)))

@@ -82,8 +82,8 @@ def planned(graph: Graph, layers: dict[str, LayerHls]) -> dict[str, int]:
     }
 
 
-def require_hardware(folder: Path, graph: Graph, layers: dict[str, LayerHls]) -> hls_ir.Core:
-    core = hls_ir.compile_core(folder)
+def require_hardware(folder: Path, graph: Graph, layers: dict[str, LayerHls], clang: str) -> hls_ir.Core:
+    core = hls_ir.compile_core(folder, clang)
     assert core.problems() == []
     counted = {name: hls_ir.multiplications(process) for name, process in core.processes.items()}
     wanted = planned(graph, layers)
@@ -92,17 +92,21 @@ def require_hardware(folder: Path, graph: Graph, layers: dict[str, LayerHls]) ->
     return core
 
 
+@hls_ir.every_clang
 @pytest.mark.parametrize("case", CASES)
-def test_the_ir_is_the_planned_hardware(small: tuple[Any, Graph], projects: dict[str, Path], case: str) -> None:
-    require_hardware(projects[case], small[1], CASES[case][1])
+def test_the_ir_is_the_planned_hardware(
+    small: tuple[Any, Graph], projects: dict[str, Path], case: str, clang: str
+) -> None:
+    require_hardware(projects[case], small[1], CASES[case][1], clang)
 
 
-def test_branches_and_heads_are_the_planned_hardware(tmp_path: Path) -> None:
+@hls_ir.every_clang
+def test_branches_and_heads_are_the_planned_hardware(tmp_path: Path, clang: str) -> None:
     model = deployed.fill(deployed.residual_model(), "random")
     graph = build_graph(model, "residual", (("a", "b", "c"), ("d", "e")))
     layers = {"body": LayerHls(reuse_factor=16), "head3": LayerHls(reuse_factor=4)}
     write(tmp_path, model, graph, "Vitis", layers)
-    core = require_hardware(tmp_path, graph, layers)
+    core = require_hardware(tmp_path, graph, layers, clang)
     assert {name for name in core.processes if "_copy" in name} == {"stem_q_copy1", "most_copy1"}
 
 
@@ -153,20 +157,22 @@ CHANGES = {
 }  # fmt: skip
 
 
+@hls_ir.every_clang
 @pytest.mark.parametrize("change", CHANGES)
-def test_other_hardware_is_found(projects: dict[str, Path], tmp_path: Path, change: str) -> None:
+def test_other_hardware_is_found(projects: dict[str, Path], tmp_path: Path, change: str, clang: str) -> None:
     file, old, new, said = CHANGES[change]
     folder = changed(tmp_path / "changed", projects["shared"], file, old, new)
-    problems = hls_ir.compile_core(folder).problems()
+    problems = hls_ir.compile_core(folder, clang).problems()
     assert re.search(said, "; ".join(problems))
 
 
+@hls_ir.every_clang
 def test_a_multiplication_too_many_is_found(
-    small: tuple[Any, Graph], projects: dict[str, Path], tmp_path: Path
+    small: tuple[Any, Graph], projects: dict[str, Path], tmp_path: Path, clang: str
 ) -> None:
     old, new = ", weights0[r])", " * weights0[r], weights0[r])"
     folder = changed(tmp_path / "changed", projects["shared"], CODE, old, new)
-    found = hls_ir.multiplications(hls_ir.compile_core(folder).processes["gru"])
+    found = hls_ir.multiplications(hls_ir.compile_core(folder, clang).processes["gru"])
     assert found == planned(small[1], SHARED)["gru"] + 1
 
 
@@ -196,7 +202,7 @@ def simulate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> csim.CSim:
     library = folder / "ir.so"
     flags = ["-O1", "-std=c++17", "-w", "-shared", "-fPIC"]
     started = time.perf_counter()
-    tools.run(["clang++", *flags, f"-I{hls_ir.IR}", f"-I{hls_ir.NUMBERS}", csim.SOURCE, "-o", library], folder)
+    tools.run([hls_ir.CLANGS[0], *flags, f"-I{hls_ir.IR}", f"-I{hls_ir.NUMBERS}", csim.SOURCE, "-o", library], folder)
     library.with_suffix(csim.SECONDS).write_text(str(time.perf_counter() - started))
     return csim.CSim(folder, "ir", library)
 
@@ -227,8 +233,9 @@ COMMITTED = Path(__file__).parents[1] / "hls_projects" / "gru_cnn_sparse07"
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("clang", hls_ir.CLANGS)
 @pytest.mark.parametrize("factor", [1, 8, 40, 80, 160, 400])
-def test_the_committed_network_is_the_planned_hardware(tmp_path: Path, factor: int) -> None:
+def test_the_committed_network_is_the_planned_hardware(tmp_path: Path, factor: int, clang: str) -> None:
     graph, model = Graph.load(COMMITTED), compress.load_deployed(COMMITTED / "weights.h5")
     layers = {
         node.name: LayerHls(reuse_factor=max(f for f in legal_reuse_factors(graph, node) if f <= factor))
@@ -238,4 +245,4 @@ def test_the_committed_network_is_the_planned_hardware(tmp_path: Path, factor: i
     frames = np.zeros((1, *graph.input.shape), np.int16)
     target = hls.Target("Vitis", PART, 8.0, layers)
     hls.build_project(model, graph, target, frames, golden.run(graph, frames)).write(tmp_path)
-    require_hardware(tmp_path, graph, layers)
+    require_hardware(tmp_path, graph, layers, clang)

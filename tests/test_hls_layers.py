@@ -75,11 +75,12 @@ def test_the_bench_runs_under_sanitizers(tmp_path: Path, name: str) -> None:
     assert "PASS: 3 frames" in hls_project.sanitized(tmp_path, graph)
 
 
+@hls_ir.every_clang
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_ir_is_the_planned_hardware(tmp_path: Path, name: str) -> None:
+def test_the_ir_is_the_planned_hardware(tmp_path: Path, name: str, clang: str) -> None:
     graph, settings = NETWORKS[name](1), settings_of(name)
     hls_project.write(tmp_path, graph, hls_project.frames_of(graph, 3), settings=settings)
-    core = hls_ir.compile_core(tmp_path)
+    core = hls_ir.compile_core(tmp_path, clang)
     assert core.problems() == []
     for node in CoreStreams.of(graph).layers:
         layer = ops.LayerBuild(node, tuple(graph.sources(node)), settings.get(node.name, LayerHls()))
@@ -113,15 +114,16 @@ CHANGES = {
 }  # fmt: skip
 
 
+@hls_ir.every_clang
 @pytest.mark.parametrize("change", CHANGES)
-def test_other_hardware_is_found(tmp_path: Path, change: str) -> None:
+def test_other_hardware_is_found(tmp_path: Path, change: str, clang: str) -> None:
     name, file, old, new, said = CHANGES[change]
     graph = NETWORKS[name](1)
     hls_project.write(tmp_path, graph, hls_project.frames_of(graph, 3))
     text = (tmp_path / file).read_text()
     assert old in text
     (tmp_path / file).write_text(text.replace(old, new, 1))
-    assert re.search(said, "; ".join(hls_ir.compile_core(tmp_path).problems()))
+    assert re.search(said, "; ".join(hls_ir.compile_core(tmp_path, clang).problems()))
 
 
 @pytest.mark.parametrize(("name", "held"), [("branches", ("left", "left_q")), ("over_time", ("padded", "cropped"))])
