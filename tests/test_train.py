@@ -43,6 +43,15 @@ def test_adam_takes_the_published_first_step() -> None:
     np.testing.assert_allclose(v.numpy(), [0.9, -1.9], atol=1e-6)  # a step of the rate, against the sign
 
 
+@pytest.mark.parametrize("gradient", [np.inf, np.nan, 3e30])
+def test_adam_leaves_out_a_step_whose_gradient_overflows(gradient: float) -> None:
+    v = tf.Variable([1.0, -2.0])
+    adam = Adam([v])
+    tf.function(adam.apply)([tf.constant([0.5, gradient])], tf.constant(0.1))
+    assert v.numpy().tolist() == [1.0, -2.0]
+    assert [each.numpy().tolist() for each in adam.state] == [0.0, [0.0, 0.0], [0.0, 0.0]]
+
+
 def test_learning_rate_warms_up_and_falls() -> None:
     phase = Phase(crop=64, steps=1000, learning_rate=1.0, final_share=0.1, warmup=100)
     assert phase.rate(0) == pytest.approx(0.01)

@@ -174,6 +174,8 @@ class GpuLearner:
     @torch.no_grad()
     def _adam(self, gradients: Sequence[torch.Tensor], rate: float) -> None:
         norm = torch.sqrt(sum((g.square().sum() for g in gradients), torch.zeros((), device=self.device)))
+        if not torch.isfinite(norm):
+            return
         clipped = torch._foreach_mul(gradients, CLIP / torch.clamp(norm, min=CLIP))
         self.count += 1
         slow, fast = DECAY
