@@ -214,6 +214,8 @@ def filled(graph: Graph, kind: str) -> Graph:
         found: Any = replace(
             node, **{key: FILLS[kind](array, node.array_format(key)).astype(np.int32) for key, array in arrays.items()}
         )
+        if isinstance(found, ir.Gru) and not found.reset_after:
+            found = replace(found, recurrent_bias=np.zeros_like(found.recurrent_bias))
         if isinstance(found, ir.Linear):
             found = with_exact_format(found, nodes[found.inputs[0]])
         nodes[node.name] = found

@@ -19,6 +19,7 @@ from hw_amc.rtl import build_core
 from hw_amc.rtl.blocks.join import JoinBlock
 from hw_amc.rtl.lowering.network import lower
 from hw_amc.rtl.lowering.options import Options
+from hw_amc.rtl.lowering.streams.rewrite import as_streams
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +48,10 @@ def test_images_of_height_one(frame_len: int, taps: Any, settings: Any, cache: P
     check(graph, settings, tmp_path, frames=4, cache=cache, busy=0.6, ready=0.3)
 
 
-def test_kernels_that_reach_over_the_frame_are_refused(cache: Path) -> None:
-    with pytest.raises(UnsupportedLayer, match="'conv2' waits for 4 samples; the frame has 4 there"):
-        build_core(hakimi_graph(np.random.default_rng(0), 16, taps=(2, 2, 8)), RtlSettings(), cache=cache)
+@pytest.mark.cosim
+def test_kernels_may_reach_over_the_frame(cache: Path, tmp_path: Path) -> None:
+    """Eight taps on four samples: an output waits for more of them than the frame has."""
+    check(hakimi_graph(np.random.default_rng(0), 16, taps=(2, 2, 8)), RtlSettings(), tmp_path, frames=5, cache=cache)
 
 
 #: Image, kernel of the trunk, hidden units, signed activations.
@@ -115,18 +117,19 @@ def test_more_cycles_take_fewer_multipliers(cache: Path) -> None:
     assert lanes[0] > lanes[-1]
 
 
-def test_what_has_no_hardware_on_images_is_refused_by_name(cache: Path) -> None:
-    graph = mtl_graph(np.random.default_rng(1))
+@pytest.mark.parametrize("padded", [True, False])
+def test_padding_and_strides_make_vectors_of_rows(padded: bool) -> None:
+    """What is not done row by row has its rows side by side in a vector (tests/test_rtl_streams.py simulates it)."""
+    graph, rng = mtl_graph(np.random.default_rng(1)), np.random.default_rng(1)
     image = graph["image"]
-    padded = conv2d(np.random.default_rng(1), "padded", image, 2, (3, 3), same=True)
-    strided = max_pool2d("strided", image, (2, 2), (2, 2))
-    for node in (padded, strided):
-        flat = reshape("flat", node, (int(np.prod(node.shape)),))
-        head = linear(np.random.default_rng(1), ir.Dense, "head", flat, 2)
-        other = ir.Graph("other", (*graph.nodes[:3], node, flat, head), ("head",), (("a", "b"),))
-        golden.run(other, random_frames(np.random.default_rng(1), other, 1))
-        with pytest.raises(UnsupportedLayer, match=rf"\(node '{node.name}'\) has no hardware on images"):
-            build_core(other, RtlSettings(), cache=cache)
+    node = conv2d(rng, "conv", image, 2, (3, 3), same=True) if padded else max_pool2d("most", image, (2, 2), (2, 2))
+    flat = reshape("flat", node, (int(np.prod(node.shape)),))
+    head = linear(rng, ir.Dense, "head", flat, 2)
+    other = ir.Graph("other", (*graph.nodes[:3], node, flat, head), ("head",), (("a", "b"),))
+    frames = random_frames(np.random.default_rng(1), other, 3)
+    stream = as_streams(other)
+    assert stream["image_taps"].shape == (8, 8)
+    np.testing.assert_array_equal(golden.run(stream, frames)["head"], golden.run(other, frames)["head"])
 
 
 def test_rows_must_be_whole_samples(cache: Path) -> None:

@@ -16,6 +16,7 @@ from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Wires, naming
 from hw_amc.rtl.blocks.branch import Branch
 from hw_amc.rtl.blocks.entry import Entry
 from hw_amc.rtl.blocks.join import JoinBlock
+from hw_amc.rtl.blocks.pair import PairBlock
 from hw_amc.rtl.blocks.retime import RetimeBlock
 from hw_amc.rtl.clock import choose_cut
 from hw_amc.rtl.lowering.network import Chain, lower
@@ -32,8 +33,18 @@ class Step:
     timing: SlotTiming
     #: Slots of the entry for one of the block's.
     slowness: int
-    #: Wires of its input; of two branches, of the later one.
-    source: Wires
+    #: The way to its input; of two branches, to the later one.
+    branch: Branch
+
+    @property
+    def source(self) -> Wires:
+        """Wires of its input."""
+        return self.branch.wires
+
+    @property
+    def rest(self) -> int:
+        """Idle slots that the block needs between frames."""
+        return max(self.block.rest(self.branch.slots, self.branch.frame), 0)
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,7 @@ def build_schedule(
     loop = max((block.loop_latency for block in chain.blocks), default=0)
     timing = choose_timing(settings, R, loop)
     steps, branch = _retime(chain, timing)
-    gap = max((max(step.block.lag - 1, 0) * step.slowness for step in steps), default=0)
+    gap = max((step.rest * step.slowness for step in steps), default=0)
     entry = Entry(settings.mode, graph.frame_len, gap, 2 * chain.entry.fmt.bits)
     return Schedule(chain, steps, branch, entry, timing, R, loop)
 
@@ -173,12 +184,14 @@ def _slowest(chain: Chain) -> int:
 
 
 def _all_pass(chain: Chain, index: int) -> bool:
-    """Whether no branch leads past this block: only there may slots become slower."""
+    """Whether no branch leads past this block, and vectors come evenly: only there may slots become slower."""
+    if not all(block.steady for block in chain.blocks[:index]):
+        return False
     before = {link.block.name for link in chain.links[:index]} | {""}
     branches = [chain.branch]
     for link in chain.links[index + 1 :]:
         block = link.block
-        branches += [block.early, block.late] if isinstance(block, AddBlock) else [link.branch]
+        branches += [block.early, block.late] if isinstance(block, AddBlock | PairBlock) else [link.branch]
         branches += block.feeds if isinstance(block, JoinBlock) else ()
     return not any(branch.last in before for branch in branches)
 
@@ -187,21 +200,21 @@ def _retime(chain: Chain, timing: SlotTiming) -> tuple[tuple[Step, ...], Branch]
     """Put a re-timing block behind each pool in front of a layer that needs more cycles than a slot has."""
     steps, slowness = list[Step](), 1
     # Routes with these blocks in them, by the name of their last block in the chain.
-    branches = {"": Branch(chain.branch.entry)}
+    branches = {"": Branch(chain.branch.entry, chain.branch.length)}
     for index, link in enumerate(chain.links):
         block, branch = link.block, branches[link.branch.last]
-        if isinstance(block, AddBlock):
+        if isinstance(block, AddBlock | PairBlock):
             block = replace(block, early=branches[block.early.last], late=branch)
         elif isinstance(block, JoinBlock):
             block = replace(block, feeds=tuple(branches[feed.last] for feed in block.feeds))
-        steps.append(Step(block, timing, slowness, branch.wires))
+        steps.append(Step(block, timing, slowness, branch))
         branches[block.name] = branch.then(block)
         needed = max((later.cycles for later in chain.blocks[index + 1 :]), default=1)
         if block.decimation > 1 and needed > timing.slot_cycles and _all_pass(chain, index):
             slowness *= block.decimation
             timing = SlotTiming(timing.contexts, timing.slot_cycles * block.decimation, timing.used)
             slow = RetimeBlock(f"{block.name}_slow", block.channels, block.fmt)
-            steps.append(Step(slow, timing, slowness, block.output()))
+            steps.append(Step(slow, timing, slowness, branches[block.name]))
             branches[block.name] = branches[block.name].then(slow)
     return tuple(steps), branches[chain.branch.last]
 

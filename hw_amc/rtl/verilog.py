@@ -121,7 +121,9 @@ def library(*modules: str) -> dict[str, str]:
 
 @cache
 def _module(name: str) -> str:
-    return (resources.files("hw_amc.rtl.blocks") / f"{name}.v").read_text(encoding="utf-8")
+    """Text of a module; those with tables stand in the files of those without, behind `ifdef AMC_TABLES`."""
+    file = resources.files("hw_amc.rtl.blocks") / f"{name.replace('_tables', '')}.v"
+    return resolve(file.read_text(encoding="utf-8"), "AMC_TABLES", "_tables" in name)
 
 
 @cache

@@ -12,7 +12,7 @@ from hw_amc.graph.ops.base import Node
 
 @dataclass(frozen=True, eq=False)
 class Reverse(Node):
-    """`x[T - 1 - t]`: it needs the whole frame before its first output, so that no streaming core holds it."""
+    """`x[T - 1 - t]`: it needs the whole frame before its first output, which a streaming core keeps in a memory."""
 
     op: ClassVar[str] = "reverse"
     rank: ClassVar[int | None] = 2

@@ -1,7 +1,11 @@
 // A GRU loop shared by CONTEXTS contexts (C-slow): registers of input and state in front of the matrix (outside), the
 // cells behind it, and the way back. The loop is exactly CONTEXTS * slot_cycles long; PAD delays make up the rest.
 // A slot without a sample keeps its context's state; a frame's first sample meets the state 0.
+`ifdef AMC_TABLES
+module amc_gru_tables #(
+`else
 module amc_gru #(
+`endif
     parameter CTX = 1,
     parameter INPUTS = 16,   // bits of one input vector
     parameter CELLS = 1,
@@ -9,6 +13,14 @@ module amc_gru #(
     parameter PAD = 0,
     parameter STATE = 8,
     parameter GATE = 8,
+`ifdef AMC_TABLES
+    parameter GATE_IN = 8,        // bits of what the gates round their sums to, of a table its input
+    parameter GATE_TABLED = 1,
+    parameter CAND_IN = 8,        // the candidate's
+    parameter CAND_TABLED = 1,
+    parameter [(1<<GATE_IN)*GATE-1:0] GATE_TABLE = 0,
+    parameter [(1<<CAND_IN)*STATE-1:0] CAND_TABLE = 0,
+`endif
     parameter MZ = 16,
     parameter MH = 16,
     parameter MX = 16,
@@ -50,7 +62,13 @@ module amc_gru #(
     genvar i;
     generate
         for (i = 0; i < CELLS; i = i + 1) begin : cells
+`ifdef AMC_TABLES
+            amc_gru_tables_cell #(
+                .GATE_IN(GATE_IN), .GATE_TABLED(GATE_TABLED), .GATE_TABLE(GATE_TABLE),
+                .CAND_IN(CAND_IN), .CAND_TABLED(CAND_TABLED), .CAND_TABLE(CAND_TABLE),
+`else
             amc_gru_cell #(
+`endif
                 .STATE(STATE), .GATE(GATE), .MZ(MZ), .MH(MH), .MX(MX), .SUM(SUM), .HB(HB), .XB(XB),
                 .PRODUCT(PRODUCT), .Z_SHIFT(Z_SHIFT), .C_SHIFT(C_SHIFT)
             ) gates (

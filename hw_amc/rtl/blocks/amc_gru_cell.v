@@ -4,9 +4,21 @@
 //   h'   = round((c << GATE) + z (h - c)); it cannot overflow: z < 2^GATE, so h' lies between h and c
 // Biases, the one of the hard sigmoid and half an output LSB are in the constants c_*. Two multipliers, each with
 // registers before, inside and behind it and an addend: one DSP block each.
+`ifdef AMC_TABLES
+module amc_gru_tables_cell #(
+`else
 module amc_gru_cell #(
+`endif
     parameter STATE = 8,
     parameter GATE = 8,
+`ifdef AMC_TABLES
+    parameter GATE_IN = 8,        // bits of what the gates round their sums to, of a table its input
+    parameter GATE_TABLED = 1,
+    parameter CAND_IN = 8,        // the candidate's
+    parameter CAND_TABLED = 1,
+    parameter [(1<<GATE_IN)*GATE-1:0] GATE_TABLE = 0,
+    parameter [(1<<CAND_IN)*STATE-1:0] CAND_TABLE = 0,
+`endif
     parameter MZ = 16,
     parameter MH = 16,
     parameter MX = 16,
@@ -39,8 +51,14 @@ module amc_gru_cell #(
     wire [GATE-1:0] z;
     wire [STATE-1:0] h5, h8;
 
+`ifdef AMC_TABLES
+    amc_curve #(
+        .IN(SUM), .SHIFT(Z_SHIFT), .ROUNDED(GATE_IN), .OUT(GATE), .TABLED(GATE_TABLED), .TABLE(GATE_TABLE)
+    ) round_z (.x(sum_z), .y(gate_z)), round_r (.x(sum_r), .y(gate_r));
+`else
     amc_round_saturate #(.IN(SUM), .SHIFT(Z_SHIFT), .OUT(GATE), .OUT_SIGNED(0)) round_z (.x(sum_z), .y(gate_z));
     amc_round_saturate #(.IN(SUM), .SHIFT(Z_SHIFT), .OUT(GATE), .OUT_SIGNED(0)) round_r (.x(sum_r), .y(gate_r));
+`endif
 
     // One register after the rounding, three while the candidate is made.
     amc_delay #(.WIDTH(GATE), .CYCLES(4)) delay_z (.clk(clk), .d(gate_z), .q(z));
@@ -75,9 +93,16 @@ module amc_gru_cell #(
         product_c <= wide_r * wide_h;
         total_c <= wide_product + {{(TOTAL - XB) {x3[XB-1]}}, x3};
     end
+`ifdef AMC_TABLES
+    amc_curve #(
+        .IN(PRODUCT), .SHIFT(C_SHIFT), .ROUNDED(CAND_IN), .OUT(STATE), .SIGNED(1), .TABLED(CAND_TABLED),
+        .TABLE(CAND_TABLE)
+    ) round_c (.x(wide_total), .y(candidate));
+`else
     amc_round_saturate #(.IN(PRODUCT), .SHIFT(C_SHIFT), .OUT(STATE), .OUT_SIGNED(1)) round_c (
         .x(wide_total), .y(candidate)
     );
+`endif
 
     // Blend.
     localparam BLEND = STATE + GATE;

@@ -3,7 +3,11 @@
 // Cell b * SHARE + i belongs to bank b. A cell's old state comes from the bank's memory, its new one goes there and
 // into the register that the matrix loads. A slot without a sample keeps its context's state; a frame's first sample
 // meets the state 0. The loop is exactly contexts * slot_cycles long; PAD delays make up the rest.
+`ifdef AMC_TABLES
+module amc_gru_tables_shared #(
+`else
 module amc_gru_shared #(
+`endif
     parameter CTX = 1,
     parameter CELLS = 1,
     parameter BANKS = 1,
@@ -13,6 +17,14 @@ module amc_gru_shared #(
     parameter PAD = 0,
     parameter STATE = 8,
     parameter GATE = 8,
+`ifdef AMC_TABLES
+    parameter GATE_IN = 8,        // bits of what the gates round their sums to, of a table its input
+    parameter GATE_TABLED = 1,
+    parameter CAND_IN = 8,        // the candidate's
+    parameter CAND_TABLED = 1,
+    parameter [(1<<GATE_IN)*GATE-1:0] GATE_TABLE = 0,
+    parameter [(1<<CAND_IN)*STATE-1:0] CAND_TABLE = 0,
+`endif
     parameter MZ = 16,
     parameter MH = 16,
     parameter MX = 16,
@@ -112,7 +124,13 @@ module amc_gru_shared #(
                     if (write && {{(32 - INDEX) {1'b0}}, w_index} == i) words[i*STATE+:STATE] <= word;
             end
             assign h[b*SHARE*STATE+:SHARE*STATE] = words;
+`ifdef AMC_TABLES
+            amc_gru_tables_cell #(
+                .GATE_IN(GATE_IN), .GATE_TABLED(GATE_TABLED), .GATE_TABLE(GATE_TABLE),
+                .CAND_IN(CAND_IN), .CAND_TABLED(CAND_TABLED), .CAND_TABLE(CAND_TABLE),
+`else
             amc_gru_cell #(
+`endif
                 .STATE(STATE), .GATE(GATE), .MZ(MZ), .MH(MH), .MX(MX), .SUM(SUM), .HB(HB), .XB(XB),
                 .PRODUCT(PRODUCT), .Z_SHIFT(Z_SHIFT), .C_SHIFT(C_SHIFT)
             ) gates (

@@ -10,6 +10,12 @@ module amc_lstm #(
     parameter STATE = 8,
     parameter GATE = 8,
     parameter CAND = 8,
+    parameter GATE_IN = 8,   // bits of what the gates round their sums to, of a table its input
+    parameter GATE_TABLED = 0,
+    parameter CAND_IN = 8,   // of g, and of the carry's tanh
+    parameter CAND_TABLED = 0,
+    parameter [(1<<GATE_IN)*GATE-1:0] GATE_TABLE = 0,
+    parameter [(1<<CAND_IN)*CAND-1:0] CAND_TABLE = 0,
     parameter M = 16,
     parameter SUM = 18,
     parameter Z_SHIFT = 7,
@@ -54,6 +60,8 @@ module amc_lstm #(
     generate
         for (i = 0; i < CELLS; i = i + 1) begin : cells
             amc_lstm_cell #(
+                .GATE_IN(GATE_IN), .GATE_TABLED(GATE_TABLED), .GATE_TABLE(GATE_TABLE),
+                .CAND_IN(CAND_IN), .CAND_TABLED(CAND_TABLED), .CAND_TABLE(CAND_TABLE),
                 .STATE(STATE), .GATE(GATE), .CAND(CAND), .M(M), .SUM(SUM), .Z_SHIFT(Z_SHIFT), .G_SHIFT(G_SHIFT),
                 .F_LEFT(F_LEFT), .I_LEFT(I_LEFT), .TOTAL(TOTAL), .K_SHIFT(K_SHIFT), .Y_SHIFT(Y_SHIFT),
                 .PRODUCT(PRODUCT), .H_SHIFT(H_SHIFT)

@@ -2,11 +2,18 @@
 //   i, f, o = clip(round(m + bias + 1)), unsigned;  g = clip(round(m + bias))
 //   a  = f k + i g, exact;  k' = clip(round(a)), the carry;  y = clip(round(a)), its hard tanh, in a format of its own
 //   h' = clip(round(o y))
+// With tables, each is what stands in a table for the rounded sum, without that one.
 // Biases, the one of the hard sigmoid and half an output LSB are in the constants c_*. Three multipliers.
 module amc_lstm_cell #(
     parameter STATE = 8,
     parameter GATE = 8,
     parameter CAND = 8,
+    parameter GATE_IN = 8,   // bits of what the gates round their sums to, of a table its input
+    parameter GATE_TABLED = 0,
+    parameter CAND_IN = 8,   // of g, and of the carry's tanh
+    parameter CAND_TABLED = 0,
+    parameter [(1<<GATE_IN)*GATE-1:0] GATE_TABLE = 0,
+    parameter [(1<<CAND_IN)*CAND-1:0] CAND_TABLE = 0,
     parameter M = 16,
     parameter SUM = 18,
     parameter Z_SHIFT = 7,   // rounding of i, f, o
@@ -43,10 +50,12 @@ module amc_lstm_cell #(
         sum_g <= {{(SUM - M) {m_g[M-1]}}, m_g} + c_g;
         sum_o <= {{(SUM - M) {m_o[M-1]}}, m_o} + c_o;
     end
-    amc_round_saturate #(.IN(SUM), .SHIFT(Z_SHIFT), .OUT(GATE), .OUT_SIGNED(0)) round_i (.x(sum_i), .y(gate_i));
-    amc_round_saturate #(.IN(SUM), .SHIFT(Z_SHIFT), .OUT(GATE), .OUT_SIGNED(0)) round_f (.x(sum_f), .y(gate_f));
-    amc_round_saturate #(.IN(SUM), .SHIFT(Z_SHIFT), .OUT(GATE), .OUT_SIGNED(0)) round_o (.x(sum_o), .y(gate_o));
-    amc_round_saturate #(.IN(SUM), .SHIFT(G_SHIFT), .OUT(CAND), .OUT_SIGNED(1)) round_g (.x(sum_g), .y(gate_g));
+    amc_curve #(
+        .IN(SUM), .SHIFT(Z_SHIFT), .ROUNDED(GATE_IN), .OUT(GATE), .TABLED(GATE_TABLED), .TABLE(GATE_TABLE)
+    ) round_i (.x(sum_i), .y(gate_i)), round_f (.x(sum_f), .y(gate_f)), round_o (.x(sum_o), .y(gate_o));
+    amc_curve #(
+        .IN(SUM), .SHIFT(G_SHIFT), .ROUNDED(CAND_IN), .OUT(CAND), .SIGNED(1), .TABLED(CAND_TABLED), .TABLE(CAND_TABLE)
+    ) round_g (.x(sum_g), .y(gate_g));
 
     // Old states beside the gates, and at the end.
     wire [STATE-1:0] k2, k8, h8;
@@ -94,7 +103,9 @@ module amc_lstm_cell #(
     wire [STATE-1:0] rounded_k;
     wire [CAND-1:0] rounded_y;
     amc_round_saturate #(.IN(TOTAL), .SHIFT(K_SHIFT), .OUT(STATE), .OUT_SIGNED(1)) round_k (.x(total_k), .y(rounded_k));
-    amc_round_saturate #(.IN(TOTAL), .SHIFT(Y_SHIFT), .OUT(CAND), .OUT_SIGNED(1)) round_y (.x(total_y), .y(rounded_y));
+    amc_curve #(
+        .IN(TOTAL), .SHIFT(Y_SHIFT), .ROUNDED(CAND_IN), .OUT(CAND), .SIGNED(1), .TABLED(CAND_TABLED), .TABLE(CAND_TABLE)
+    ) round_y (.x(total_y), .y(rounded_y));
 
     // Output.
     reg [CAND-1:0] y6;

@@ -101,6 +101,13 @@ class Wires:
         return self.channels * self.fmt.bits
 
 
+def follow(arrivals: Tensor, needs: Tensor) -> Tensor:
+    """Slots of outputs that each come with the input of a number, or, beyond the last one, so many slots behind it."""
+    beyond = np.maximum(needs - (len(arrivals) - 1), 0)
+    slots: Tensor = arrivals[np.minimum(needs, len(arrivals) - 1)] + beyond
+    return slots
+
+
 @contextmanager
 def naming(name: str) -> Iterator[None]:
     """Say which layer it is whose formats are too wide."""
@@ -127,11 +134,29 @@ class Block(ABC):
     cycles: int = 1
     #: Cycles around the recurrent loop; 0 without one.
     loop_latency: int = 0
+    #: Slots of `lag` that the context's next frame may use too.
+    overlap: int = 0
+    #: Whether vectors behind the block come as evenly as those in front of it, so that slots may become slower there.
+    steady: bool = True
+    #: Whether slots are slower behind the block.
+    retimes: bool = False
 
     @property
     def legal_cycles(self) -> list[int]:
         """R that differ in size; any up to the largest is possible. Empty where there is no choice."""
         return []
+
+    def slots(self, arrivals: Tensor) -> Tensor:
+        """Slots of a context in which a frame's outputs come, from those of its inputs; the block is given both.
+
+        Behind the last input, outputs come in the context's next slots.
+        """
+        last = np.arange(len(arrivals) // self.decimation) * self.decimation + self.decimation - 1
+        return follow(arrivals, last + self.lag)
+
+    def rest(self, arrivals: Tensor, slots: int) -> int:
+        """Idle slots that the block needs behind a frame of so many slots, whose inputs come at `arrivals`."""
+        return int(arrivals[-1]) + self.lag - self.overlap + 1 - slots - int(arrivals[0])
 
     def output(self) -> Wires:
         """Wires that leave the block."""

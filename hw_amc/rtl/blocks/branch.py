@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
-from hw_amc.rtl.blocks.base import Block, SlotTiming, Wires
+import numpy as np
+
+from hw_amc.rtl.blocks.base import Block, SlotTiming, Tensor, Wires
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,8 @@ class Branch:
 
     #: Wires of the entry.
     entry: Wires
+    #: Samples of a frame.
+    length: int
     blocks: tuple[Block, ...] = ()
 
     @property
@@ -36,6 +41,23 @@ class Branch:
         """Samples by which a vector in the middle of a frame waits for later ones: behind a pool they count more."""
         decimations = [block.decimation for block in self.blocks]
         return sum(block.lag * prod(decimations[:index]) for index, block in enumerate(self.blocks))
+
+    @cached_property
+    def slots(self) -> Tensor:
+        """Slots of a context in which a frame's vectors come, its first sample in slot 0: back to back, none idle."""
+        slots = np.arange(self.length)
+        for block in self.blocks:
+            slots = block.slots(slots)
+        return slots
+
+    @cached_property
+    def frame(self) -> int:
+        """Slots of a frame where the branch ends: slower ones are fewer."""
+        slots, frame = np.arange(self.length), self.length
+        for block in self.blocks:
+            slots = block.slots(slots)
+            frame = len(slots) if block.retimes else frame
+        return frame
 
     def cycles(self, timing: SlotTiming) -> int:
         """Cycles from the entry's flags to those of the last block, besides the slots of `lag` and `delay`.

@@ -13,7 +13,7 @@ from hw_amc import graph as ir
 from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.rtl.blocks.base import Resources, SlotTiming, Tensor, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix, signed_width
-from hw_amc.rtl.blocks.recurrent import RecurrentBlock, half, sum_bits
+from hw_amc.rtl.blocks.recurrent import RecurrentBlock, half, shift_of, sum_bits, value_of
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,23 @@ class GruBlock(RecurrentBlock):
     gates: ClassVar[dict[str, str]] = {"m_z": "MZ", "m_r": "MZ", "m_h": "MH", "m_x": "MX"}
     offsets: ClassVar[dict[str, str]] = {"C_Z": "SUM", "C_R": "SUM", "C_H": "HB", "C_X": "XB"}
 
+    @property
+    def module(self) -> str:
+        return super().module.replace("amc_gru", "amc_gru_tables" if self._tabled else "amc_gru")
+
+    @property
+    def _tabled(self) -> bool:
+        return self.node.gate_table is not None or self.node.candidate_table is not None
+
+    def tables(self) -> dict[str, int | str]:
+        return super().tables() if self._tabled else {}
+
     @cached_property
     def widths(self) -> dict[str, int]:
         """Bits of the cell's wires by the names of amc_gru_cell's parameters."""
         node, H, frac = self.node, self.node.units, self.node.acc_frac(self.source_fmt)
         m_z, m_h, m_x = self.matrix.widths[0], self.matrix.widths[2 * H], self.matrix.widths[3 * H]
-        z_shift, c_shift = frac + 1 - node.gate_fmt.frac, frac + node.gate_fmt.frac - node.fmt.frac
+        z_shift, c_shift = shift_of(node.gate, frac), shift_of(node.candidate, frac + node.gate_fmt.frac)
         constants = self.constants
         total = max(sum_bits(m_z, constants["C_Z"]), sum_bits(m_z, constants["C_R"]), z_shift + 2)
         h_bits = sum_bits(m_h, constants["C_H"])
@@ -57,8 +68,8 @@ class GruBlock(RecurrentBlock):
         node, H, frac = self.node, self.node.units, self.node.acc_frac(self.source_fmt)
         bias = node.bias.astype(np.int64) << (frac - node.bias_fmt.frac)
         recurrent = node.recurrent_bias.astype(np.int64) << (frac - node.recurrent_bias_fmt.frac)
-        z_shift, c_shift = frac + 1 - node.gate_fmt.frac, frac + node.gate_fmt.frac - node.fmt.frac
-        gates = (bias + recurrent)[: 2 * H] + (1 << frac) + half(z_shift)
+        z_shift, c_shift = shift_of(node.gate, frac), shift_of(node.candidate, frac + node.gate_fmt.frac)
+        gates = (bias + recurrent)[: 2 * H] + (node.gate.adds_one << frac) + half(z_shift)
         return {
             "C_Z": gates[:H],
             "C_R": gates[H:],
@@ -69,16 +80,15 @@ class GruBlock(RecurrentBlock):
     def model(self, x: NDArray[Any]) -> Tensor:
         """Follow the cell as it is built: constants folded, blend as 2^g c + z (h - c)."""
         node, H, constants = self.node, self.node.units, self.constants
-        gate, state = node.gate_fmt, node.fmt
+        gate, state, frac = node.gate_fmt, node.fmt, node.acc_frac(self.source_fmt)
         h = np.zeros(H, np.int64)
         output = np.zeros((len(x), H), np.int64)
-        widths = self.widths
         for t, sample in enumerate(np.asarray(x, np.int64)):
             m = self.matrix.graph.model(np.concatenate([sample, h])[np.newaxis])[0]
-            z = _rounded(m[:H] + constants["C_Z"], widths["Z_SHIFT"], gate)
-            r = _rounded(m[H : 2 * H] + constants["C_R"], widths["Z_SHIFT"], gate)
+            z = value_of(node.gate, m[:H] + constants["C_Z"], frac)
+            r = value_of(node.gate, m[H : 2 * H] + constants["C_R"], frac)
             total = (m[3 * H :] << gate.frac) + constants["C_X"] + r * (m[2 * H : 3 * H] + constants["C_H"])
-            c = _rounded(total, widths["C_SHIFT"], state)
+            c = value_of(node.candidate, total, frac + gate.frac)
             h = np.asarray(requantize((c << gate.frac) + z * (h - c), gate.frac + state.frac, state), np.int64)
             output[t] = h
         return output
@@ -90,6 +100,7 @@ class GruBlock(RecurrentBlock):
         cell += Resources(lut=2 * (gate + 5), ff=2 * gate) + Resources(lut=state + 6, ff=3 * state)
         cell += adder_cost(state + 1) + Resources(lut=state + 2, ff=2 * state, dsp=2)
         cell += delay_cost(gate, 3) + delay_cost(state, 5) + delay_cost(state, 3) + delay_cost(widths["XB"] - gate, 2)
+        cell += self.tables_cost(2, 1)
         flags = delay_cost(timing.ctx_bits + 4, self.latency(timing))
         pad = timing.round_cycles - self.loop_latency
         if isinstance(self.matrix, Matrix):
@@ -125,8 +136,3 @@ def gru_widths(matrix: Any, units: int) -> tuple[int, ...]:
         + [signed_width(matrix, range(3 * H, 4 * H))] * H
     )
     return tuple(widths)
-
-
-def _rounded(total: NDArray[np.int64], shift: int, fmt: FixedFormat) -> NDArray[np.int64]:
-    """Round and saturate a sum that has its half LSB already."""
-    return np.asarray(requantize(total - half(shift), shift + fmt.frac, fmt), np.int64)

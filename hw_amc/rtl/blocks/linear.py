@@ -54,14 +54,30 @@ class Requantize:
     def emit(self, name: str, data: str, out: str) -> str:
         """Return the instance; `data` and `out` are expressions of all channels."""
         fmt = self.fmt or self.sum_fmt
+        if self.fmt is not None or self.sum_bits <= fmt.bits:
+            return self._instance(name, data, out, fmt.bits)
+        # The adder is wider than the exact sum: its upper bits are copies of the sign.
+        bits, channels = self.sum_bits, len(self.bias)
+        parts = ", ".join(f"{name}_all[{channel * bits}+:{fmt.bits}]" for channel in reversed(range(channels)))
+        return "\n".join(
+            [
+                "    /* verilator lint_off UNUSEDSIGNAL */",
+                f"    wire {vector(channels * bits)} {name}_all;",
+                "    /* verilator lint_on UNUSEDSIGNAL */",
+                self._instance(name, data, f"{name}_all", bits),
+                f"    assign {out} = {{{parts}}};",
+            ]
+        )
+
+    def _instance(self, name: str, data: str, out: str, bits: int) -> str:
         parameters: dict[str, int | str] = {
             "CHANNELS": len(self.bias),
             "IN": self.source.bits,
             "IN_SIGNED": int(self.source.signed),
             "SUM": self.sum_bits,
             "SHIFT": self.shift,
-            "OUT": fmt.bits,
-            "OUT_SIGNED": int(fmt.signed),
+            "OUT": bits,
+            "OUT_SIGNED": int((self.fmt or self.sum_fmt).signed),
             "QUANTIZE": int(self.fmt is not None),
             "OFFSETS": packed((int(offset) for offset in self.offsets), self.sum_bits),
         }
@@ -153,6 +169,13 @@ class LinearBlock(Block):
     @property
     def lag(self) -> int:  # type: ignore[override]
         return self.ahead
+
+    @property
+    def overlap(self) -> int:  # type: ignore[override]
+        return int(self.ahead > 0)
+
+    def rest(self, arrivals: Tensor, slots: int) -> int:
+        return max(super().rest(arrivals, slots), self.lag - 1)
 
     def latency(self, timing: SlotTiming) -> int:
         return self.matrix.depth + (2 if self.taps > 1 else 0) + self.requantize.latency

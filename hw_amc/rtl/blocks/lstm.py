@@ -13,7 +13,7 @@ from hw_amc import graph as ir
 from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.rtl.blocks.base import Resources, SlotTiming, Tensor, adder_cost, delay_cost, memory_cost
 from hw_amc.rtl.blocks.matrix import Matrix
-from hw_amc.rtl.blocks.recurrent import RecurrentBlock, half, sum_bits
+from hw_amc.rtl.blocks.recurrent import RecurrentBlock, half, shift_of, sum_bits, value_of
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class LstmBlock(RecurrentBlock):
         node, F, A = self.node, self.node.acc_frac(self.source_fmt), self.node.carry_frac
         g, s, t = node.gate_fmt.frac, node.fmt.frac, node.candidate_fmt.frac
         return {
-            "Z_SHIFT": F + 1 - g,
-            "G_SHIFT": F - t,
+            "Z_SHIFT": shift_of(node.gate, F),
+            "G_SHIFT": shift_of(node.candidate, F),
             "F_LEFT": A - g - s,
             "I_LEFT": A - g - t,
             "K_SHIFT": A - s,
-            "Y_SHIFT": A - t,
+            "Y_SHIFT": shift_of(node.candidate, A),
             "H_SHIFT": g + t - s,
         }
 
@@ -62,7 +62,7 @@ class LstmBlock(RecurrentBlock):
     def constants(self) -> dict[str, NDArray[np.int64]]:
         node, shifts, F = self.node, self._shifts, self.node.acc_frac(self.source_fmt)
         bias = np.split(node.bias.astype(np.int64) << (F - node.bias_fmt.frac), 4)
-        gate, candidate = (1 << F) + half(shifts["Z_SHIFT"]), half(shifts["G_SHIFT"])
+        gate, candidate = (node.gate.adds_one << F) + half(shifts["Z_SHIFT"]), half(shifts["G_SHIFT"])
         added = (gate, gate, candidate, gate)
         return {key: part + extra for key, part, extra in zip(self.offsets, bias, added, strict=True)}
 
@@ -70,16 +70,17 @@ class LstmBlock(RecurrentBlock):
         """Follow the cell as it is built: constants folded, one exact carry rounded in two ways."""
         node, H, shifts, constants = self.node, self.node.units, self._shifts, self.constants
         gate, candidate, state = node.gate_fmt, node.candidate_fmt, node.fmt
+        F, A = node.acc_frac(self.source_fmt), node.carry_frac
         h, k = np.zeros(H, np.int64), np.zeros(H, np.int64)
         output = np.zeros((len(x), H), np.int64)
         for t, sample in enumerate(np.asarray(x, np.int64)):
             m = np.split(self.matrix.graph.model(np.concatenate([sample, h])[np.newaxis])[0], 4)
             sums = [part + offset for part, offset in zip(m, constants.values(), strict=True)]
-            i, f, o = (_rounded(sums[index], shifts["Z_SHIFT"], gate) for index in (0, 1, 3))
-            c = _rounded(sums[2], shifts["G_SHIFT"], candidate)
+            i, f, o = (value_of(node.gate, sums[index], F) for index in (0, 1, 3))
+            c = value_of(node.candidate, sums[2], F)
             exact = (f * k << shifts["F_LEFT"]) + (i * c << shifts["I_LEFT"])
-            k = np.asarray(requantize(exact, node.carry_frac, state), np.int64)
-            y = np.asarray(requantize(exact, node.carry_frac, candidate), np.int64)
+            k = np.asarray(requantize(exact, A, state), np.int64)
+            y = value_of(node.candidate, exact + half(shifts["Y_SHIFT"]), A)
             h = np.asarray(requantize(o * y, gate.frac + candidate.frac, state), np.int64)
             output[t] = h
         return output
@@ -91,6 +92,7 @@ class LstmBlock(RecurrentBlock):
         cell += Resources(lut=2 * state + candidate + 16, ff=candidate + state, dsp=3) + adder_cost(w["TOTAL"])
         cell += Resources(ff=2 * (gate + state) + w["PRODUCT"]) + delay_cost(gate, 4) + delay_cost(state, 6)
         cell += delay_cost(state, 2) + delay_cost(state, 8) + delay_cost(state, 2) + Resources(lut=2 * state)
+        cell += self.tables_cost(3, 2)
         flags = delay_cost(timing.ctx_bits + 4, self.latency(timing))
         pad = timing.round_cycles - self.loop_latency
         if isinstance(self.matrix, Matrix):
@@ -108,8 +110,3 @@ def lstm_matrix(node: ir.Lstm, source_fmt: FixedFormat) -> NDArray[np.int64]:
     kernel = node.kernel.astype(np.int64) << (frac - source_fmt.frac - node.kernel_fmt.frac)
     recurrent = node.recurrent.astype(np.int64) << (frac - node.fmt.frac - node.recurrent_fmt.frac)
     return np.concatenate([kernel, recurrent])
-
-
-def _rounded(total: NDArray[np.int64], shift: int, fmt: FixedFormat) -> NDArray[np.int64]:
-    """Round and saturate a sum that has its half LSB already."""
-    return np.asarray(requantize(total - half(shift), shift + fmt.frac, fmt), np.int64)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from hw_amc import graph as ir
 from hw_amc.adders import integer_format
-from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.blocks.base import Block, SlotTiming, Wires
+from hw_amc.graph.fixed import FixedFormat, requantize
+from hw_amc.graph.ops.recurrent import Curve
+from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Wires
+from hw_amc.rtl.blocks.lanes import addressed, table_luts
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.blocks.matrix import Matrix
 from hw_amc.rtl.blocks.serial import SerialMatrix
@@ -22,6 +24,10 @@ from hw_amc.rtl.verilog import instance, library, packed, vector
 #: Cycles of a cell. GRU: gate sum, gate, product, candidate sum, candidate, difference, product, blend, state.
 #: LSTM: gate sum, gate, products, carry, half an LSB, carry and its tanh, product, half an LSB, state.
 CELL_CYCLES = 9
+#: Fields of a node that make tables of its gates and of its candidate.
+TABLES = ("gate_table", "gate_in_fmt", "candidate_table", "candidate_in_fmt")
+#: Fields of a node that make tables of its gates and of its candidate.
+TABLES = ("gate_table", "gate_in_fmt", "candidate_table", "candidate_in_fmt")
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,28 @@ class RecurrentBlock(Block):
     def constants(self) -> dict[str, NDArray[np.int64]]:
         """Constants of each cell by the names of the loop's parameters."""
 
+    @property
+    def module(self) -> str:
+        """Verilog module of the loop."""
+        return self.loop if isinstance(self.matrix, Matrix) else f"{self.loop}_shared"
+
+    def tables(self) -> dict[str, int | str]:
+        """Parameters of the gates' and the candidate's functions."""
+        found: dict[str, int | str] = {}
+        for name, curve in (("GATE", self.node.gate), ("CAND", self.node.candidate)):
+            found |= {f"{name}_IN": rounded_format(curve).bits, f"{name}_TABLED": int(curve.table is not None)}
+            if curve.table is not None and curve.source is not None:
+                found[f"{name}_TABLE"] = packed(addressed(curve.table, curve.source), curve.fmt.bits)
+        return found
+
+    def tables_cost(self, gates: int, candidates: int) -> Resources:
+        """Memories of a cell with so many functions of each sort."""
+        cost = Resources()
+        for curve, count in ((self.node.gate, gates), (self.node.candidate, candidates)):
+            if curve.source is not None:
+                cost += Resources(lut=table_luts(curve.source.bits, curve.fmt.bits)) * count
+        return cost
+
     def latency(self, timing: SlotTiming) -> int:
         return 1 + self.loop_latency if isinstance(self.matrix, Matrix) else timing.round_cycles
 
@@ -105,7 +133,6 @@ class RecurrentBlock(Block):
             start += H * widths[width]
         ports |= {"out_flags": out.flags, "out_data": out.data}
         x = source.data if shared else f"{name}_x"
-        loop = f"{self.loop}_shared" if shared else self.loop
         return "\n".join(
             [
                 declare(out, timing),
@@ -113,7 +140,7 @@ class RecurrentBlock(Block):
                 f"    wire {vector(H * self.fmt.bits)} {name}_h;",
                 f"    wire {vector(start)} {name}_m;",
                 self.matrix.instantiate(f"{name}_matrix", f"{source.flags}[0]", f"{{{name}_h, {x}}}", f"{name}_m"),
-                instance(loop, f"{name}_unit", self._parameters(source, timing), ports),
+                instance(self.module, f"{name}_unit", self._parameters(source, timing), ports),
             ]
         )
 
@@ -125,6 +152,7 @@ class RecurrentBlock(Block):
             "DEPTH": self.matrix.depth,
             "PAD": timing.round_cycles - self.loop_latency,
             **widths,
+            **self.tables(),
         }
         if isinstance(self.matrix, SerialMatrix):
             index = max((self.share - 1).bit_length(), 1)
@@ -137,9 +165,24 @@ class RecurrentBlock(Block):
         return parameters
 
     def files(self) -> dict[str, str]:
-        shared = isinstance(self.matrix, SerialMatrix)
-        modules = library(f"{self.loop}_shared" if shared else self.loop)
-        return modules | self.matrix.files()
+        return library(self.module) | self.matrix.files()
+
+
+def rounded_format(curve: Curve) -> FixedFormat:
+    """Format onto which a sum is rounded: of the value, or of what a table takes."""
+    return curve.fmt if curve.source is None else curve.source
+
+
+def shift_of(curve: Curve, frac: int) -> int:
+    """Bits that rounding cuts off a sum of `frac` fraction bits."""
+    return frac + curve.adds_one - rounded_format(curve).frac
+
+
+def value_of(curve: Curve, total: NDArray[np.int64], frac: int) -> NDArray[np.int64]:
+    """Values of sums that have their half LSB, and a hard sigmoid's 1, already."""
+    shift, fmt = shift_of(curve, frac), rounded_format(curve)
+    rounded = np.asarray(requantize(total - half(shift), shift + fmt.frac, fmt), np.int64)
+    return rounded if curve.table is None else curve.table.astype(np.int64)[rounded - fmt.min_raw]
 
 
 def half(shift: int) -> int:

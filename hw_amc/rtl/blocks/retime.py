@@ -25,6 +25,12 @@ class RetimeBlock(Block):
     channels: int
     fmt: FixedFormat
 
+    retimes = True
+
+    def slots(self, arrivals: Tensor) -> Tensor:
+        """One slow slot after the other."""
+        return np.arange(len(arrivals))
+
     def latency(self, timing: SlotTiming) -> int:
         """Cycles from the slow slot to its flags."""
         return 1

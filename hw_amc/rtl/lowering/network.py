@@ -15,6 +15,7 @@ from hw_amc.rtl.lowering import ops, registry
 from hw_amc.rtl.lowering.heads import build_results
 from hw_amc.rtl.lowering.options import Options
 from hw_amc.rtl.lowering.registry import Feed, Site, lower_node
+from hw_amc.rtl.lowering.streams.rewrite import as_streams
 from hw_amc.rtl.lowering.tail import dense_tail, tail_of
 from hw_amc.rtl.lowering.walk import walk
 
@@ -62,12 +63,12 @@ def lower(graph: Graph, options: Options) -> Chain:
     entry = graph.input_quantizer
     if entry is None or graph.input.shape[1:] != (2,):
         raise UnsupportedLayer(f"rtl: {graph.name!r} must begin with frames of I and Q and their quantiser")
-    return _lower_behind(graph, entry, options)
+    return _lower_behind(as_streams(graph), entry, options)
 
 
 def _lower_behind(graph: Graph, entry: Node, options: Options) -> Chain:
     """Make blocks of the nodes behind the entry, up to the results."""
-    feeds = {entry.name: Feed(entry, Branch(Wires("entry_flags", "entry_data", 2, entry.fmt)))}
+    feeds = {entry.name: Feed(entry, Branch(Wires("entry_flags", "entry_data", 2, entry.fmt), graph.frame_len))}
     links = list[Link]()
     tail = tail_of(graph)
     for node, fused in walk(graph, entry, registry.fuses):

@@ -41,9 +41,11 @@ class Options:
         """Find the sums of a constant matrix (inputs, outputs)."""
         return sums_of(build_graph(matrix, inputs, cache=self.cache), self.ternary)
 
-    def matrix(self, name: str, graph: SumGraph, widths: tuple[int, ...]) -> Matrix | SerialMatrix:
-        """Return the module that multiplies within the cycles of the layer."""
-        module, cycles = f"{self.prefix}_{name}_matrix", self.cycles_of(name)
+    def matrix(
+        self, name: str, graph: SumGraph, widths: tuple[int, ...], what: str = "matrix"
+    ) -> Matrix | SerialMatrix:
+        """Return the module that multiplies within the cycles of the layer; `what` it is, where there are several."""
+        module, cycles = f"{self.prefix}_{name}_{what}", self.cycles_of(name)
         if cycles == 1:
             return Matrix(module, graph, widths, self.cut.levels(graph))
         return SerialMatrix(module, graph, widths, cycles)

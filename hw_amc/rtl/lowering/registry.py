@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,13 +72,15 @@ class Lowering:
     images: bool
     #: What follows belongs to the results.
     ends: bool
+    #: Fields of the node that it knows besides those of every such node.
+    options: Collection[str]
 
 
 _LOWERINGS: dict[type[Node], Lowering] = {}
 
 
 def lowers(
-    *kinds: type[Node], fuses: bool = False, images: bool = False, ends: bool = False
+    *kinds: type[Node], fuses: bool = False, images: bool = False, ends: bool = False, options: Collection[str] = ()
 ) -> Callable[[Callable[[Site], Lowered]], Callable[[Site], Lowered]]:
     """Register a function that lowers nodes of these types; see `Lowering` for the options."""
 
@@ -86,7 +88,7 @@ def lowers(
         for kind in kinds:
             if kind in _LOWERINGS:
                 raise TypeError(f"{kind.__name__} is lowered twice")
-            _LOWERINGS[kind] = Lowering(build, fuses, images, ends)
+            _LOWERINGS[kind] = Lowering(build, fuses, images, ends, options)
         return build
 
     return register
@@ -117,7 +119,7 @@ def lower_node(site: Site) -> Lowered:
         raise site.refuse("")
     if not found.images and any(feed.layout is not None for feed in site.feeds):
         raise site.refuse("on images")
-    site.node.refuse_options("rtl")
+    site.node.refuse_options("rtl", found.options)
     lowered = found.build(site)
     if lowered.layout is not None and len(site.fused.shape) != 3:
         raise site.refuse("where an image becomes a tensor over time")

@@ -45,7 +45,7 @@ def dense_tail(graph: Graph, known: Mapping[str, Feed], options: Options) -> tup
     flats = [node for node in flats if len(node.shape) == 1]
     sources = {name: known[name] for name in dict.fromkeys(node.inputs[0] for node in flats)}
     feeds = tuple(feed.branch for feed in sources.values())
-    if len({(feed.lag, feed.delay) for feed in feeds}) > 1:
+    if any(not np.array_equal(feed.slots, feeds[0].slots) for feed in feeds):
         raise UnsupportedLayer(f"rtl: {', '.join(sources)} do not come in the same slots; flatten them at one place")
     firsts = dict(zip(sources, np.cumsum([0, *(feed.wires.channels for feed in feeds)]).tolist(), strict=False))
     places = {node.name: _places(sources[node.inputs[0]], firsts[node.inputs[0]]) for node in flats}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hw_amc import graph as ir
 from hw_amc.errors import UnsupportedLayer
+from hw_amc.graph import Node
 from hw_amc.rtl.blocks.add import AddBlock
 from hw_amc.rtl.blocks.branch import Branch
 from hw_amc.rtl.lowering.registry import Lowered, Site, lowers
@@ -18,17 +19,22 @@ def lower_add(site: Site) -> Lowered:
 
 
 def build_add(node: ir.Add, left: Branch, right: Branch) -> AddBlock:
-    """Order two branches by time.
+    """Order two branches by time; errors as `in_order`."""
+    return AddBlock(node, *in_order(node, left, right))
+
+
+def in_order(node: Node, left: Branch, right: Branch) -> tuple[Branch, Branch]:
+    """Return the earlier and the later branch.
 
     Raises
     ------
     UnsupportedLayer
         Neither branch is the later one throughout a frame.
     """
-    early, late = sorted((left, right), key=lambda branch: (branch.delay, branch.lag, len(branch.blocks)))
-    if late.lag < early.lag:
+    early, late = sorted((left, right), key=lambda branch: (int(branch.slots.sum()), branch.lag, len(branch.blocks)))
+    if (late.slots < early.slots).any():
         raise UnsupportedLayer(
-            f"rtl: the branches that {node.name!r} (add) joins overtake each other within a frame; "
+            f"rtl: the branches that {node.name!r} ({node.op}) joins overtake each other within a frame; "
             "pool both at the same place"
         )
-    return AddBlock(node, early, late)
+    return early, late

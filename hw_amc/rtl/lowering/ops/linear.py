@@ -6,7 +6,6 @@ import numpy as np
 
 from hw_amc import graph as ir
 from hw_amc.adders import integers
-from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph.fixed import FixedFormat, format_for
 from hw_amc.rtl.blocks.linear import LinearBlock, Requantize, linear_matrix
 from hw_amc.rtl.blocks.matrix import signed_width
@@ -20,20 +19,10 @@ def lower_linear(site: Site) -> Lowered:
 
 
 def linear_block(site: Site) -> LinearBlock:
-    """Block of a dense, affine or convolution node, with the quantiser behind it where there is one.
-
-    Raises
-    ------
-    UnsupportedLayer
-        A kernel reaches over the whole frame.
-    """
+    """Block of a dense, affine or convolution node, with the quantiser behind it where there is one."""
     node, source, fused = site.node, site.source, site.fused
     channels = node.shape[-1]
     taps = node.kernel.shape[0] if isinstance(node, ir.Conv1d) else 1
-    if taps > 1 and taps // 2 >= node.shape[0]:
-        raise UnsupportedLayer(
-            f"rtl: node {node.name!r} waits for {taps // 2} samples; the frame has {node.shape[0]} there"
-        )
     inputs = [integers(source.fmt)] * source.shape[-1]
     sums = site.options.sums(linear_matrix(node), inputs)
     bits = signed_width(sums, range(channels * taps))

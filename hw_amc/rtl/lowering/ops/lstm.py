@@ -6,10 +6,11 @@ from hw_amc import graph as ir
 from hw_amc.adders import integers
 from hw_amc.rtl.blocks.lstm import LstmBlock, lstm_matrix
 from hw_amc.rtl.blocks.matrix import signed_width
+from hw_amc.rtl.blocks.recurrent import TABLES
 from hw_amc.rtl.lowering.registry import Lowered, Site, lowers
 
 
-@lowers(ir.Lstm)
+@lowers(ir.Lstm, options=TABLES)
 def lower_lstm(site: Site) -> Lowered:
     """Matrix of input and state, a cell for each unit."""
     node, source, options = site.node, site.source, site.options
