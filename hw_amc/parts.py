@@ -32,6 +32,24 @@ class PsClock:
 
 
 @dataclass(frozen=True)
+class Energy:
+    """What a resource takes, fJ (estimated): docs/power.md says from what, and how uncertain it is."""
+
+    #: VCCINT that it is for, in volts.
+    volts: float
+    #: A flip-flop's clock: tree and pin, each cycle.
+    clock: float
+    #: A toggle of a net between cells, of a LUT's inside, and of a flip-flop's.
+    net: float
+    lut: float
+    register: float
+    #: A cycle of a DSP block all of whose inputs toggle; in proportion where fewer do.
+    dsp: float
+    #: A cycle of a BRAM36.
+    bram36: float
+
+
+@dataclass(frozen=True)
 class Family:
     """A family of parts with a processing system (PS)."""
 
@@ -62,6 +80,7 @@ class Family:
     #: Clock-to-output and set-up of a flip-flop with a clock's skew, ns (estimated): Yosys' cells (from Project X-Ray's
     #: xc7 timings) have 0.30 ns to the output and 0.11 ns of set-up, a -1 part is slower.
     register_ns: float
+    energy: Energy
 
 
 SEVEN_SERIES = Family(
@@ -92,6 +111,7 @@ SEVEN_SERIES = Family(
     mul_ns=4.2,
     sum3_ns=1.1,
     register_ns=1.0,
+    energy=Energy(volts=1.0, clock=30, net=120, lut=140, register=6, dsp=27_000, bram36=7_400),
 )
 ULTRASCALE_PLUS = Family(
     prefixes=("xcz", "xck"),
@@ -121,7 +141,10 @@ ULTRASCALE_PLUS = Family(
     mul_ns=2.0,
     sum3_ns=0.35,
     register_ns=0.5,
+    energy=Energy(volts=0.85, clock=22, net=78, lut=130, register=7, dsp=18_000, bram36=3_800),
 )
+#: Static power of parts at 25 degrees around them, W (published: Vivado's reports that docs/power.md lists).
+STATIC_W = {"xc7z020": 0.15, "xczu48dr": 1.29, "xck26": 0.30}
 FAMILIES = (SEVEN_SERIES, ULTRASCALE_PLUS)
 
 

@@ -115,8 +115,8 @@ def test_a_group_alone_prints_its_help(group: list[str], capsys: pytest.CaptureF
 def test_every_command_is_there() -> None:
     names = {command.name for command in app.registered_commands}
     assert names == {
-        *("models", "hls", "csim", "graph", "estimate", "rtl", "cosim", "synth", "overlay", "bench", "sim-overlays"),
-        *("new", "init", "classify", "evaluate"),
+        *("models", "hls", "csim", "graph", "estimate", "rtl", "cosim", "synth", "power", "overlay", "bench"),
+        *("sim-overlays", "new", "init", "classify", "evaluate"),
         *("sim-device", "train", "compare", "report", "cache", "doctor", "level"),
     }
 

@@ -60,7 +60,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 _WITH_RESULTS = (
     *(models.new, models.init, models.models, models.report, hls.hls, hls.csim, hls.graph, hls.estimate),
-    *(rtl.rtl, rtl.cosim, rtl.synth, cache.cache, level.level, evaluate.evaluate),
+    *(rtl.rtl, rtl.cosim, rtl.synth, rtl.power, cache.cache, level.level, evaluate.evaluate),
     *(board.overlay, board.bench, board.sim_overlays, train.train, train.compare),
 )
 for command in _WITH_RESULTS:

@@ -1,4 +1,4 @@
-"""The commands of the RTL flow: rtl, cosim, synth."""
+"""The commands of the RTL flow: rtl, cosim, synth, power."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hw_amc.cli.options import Board, Context, Cycles, Data, Exported, Lanes, Model, command_of
+from hw_amc.cli.options import Board, Context, Cycles, Data, Exported, Lanes, Model, command_of, integers
 from hw_amc.cli.output import printer
 from hw_amc.text import shown
 
@@ -76,3 +76,33 @@ def synth(
         found = synthesise(flow, blocks, route)
     report.print_synthesis(printer.tables, found)
     printer.result({"synth": {flow.board.name: found}})
+
+
+def power(
+    context: Context,
+    model: Model,
+    board: Board = None,
+    cycles: Cycles = None,
+    lanes: Lanes = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Held-out frames to simulate; two rounds of contexts by default.", min=1)
+    ] = None,
+    sweep: Annotated[str, typer.Option(help="More cycles per step to rank, such as 1,2,5.", metavar="R,R,...")] = "",
+    data: Data = None,
+) -> None:
+    """Estimate power and energy per frame, block by block, from toggles counted in Verilator on real frames.
+
+    Each R is a model to compile; docs/simulation.md says how long that takes. Watts are uncertain by a factor of four;
+    what it is for is to rank.
+    """
+    from hw_amc import report
+    from hw_amc.flows.power import estimate_power
+    from hw_amc.flows.rtl import RtlFlow, RtlOptions, require_simulators
+
+    flow = RtlFlow.open(model, RtlOptions(board, cycles, lanes, data=data), command_of(context), printer)
+    others = integers(sweep, "--sweep") if sweep else []
+    require_simulators(fast_only=True)
+    flow.require_ready()
+    found = estimate_power(flow, frames, others)
+    report.print_power(printer.tables, found)
+    printer.result({"power": {flow.board.name: found}})

@@ -20,17 +20,25 @@ from hw_amc.files import temporary_folder
 from hw_amc.sources import Sources
 
 HARNESS = Path(__file__).with_name("harness.cc")
+#: The harness around it that counts what toggles (`hw_amc.cosim.activity`).
+TRACER = Path(__file__).with_name("trace.cc")
 LIBRARY = "amc.so"
 
 # Functions of a thousand statements: g++ takes more than linear time over longer ones.
 _SPLIT = ("--output-split", "10000", "--output-split-cfuncs", "1000")
 _VERILATE = ("--cc", "--exe", "--prefix", "Vtop", "-O3", "-Wno-fatal", *_SPLIT, "-o", LIBRARY)
 _COMPILE = ("-f", "Vtop.mk", "OPT_SLOW=-O0", "-j", "2")
+#: Values of a width, but not memories: those are no registers.
+_TRACE = ("--trace-saif", "--no-trace-params", "--trace-max-array", "1", "--trace-max-width", "1000000")
 #: Verilator's own objects, the same in every build: half of the time of a small one.
 _RUNTIME = ("verilated.o", "verilated_threads.o")
+#: Functions of farms and of models whose toggles are counted.
+_OPTIONAL = ("amc_select", "amc_trace_")
 
 
-def build_library(sources: Sources, top: str, cache: Path | None = None, farm: bool = False) -> Path:
+def build_library(
+    sources: Sources, top: str, cache: Path | None = None, farm: bool = False, traced: bool = False
+) -> Path:
     """Verilate and compile `sources`; an earlier build of the same sources by the same tools is used again.
 
     Parameters
@@ -43,6 +51,8 @@ def build_library(sources: Sources, top: str, cache: Path | None = None, farm: b
         Root of the cache (`hw_amc.cache`) that keeps builds.
     farm : bool
         The top has an input `select` (see `hw_amc.cosim.farm`).
+    traced : bool
+        Toggles can be counted (see `hw_amc.cosim.activity`); slower.
 
     Returns
     -------
@@ -53,13 +63,15 @@ def build_library(sources: Sources, top: str, cache: Path | None = None, farm: b
     ToolMissing, ToolFailed
         Verilator, make or the compiler is missing, or fails.
     """
-    build = _Build.of(sources, top, cache, farm)
+    build = _Build.of(sources, top, cache, farm, traced)
     return build.cache.entry(build.made_from, build.make) / LIBRARY
 
 
-def load_library(sources: Sources, top: str, cache: Path | None = None, farm: bool = False) -> ctypes.CDLL:
+def load_library(
+    sources: Sources, top: str, cache: Path | None = None, farm: bool = False, traced: bool = False
+) -> ctypes.CDLL:
     """As `build_library`, and load it; one that cannot be loaded here is built again."""
-    build = _Build.of(sources, top, cache, farm)
+    build = _Build.of(sources, top, cache, farm, traced)
     return build.cache.use(build.made_from, build.make, lambda folder: _load(folder / LIBRARY))
 
 
@@ -72,16 +84,17 @@ class _Build:
     program: Path
     environment: dict[str, str]
     farm: bool
+    traced: bool
     #: Versions of what compiles.
     versions: dict[str, str]
     root: Path | None
 
     @classmethod
-    def of(cls, sources: Sources, top: str, root: Path | None, farm: bool) -> _Build:
+    def of(cls, sources: Sources, top: str, root: Path | None, farm: bool, traced: bool = False) -> _Build:
         program, environment = verilator()
         # The manifest names the board and its clock, which change nothing that Verilator reads.
         verilog = {name: text for name, text in sources.files.items() if not name.endswith(".json")}
-        return cls(Sources(verilog), top, program, environment, farm, versions("verilator"), root)
+        return cls(Sources(verilog), top, program, environment, farm, traced, versions("verilator"), root)
 
     @property
     def cache(self) -> Cache:
@@ -89,8 +102,8 @@ class _Build:
 
     @property
     def made_from(self) -> dict[str, str]:
-        options = (*_VERILATE, *self._compile_options(), *self._flags())
-        harness = HARNESS.read_text(encoding="utf-8")
+        options = (*self._verilate, *self._compile_options(), *self._flags())
+        harness = "".join(path.read_text(encoding="utf-8") for path in self._harnesses)
         told = {"top": self.top, "sources": self.sources.digest(), "harness": harness, "options": " ".join(options)}
         return {**told, **self.versions}
 
@@ -99,6 +112,15 @@ class _Build:
         with workshop(folder) as place:
             self._build(place)
             shutil.copyfile(place / "obj" / LIBRARY, folder / LIBRARY)
+
+    @property
+    def _verilate(self) -> tuple[str, ...]:
+        return (*_VERILATE, *(_TRACE if self.traced else ()))
+
+    @property
+    def _harnesses(self) -> tuple[Path, ...]:
+        """C++ files of the harness; the last one includes the others."""
+        return (HARNESS, TRACER) if self.traced else (HARNESS,)
 
     def _flags(self) -> list[str]:
         return ["-CFLAGS", "-fPIC" + (" -DAMC_FARM" if self.farm else ""), "-LDFLAGS", "-shared -fPIC"]
@@ -109,12 +131,13 @@ class _Build:
 
     def _build(self, folder: Path) -> None:
         self.sources.write(folder)
-        shutil.copyfile(HARNESS, folder / HARNESS.name)
+        for harness in self._harnesses:
+            shutil.copyfile(harness, folder / harness.name)
         environment = {**self.environment, "TMPDIR": str(folder)}
         verilog = sorted(name for name in self.sources.files if name.endswith((".v", ".sv")))
         args: list[str | Path] = [
             self.program,
-            *_VERILATE,
+            *self._verilate,
             "--top-module",
             self.top,
             *self._flags(),
@@ -122,14 +145,16 @@ class _Build:
             "obj",
             *verilog,
         ]
-        tools.run([*args, HARNESS.name], folder, env=environment, log=folder / "verilator.log")
+        tools.run([*args, self._harnesses[-1].name], folder, env=environment, log=folder / "verilator.log")
         environment.pop("MAKEFLAGS", None)
-        runtime, shared = Cache("verilated-runtime", self.root), {**self.versions, "options": " ".join(_COMPILE)}
+        # Verilator compiles its own files with macros that say whether signals are traced.
+        options = " ".join([*_COMPILE, *(_TRACE if self.traced else ())])
+        runtime, shared = Cache("verilated-runtime", self.root), {**self.versions, "options": options}
         if (known := runtime.find(shared)) is not None:
             for name in _RUNTIME:
                 shutil.copyfile(known / name, folder / "obj" / name)
-        options = [*self._compile_options(), *MAKE_VARIABLES]
-        tools.run(["make", "-C", "obj", *options], folder, env=environment, log=folder / "make.log")
+        variables = [*self._compile_options(), *MAKE_VARIABLES]
+        tools.run(["make", "-C", "obj", *variables], folder, env=environment, log=folder / "make.log")
         if known is None:
             runtime.entry(shared, lambda place: [shutil.copy(folder / "obj" / name, place) for name in _RUNTIME])
 
@@ -178,9 +203,12 @@ def _load(library: Path) -> ctypes.CDLL:
         "amc_write": (ctypes.c_int, [sim, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32]),
         "amc_read": (ctypes.c_int, [sim, ctypes.c_uint32, pointer]),
         "amc_select": (None, [sim, ctypes.c_uint32]),
+        "amc_trace_open": (pointer, [sim, ctypes.c_char_p]),
+        "amc_trace_advance": (u64, [sim, pointer, u64, u64, u64]),
+        "amc_trace_close": (None, [pointer]),
     }
     for name, (result, arguments) in signatures.items():
-        if name == "amc_select" and not hasattr(lib, name):
+        if name.startswith(_OPTIONAL) and not hasattr(lib, name):
             continue
         function = getattr(lib, name, None)
         if function is None:

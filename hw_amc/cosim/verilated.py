@@ -63,12 +63,14 @@ class FastSim:
 
     Parameters
     ----------
-    sources, top, cache, farm
+    sources, top, cache, farm, traced
         See `hw_amc.cosim.library.build_library`.
     """
 
-    def __init__(self, sources: Sources, top: str, cache: Path | None = None, farm: bool = False) -> None:
-        self._lib = load_library(sources, top, cache, farm)
+    def __init__(
+        self, sources: Sources, top: str, cache: Path | None = None, farm: bool = False, traced: bool = False
+    ) -> None:
+        self._lib = load_library(sources, top, cache, farm, traced)
         self._sim = ctypes.c_void_p(self._lib.amc_new())
         self.reset()
 
@@ -124,6 +126,35 @@ class FastSim:
             part = min(cycles - passed, SLICE_CYCLES)
             passed += self._lib.amc_advance(self._sim, part, wanted, stop.value, ctypes.byref(seen))
         return passed, Event(seen.value)
+
+    def advance_traced(self, saif: Path, words: int, period: int, most: int) -> int:
+        """Let the clock run until `words` words wait to be popped; write what toggled meanwhile to a SAIF file.
+
+        Parameters
+        ----------
+        saif : Path
+            A bit that is 1 at the beginning has a toggle too many there: with `most` 0 the file has these alone.
+        words : int
+        period : int
+            Units of time of a clock cycle in the file.
+        most : int
+            Cycles at most.
+
+        Returns
+        -------
+        Cycles that passed.
+        """
+        trace, passed = self._lib.amc_trace_open(self._sim, str(saif).encode()), 0
+        try:
+            while passed < most and self.received < words:
+                require_wanted()
+                part = min(most - passed, SLICE_CYCLES)
+                passed += self._lib.amc_trace_advance(self._sim, trace, period, part, words)
+            if not most:
+                self._lib.amc_trace_advance(self._sim, trace, period, 0, 0)
+        finally:
+            self._lib.amc_trace_close(trace)
+        return passed
 
     # Streams.
 

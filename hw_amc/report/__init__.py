@@ -8,7 +8,14 @@ from hw_amc.report.pages import load_side, write_comparison, write_pages
 from hw_amc.report.schema import KINDS, SCHEMA, check_section
 from hw_amc.report.sections import layers_section, model_section
 from hw_amc.report.store import FILE, load, merge
-from hw_amc.report.terminal import print_comparison, print_estimate, print_rates, print_summary, print_synthesis
+from hw_amc.report.terminal import (
+    print_comparison,
+    print_estimate,
+    print_power,
+    print_rates,
+    print_summary,
+    print_synthesis,
+)
 
 __all__ = [
     "FILE",
@@ -23,6 +30,7 @@ __all__ = [
     "model_section",
     "print_comparison",
     "print_estimate",
+    "print_power",
     "print_rates",
     "print_summary",
     "print_synthesis",

@@ -23,6 +23,7 @@ from hw_amc.report.document import (
     short,
 )
 from hw_amc.report.judged import evaluation_chapters
+from hw_amc.report.power import power_chapters
 from hw_amc.report.speed import answer, lead_facts, rates_chapter, speed_chapter, sweep_chapter
 from hw_amc.report.subject import Report, Subject
 from hw_amc.report.tables import (
@@ -52,6 +53,7 @@ def build_document(subject: Subject) -> Document:
         _quantisation(report),
         _proof(report),
         _resources(report),
+        *power_chapters(report),
         sweep_chapter(report),
         _steps(report),
         _origin(subject),

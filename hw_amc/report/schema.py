@@ -115,6 +115,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("wall_frames_per_s", "device_frames_per_s", "arrival_ns", "fmax_mhz"), _AMOUNT),
     **dict.fromkeys(("sparsity", "average_accuracy", "accuracy_at_least_10_db"), _FRACTION),
     **dict.fromkeys(("accuracy_before", "accuracy_untuned", "accuracy_after", "same_answers"), _FRACTION),
+    **dict.fromkeys(("dynamic_w", "static_w", "energy_uj_per_frame"), _AMOUNT),
+    "toggle_rate": _FRACTION,
+    "energy_uj": _AMOUNTS,
     "accuracy": _BY_SNR,
     "confusion": _CONFUSION,
     **dict.fromkeys(("wall_latency_us", "device_latency_us"), _PERCENTILES),
@@ -163,6 +166,10 @@ SECTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
         *("tool", "part", "R", "K", "lanes", "mode", "clock_mhz", "arrival_ns", "fmax_mhz", "cycles_per_frame"),
         *("frames_per_s", "timing", "estimated", "error_percent", "blocks", "routed"),
         *_RESOURCES,
+    ),
+    ("power", ANY): (
+        *("part", "R", "K", "lanes", "mode", "clock_mhz", "frames", "cycles", "cycles_per_frame", "frames_per_s"),
+        *("toggle_rate", "energy_uj_per_frame", "energy_uj", "dynamic_w", "static_w", "lut", "ff", "blocks", "sweep"),
     ),
     ("bench", ANY): (
         *("device", "frames", "mismatches", "wall_frames_per_s", "cycles_per_frame", "device_frames_per_s"),

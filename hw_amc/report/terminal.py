@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hw_amc.report.document import Cell, Document, Table
+from hw_amc.report.power import power_sentence, power_table, rank_table
 from hw_amc.report.tables import layer_table, proof_table, resource_table, sweep_table, verdict
 from hw_amc.text import plain
 
@@ -91,6 +92,15 @@ def print_synthesis(console: Console, section: dict[str, Any]) -> None:
         rows = [tuple(block.get(column, "-") for column in columns) for block in routed]
         heads = ("block", "routed MHz", "LUT4", "FF", "18 x 18", "18 Kbit")
         _print(console, "Placed and routed on an ECP5-85F, speed grade 6", _measured(heads, rows))
+
+
+def print_power(console: Console, section: dict[str, Any]) -> None:
+    """Print a section of `power`: each block, the whole, and each R that was compared."""
+    title = f"{section['part']}, R = {section['R']}, {section['clock_mhz']:g} MHz (assumed): µJ a frame, of one lane"
+    _print(console, title, power_table(section))
+    console.print(plain(power_sentence(section)), markup=False, highlight=False)
+    if (ranked := rank_table(section)) is not None:
+        _print(console, "Least energy first", ranked)
 
 
 def _measured(heads: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> Table:

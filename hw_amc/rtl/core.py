@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -116,6 +117,12 @@ def build_core(
         words_per_result=chain.results.words,
         costs=schedule.costs(),
     )
+
+
+def block_of(instance: str, blocks: Iterable[str]) -> str | None:
+    """Find the block that an instance or a signal in the core's module belongs to: its name begins with the block's."""
+    owners = [name for name in blocks if instance == name or instance.startswith(f"{name}_")]
+    return max(owners, key=len, default=None)
 
 
 _TOP = """\

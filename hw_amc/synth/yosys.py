@@ -26,6 +26,7 @@ from hw_amc.extras import missing
 from hw_amc.parts import FAMILIES
 from hw_amc.rtl import RtlCore
 from hw_amc.rtl.blocks.base import Resources
+from hw_amc.rtl.core import block_of
 from hw_amc.rtl.shell.accelerator import SHELL_COST
 from hw_amc.sources import Sources
 from hw_amc.synth.paths import load_longest_path
@@ -289,9 +290,9 @@ def _block_rows(found: Synthesis, core: RtlCore, shell_cost: Resources) -> list[
     cells: dict[str, Counter[str]] = {name: Counter() for name in core.costs}
     shell = Counter(found.cells)
     for path, inside in found.blocks.items():
-        instance = path.rsplit(".", 1)[-1]
-        owners = [name for name in core.costs if instance == name or instance.startswith(f"{name}_")]
-        cells[max(owners, key=len)].update(inside)
+        owner = block_of(path.rsplit(".", 1)[-1], core.costs)
+        assert owner is not None  # blocks name their instances
+        cells[owner].update(inside)
         shell.subtract(inside)
     costs = {**core.costs, "shell": shell_cost}
     return [
