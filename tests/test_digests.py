@@ -18,7 +18,7 @@ GRAPHS = {
     "gru_cnn_sparse07": "11d8df310d9d1f20",
     "gru_cnn_sparse08": "95b868a9dbf089bc",
     "gru_cnn_sparse085": "a1c5ad15dfd25081",
-    "gru_cnn_w4_sparse085": "733878fecc170db5",
+    "gru_cnn_w4_sparse085": "c10abb0b69d48b9f",
 }
 #: gru_cnn_sparse07 in the shell, at the R of its project.toml: its Verilog, without the manifest.
 VERILOG = "a033dd40fa1355c5"
