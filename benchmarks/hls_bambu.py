@@ -24,8 +24,6 @@ from hw_amc.graph import Graph, golden
 from hw_amc.graph.reader import build_graph
 from hw_amc.hls import backends, estimate, ops, vendor
 from hw_amc.hls.estimate.whole import legal_reuse_factors
-from hw_amc.hls.ops import RecurrentOperation
-from hw_amc.hls.strategies import strategy_of
 from hw_amc.hls.streams import CoreStreams
 from hw_amc.rtl.hls_core import HlsCore, load_hls_core
 from hw_amc.rtl.shell.accelerator import build_accelerator
@@ -77,11 +75,7 @@ def planned(graph: Graph, layers: dict[str, LayerHls]) -> dict[str, int]:
     for node in CoreStreams.of(graph).layers:
         operation = ops.find(node)
         layer = ops.LayerBuild(node, tuple(graph.sources(node)), layers.get(node.name, LayerHls()))
-        product = operation.product(layer)
-        shared = product is not None and product.strategy == "resource"
-        found[node.name] = strategy_of(product).multiplications(product) if shared and product else 0
-        if isinstance(operation, RecurrentOperation):
-            found[node.name] += 2 * len(operation.cells(layer))
+        found[node.name] = operation.multiplications(layer)
     return found
 
 

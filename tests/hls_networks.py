@@ -15,9 +15,11 @@ from networks import (
     linear,
     max_pool2d,
     quantize,
+    random_gru,
     random_lstm,
     reshape,
     with_exact_format,
+    with_tables,
 )  # fmt: skip
 
 from hw_amc import graph as ir
@@ -124,6 +126,51 @@ def lstms(seed: int) -> Graph:
     return net.end("lstms", net(global_pool("mean", x, largest=False)))
 
 
+def reset_before(node: ir.Gru) -> ir.Gru:
+    """A GRU whose reset gate multiplies the state, with the one bias that this form has."""
+    return replace(node, reset_after=False, recurrent_bias=np.zeros_like(node.recurrent_bias))
+
+
+def gates(seed: int) -> Graph:
+    """Gates and candidates as tables in LUTs and in block RAM, one of them hard, in a GRU and an LSTM."""
+    net = Net(seed, 8)
+    small, large = FixedFormat(6, 3), FixedFormat(10, 6)
+    gru = random_gru(net.rng, "gru", net.last, 5, Widths(state_bits=7, gate_bits=6))
+    x = net(with_tables(net.rng, gru, small, large))
+    lstm = random_lstm(net.rng, "lstm", x, 3, Widths(state_bits=9, gate_bits=7, activation_bits=6), 6)
+    x = net(with_tables(net.rng, lstm, large, FixedFormat(5, 2)))
+    x = net(with_tables(net.rng, random_gru(net.rng, "half", x, 3), candidate=small))
+    x = net(with_tables(net.rng, random_lstm(net.rng, "other", x, 2), gate=small))
+    return net.end("gates", net(global_pool("mean", x, largest=False)))
+
+
+def reset(seed: int) -> Graph:
+    """The reset gate before the recurrent product: hard gates, and tables."""
+    net = Net(seed, 8)
+    x = net(reset_before(random_gru(net.rng, "hard", net.last, 6, Widths(state_bits=9, gate_bits=7))))
+    table = random_gru(net.rng, "table", x, 4)
+    x = net(with_tables(net.rng, reset_before(table), FixedFormat(7, 4), FixedFormat(10, 7)))
+    return net.end("reset", net(global_pool("mean", x, largest=False)))
+
+
+def both_ways(seed: int) -> Graph:
+    """Layers that read a frame from both ends: all states joined, then the last state alone of either half."""
+    net = Net(seed, 8)
+    x, halves = net.last, []
+    for number, kind in enumerate((random_gru, random_lstm)):
+        forward = net(kind(net.rng, f"forward{number}", x, 3))
+        turned = net(ir.Reverse(f"turned{number}", (x.name,), x.shape, x.fmt))
+        back = net(kind(net.rng, f"back{number}", turned, 3))
+        back = net(ir.Reverse(f"order{number}", (back.name,), back.shape, back.fmt))
+        x = net(concatenate(f"join{number}", forward, back))
+    for way in ("ahead", "behind"):
+        y = x if way == "ahead" else net(ir.Reverse("last", (x.name,), x.shape, x.fmt))
+        y = net(random_gru(net.rng, way, y, 2))
+        y = net(ir.Crop(f"{way}_last", (y.name,), (1, 2), y.fmt, ((7, 0),)))
+        halves.append(net(reshape(f"{way}_state", y, (2,))))
+    return net.end("both_ways", net(concatenate("states", *halves)))
+
+
 def windowed(name: str, net: Net, source: Node, units: int, taps: int, **options: Any) -> Any:
     """A convolution over time with options, and its quantiser."""
     plain = linear(net.rng, ir.Conv1d, name, source, units, taps)
@@ -179,7 +226,7 @@ def wide(seed: int) -> Graph:
 
 NETWORKS: dict[str, Callable[[int], Graph]] = {
     "tables": tables_and_means, "branches": branches, "lstms": lstms, "over_time": over_time, "image": image,
-    "wide": wide,
+    "wide": wide, "gates": gates, "reset": reset, "both_ways": both_ways,
 }  # fmt: skip
 #: Network -> settings with shared multipliers.
 SHARED: dict[str, dict[str, Any]] = {
@@ -194,6 +241,14 @@ SHARED: dict[str, dict[str, Any]] = {
     },
     "image": {"first": {"reuse_factor": 6}, "second": {"reuse_factor": 24}, "hidden": {"reuse_factor": 8}},
     "wide": {"conv": {"reuse_factor": 12}},
+    "gates": {
+        "gru": {"reuse_factor": 15, "cells_reuse_factor": 2}, "lstm": {"reuse_factor": 5, "recurrent_reuse_factor": 6},
+        "half": {"strategy": "latency", "cells_reuse_factor": 2}, "other": {"reuse_factor": 8, "dsp_multipliers": 1},
+    },
+    "reset": {
+        "hard": {"reuse_factor": 6, "dsp_multipliers": 3}, "table": {"reuse_factor": 6, "recurrent_reuse_factor": 16},
+    },
+    "both_ways": {"forward0": {"reuse_factor": 9}, "back1": {"reuse_factor": 6}, "behind": {"reuse_factor": 6}},
 }  # fmt: skip
 
 
@@ -215,7 +270,7 @@ def filled(graph: Graph, kind: str) -> Graph:
             node, **{key: FILLS[kind](array, node.array_format(key)).astype(np.int32) for key, array in arrays.items()}
         )
         if isinstance(found, ir.Gru) and not found.reset_after:
-            found = replace(found, recurrent_bias=np.zeros_like(found.recurrent_bias))
+            found = reset_before(found)
         if isinstance(found, ir.Linear):
             found = with_exact_format(found, nodes[found.inputs[0]])
         nodes[node.name] = found

@@ -323,5 +323,4 @@ def test_hardware_refuses_the_other_forms_of_recurrent_layers_by_name(form: str,
     assert Graph.load(tmp_path).digest() == other.digest() != graph.digest()
     with pytest.raises(UnsupportedLayer, match=f"rtl: {said}"):
         rtl.build_core(other, RtlSettings(), cache=tmp_path)
-    with pytest.raises(UnsupportedLayer, match=said):
-        hls.CoreStreams.of(other)
+    assert other["gru"] in hls.CoreStreams.of(other).layers

@@ -169,16 +169,17 @@ def test_windows_end_where_their_last_element_is(windows: Windows) -> None:
     assert windows.last_needed() == _last(windows)
 
 
-def test_a_changed_entry_of_a_table_is_named(tmp_path: Path) -> None:
-    graph = NETWORKS["tables"](0)
+@pytest.mark.parametrize(("name", "layer", "struct"), [("tables", "bend", "bend"), ("gates", "gru", "gru_gate")])
+def test_a_changed_entry_of_a_table_is_named(tmp_path: Path, name: str, layer: str, struct: str) -> None:
+    graph = NETWORKS[name](0)
     hls_project.write(tmp_path, graph, hls_project.frames_of(graph, 3))
     code = (tmp_path / "firmware" / "products.h").read_text()
     target = Target("Vitis", hls_project.PART, 8.0)
     require_text(code, graph, target)
-    found = re.search(r"struct bend_table \{.*?\{\{-?\d+, (-?\d+)", code, re.DOTALL)
+    found = re.search(rf"struct {struct}_table \{{.*?\{{\{{-?\d+, (-?\d+)", code, re.DOTALL)
     assert found is not None
     code = f"{code[: found.start(1)]}{int(found[1]) + 1}{code[found.end(1) :]}"
-    with pytest.raises(Mismatch, match="layer bend: entry 1 of its table is"):
+    with pytest.raises(Mismatch, match=f"layer {layer}: entry 1 of {struct}_table is"):
         require_text(code, graph, target)
 
 
@@ -242,6 +243,8 @@ def test_the_estimate_prices_every_layer(name: str) -> None:
     found = estimate.hls(graph, HlsSettings(layers=settings_of(name)), load_board("pynq-z2", BOARDS))
     assert [cost.name for cost in found.layers] == [node.name for node in graph.nodes[1:]]
     assert all(cost.cycles > 0 and cost.lut >= 0 and cost.ff > 0 for cost in found.layers)
+    (row,) = estimate.sweep(graph, HlsSettings(), load_board("pynq-z2", BOARDS), [4])
+    assert row["reuse_factor"] == 4
 
 
 def test_estimates_by_hand() -> None:
@@ -249,7 +252,7 @@ def test_estimates_by_hand() -> None:
     board = load_board("pynq-z2", BOARDS)
     costs = {
         cost.name: cost
-        for name in ("image", "wide", "tables")
+        for name in ("image", "wide", "tables", "gates", "both_ways")
         for cost in estimate.hls(NETWORKS[name](1), HlsSettings(layers=settings_of(name)), board).layers
     }
     # 14 x 3 places of the padded image; 24 windows of 6 rounds.
@@ -258,6 +261,10 @@ def test_estimates_by_hand() -> None:
     assert 72 + 144 <= costs["turned"].cycles <= 72 + 144 + 8
     assert costs["square"].bram36 == 2 * 0.5
     assert costs["bend"].bram36 == 0
+    # Five cells in three lanes: three readers of the candidate's table of 1,024 entries, two to a block RAM.
+    assert costs["gru"].bram36 == 2 * 0.5
+    # A frame of 8 is written, then read.
+    assert 8 + 8 <= costs["turned0"].cycles <= 8 + 8 + 8
 
 
 @pytest.mark.parametrize(("sizes", "kind"), [((2, 72, 1), "line_memory"), ((4, 36, 1), "line_registers")])

@@ -30,8 +30,7 @@ def _graph(sparsity: float = 0.6, cells: int = 8) -> Graph:
 
 def _product(graph: Graph, node: Node, **settings: object) -> Product:
     layer = ops.LayerBuild(node, tuple(graph.sources(node)), LayerHls(**settings))  # type: ignore[arg-type]
-    product = ops.find(node).product(layer)
-    assert product is not None
+    (product,) = ops.find(node).products(layer)
     return product
 
 

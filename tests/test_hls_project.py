@@ -99,7 +99,7 @@ def test_the_text_multiplies_as_the_schedule_says(network: tuple[Any, Graph], fa
     layer = ops.LayerBuild(
         graph["gru"], tuple(graph.sources(graph["gru"])), LayerHls(reuse_factor=factor, strategy="resource")
     )
-    product = ops.find(graph["gru"]).product(layer)
+    product = ops.find(graph["gru"]).products(layer)[0]
     text = struct_text(code, "gru_product")
     assert len(re.findall(r"\bmultiply<", text)) == strategy_of(product).multiplications(product) > 0
     assert factor > 1 or product.folding.multipliers == np.count_nonzero(product.matrix)

@@ -8,6 +8,8 @@ from hw_amc.errors import Mismatch
 from hw_amc.graph import Graph
 from hw_amc.hls import roms
 from hw_amc.hls.ops import LayerBuild, Operation, find
+from hw_amc.hls.product import Product
+from hw_amc.hls.roms import Integers
 from hw_amc.hls.strategies import strategy_of
 from hw_amc.hls.strategies.base import struct_text
 from hw_amc.hls.target import Target
@@ -18,36 +20,38 @@ def require_text(code: str, graph: Graph, target: Target) -> None:
     for node in graph.nodes[1:]:
         operation = find(node)
         layer = LayerBuild(node, tuple(graph.sources(node)), target.layer(node.name))
-        _require_table(code, operation, layer)
-        product = operation.product(layer)
-        if product is None:
-            continue
-        text = struct_text(code, product.name)
-        matrix, bias = strategy_of(product).parse(text, (len(product.matrix), len(product.bias)))
-        wrong = np.argwhere(matrix != product.matrix)
-        if len(wrong):
-            row, column = map(int, wrong[0])
-            raise Mismatch(
-                f"layer {node.name}: {operation.locate(layer, row, column)} is {matrix[row, column]} in the C++ and "
-                f"{product.matrix[row, column]} in the graph"
-            )
-        for index in np.flatnonzero(bias != product.bias)[:1]:
-            raise Mismatch(
-                f"layer {node.name}: the bias of output {index} is {bias[index]} in the C++ and {product.bias[index]} "
-                "in the graph"
-            )
+        for name, wanted in operation.tables(layer).items():
+            _require_table(code, node.name, name, wanted)
+        row = 0
+        for product in operation.products(layer):
+            _require_product(code, operation, layer, product, row)
+            row += len(product.matrix)
 
 
-def _require_table(code: str, operation: Operation, layer: LayerBuild) -> None:
-    wanted = operation.tables(layer)
-    if wanted is None:
-        return
-    name = layer.node.name
-    found = roms.parse(struct_text(code, roms.name_of(name)), len(wanted))
+def _require_product(code: str, operation: Operation, layer: LayerBuild, product: Product, first_row: int) -> None:
+    name, text = layer.node.name, struct_text(code, product.name)
+    matrix, bias = strategy_of(product).parse(text, (len(product.matrix), len(product.bias)))
+    wrong = np.argwhere(matrix != product.matrix)
+    if len(wrong):
+        row, column = map(int, wrong[0])
+        raise Mismatch(
+            f"layer {name}: {operation.locate(layer, first_row + row, column)} is {matrix[row, column]} in the C++ and "
+            f"{product.matrix[row, column]} in the graph"
+        )
+    for index in np.flatnonzero(bias != product.bias)[:1]:
+        raise Mismatch(
+            f"layer {name}: the bias of output {index} is {bias[index]} in the C++ and {product.bias[index]} "
+            "in the graph"
+        )
+
+
+def _require_table(code: str, layer: str, name: str, wanted: Integers) -> None:
+    title = roms.name_of(name)
+    found = roms.parse(struct_text(code, title), len(wanted))
     for copy, index in np.argwhere(found != wanted)[:1]:
         raise Mismatch(
-            f"layer {name}: entry {index} of its table is {found[copy, index]} in the C++ and {wanted[index]} in the "
+            f"layer {layer}: entry {index} of {title} is {found[copy, index]} in the C++ and {wanted[index]} in the "
             "graph"
         )
     if not len(found):
-        raise Mismatch(f"layer {name}: its table is missing in the C++; write the project again")
+        raise Mismatch(f"layer {layer}: {title} is missing in the C++; write the project again")

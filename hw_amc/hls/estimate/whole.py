@@ -118,7 +118,7 @@ def sweep(
     """
     rows = []
     for wanted in reuse_factors or _factors_of_largest(graph):
-        layers = {node.name: _quick(graph, node, wanted) for node in graph.nodes[1:] if node.arrays()}
+        layers = {node.name: _quick(graph, node, wanted) for node in graph.nodes[1:] if ops.find(node).settings}
         found = hls(graph, settings.model_copy(update={"layers": layers}), board)
         row = {"reuse_factor": wanted, "fits": found.fits, **found.section("")}
         rows.append({key: row[key] for key in row if key not in ("board", "part", "clock_mhz", "command", "kind")})

@@ -19,6 +19,30 @@ template <class gate_T, class sum_T> gate_T hard_sigmoid(const sum_T &sum) {
     return gate;
 }
 
+// Functions of a sum inside a cell. Those that are tables have a memory, or a port of one, for each `reader`.
+struct hard_sigmoid_curve {
+    template <class T, class sum_T> static T of(unsigned, const sum_T &sum) {
+        #pragma HLS INLINE
+        return hard_sigmoid<T>(sum);
+    }
+};
+// clip(s, -1, 1): saturation.
+struct hard_tanh_curve {
+    template <class T, class sum_T> static T of(unsigned, const sum_T &sum) {
+        #pragma HLS INLINE
+        T value = sum;
+        return value;
+    }
+};
+// Any other, behind a quantiser.
+template <class entries_T, class index_T> struct table_curve {
+    template <class T, class sum_T> static T of(unsigned reader, const sum_T &sum) {
+        #pragma HLS INLINE
+        const index_T index = sum;
+        return entries_T::template at<T>(reader, index);
+    }
+};
+
 template <class data_T, typename CONFIG_T>
 void recurrent_read(hls::stream<data_T> &data, typename CONFIG_T::operand_raw_t *operands) {
     #pragma HLS INLINE
@@ -70,7 +94,7 @@ void recurrent_cells(int position, const typename CONFIG_T::acc_raw_t *members,
     }
     for (unsigned lane = 0; lane < lanes; lane++) {
         #pragma HLS UNROLL
-        CONFIG_T::cell::template work<CONFIG_T, lanes>(members + lane, before + lane, after + lane);
+        CONFIG_T::cell::template work<CONFIG_T, lanes>(lane, members + lane, before + lane, after + lane);
     }
     for (unsigned kind = 0; kind < kinds; kind++) {
         #pragma HLS UNROLL

@@ -19,7 +19,7 @@ Read = Callable[..., tuple[dict[str, Any], list[int | None]]]
 _RECURRENT = ("QGRU", "QLSTM")
 #: Layers that do nothing at inference and that hls4ml does not know, beside those that our graph computes.
 _OTHERS = (
-    "QAffine", "QMeanPooling", "QTable",
+    "QAffine", "QMeanPooling", "QTable", "ReverseTime",
     "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
 )  # fmt: skip
 _MARK = "hw_amc_reader"
@@ -84,9 +84,12 @@ def _with_hard_gates(stock: Read | None) -> Read:
         keras_layer: dict[str, Any], input_names: list[str], input_shapes: Any, data_reader: Any
     ) -> tuple[dict[str, Any], list[int | None]]:
         try:
-            if stock is not None:
+            if _has_tables(keras_layer):
+                refusal = "gates that are tables are not supported"
+            elif stock is not None:
                 return stock(keras_layer, input_names, input_shapes, data_reader)
-            refusal = ""
+            else:
+                refusal = ""
         except AssertionError as error:
             if "Hard activation" not in str(error):
                 raise
@@ -96,3 +99,10 @@ def _with_hard_gates(stock: Read | None) -> Read:
 
     setattr(read, _MARK, True)
     return read
+
+
+def _has_tables(keras_layer: dict[str, Any]) -> bool:
+    """Whether a recurrent layer's gates or its candidate are a table of ours, which hls4ml cannot read."""
+    activations = (keras_layer["config"].get(key) for key in ("activation", "recurrent_activation"))
+    names = (str(each.get("class_name", "")) for each in activations if isinstance(each, dict))
+    return any(name.rpartition(">")[2] == "TableActivation" for name in names)

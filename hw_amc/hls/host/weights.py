@@ -28,11 +28,19 @@ def require_graph(model: Any, graph: Graph) -> None:
     for found, wanted in zip(built.nodes, graph.nodes, strict=True):
         for item in fields(wanted):
             ours, theirs = getattr(wanted, item.name), getattr(found, item.name)
-            if not isinstance(ours, np.ndarray) and ours != theirs:
+            arrays = [isinstance(each, np.ndarray) for each in (ours, theirs)]
+            if all(arrays) and ours.shape == theirs.shape:
+                _require_equal(wanted, item.name, theirs, ours)
+            elif any(arrays) or ours != theirs:
                 raise Mismatch(
-                    f"layer {wanted.name}: {item.name} is {theirs} in Keras and {ours} in the graph; {_MEND}"
+                    f"layer {wanted.name}: {item.name} is {_said(theirs)} in Keras and {_said(ours)} in the graph; "
+                    f"{_MEND}"
                 )
     _require_weights(model, graph)
+
+
+def _said(value: Any) -> Any:
+    return f"{value.size} integers" if isinstance(value, np.ndarray) else value
 
 
 def _require_weights(model: Any, graph: Graph) -> None:
@@ -59,6 +67,10 @@ def _rounded(layer: Any, name: str, quantizer: str) -> NDArray[np.float64]:
 def _require(node: Node, field: str, values: NDArray[np.float64]) -> None:
     wanted = getattr(node, field)
     found = np.rint(np.ldexp(values, node.array_format(field).frac)).astype(np.int64).reshape(wanted.shape)
+    _require_equal(node, field, found, wanted)
+
+
+def _require_equal(node: Node, field: str, found: NDArray[Any], wanted: NDArray[Any]) -> None:
     wrong = np.argwhere(found != wanted)
     if len(wrong):
         at = tuple(map(int, wrong[0]))

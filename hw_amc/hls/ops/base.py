@@ -63,6 +63,10 @@ class Operation(ABC):
         if "node" in cls.__dict__:
             OPERATIONS[cls.node] = cls()
 
+    def form(self, node: Any) -> Operation:
+        """Return the operation that builds a node, where its forms differ too much for one."""
+        return self
+
     def header_of(self, node: Any) -> str:
         """Header of the kernel that a node takes."""
         return self.header
@@ -81,7 +85,7 @@ class Operation(ABC):
                 raise ConfigError(
                     f"[hls.layers.{layer.node.name}] {key} means nothing for {layer.node.op!r}; its settings: {known}"
                 )
-        self.product(layer)
+        self.products(layer)
 
     def refusal(self, layer: LayerBuild) -> str:
         """Say why the kernel cannot do what a node asks for, whatever its settings; empty where it can."""
@@ -93,19 +97,19 @@ class Operation(ABC):
         if reason:
             raise UnsupportedLayer(f"{layer.node.name}: {reason}")
 
-    def product(self, layer: LayerBuild) -> Product | None:
-        """Return the constant product, of operations that have one; the same object every time.
+    def products(self, layer: LayerBuild) -> tuple[Product, ...]:
+        """Return the constant products; the same objects every time.
 
         Raises
         ------
         ConfigError
             A setting has an impossible value.
         """
-        return _product(self, layer)
+        return _products(self, layer)
 
-    def build_product(self, layer: LayerBuild) -> Product | None:
-        """Make the product; see `product`."""
-        return None
+    def build_products(self, layer: LayerBuild) -> tuple[Product, ...]:
+        """Make the products; see `products`."""
+        return ()
 
     def weights(self, arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         """Return a Keras layer's rounded arrays by the node's field."""
@@ -120,24 +124,22 @@ class Operation(ABC):
         own, count, ahead = layer.steps, elements(layer.sources[place]), self.ahead(layer.node)
         return [min(-(-(k + 1) * count // own) - 1 + ahead, count - 1) for k in range(own)]
 
-    def tables(self, layer: LayerBuild) -> Integers | None:
-        """Return the integers, (words,), of its read-only memory, of operations that have one beside a product's."""
-        return None
+    def tables(self, layer: LayerBuild) -> Mapping[str, Integers]:
+        """Return the integers, (words,), of read-only memories beside the products', by the name of each."""
+        return {}
 
     def multiplications(self, layer: LayerBuild) -> int:
         """Multiplications of two variables in its hardware: a literal is no variable."""
-        product = self.product(layer)
-        shared = product is not None and product.strategy == "resource"
-        return strategy_of(product).multiplications(product) if product is not None and shared else 0
+        shared = (product for product in self.products(layer) if product.strategy == "resource")
+        return sum(strategy_of(product).multiplications(product) for product in shared)
 
     def locate(self, layer: LayerBuild, row: int, column: int) -> str:
-        """Name of the integer that stands at a place of the product's matrix."""
+        """Name of the integer that stands at a place of a matrix; the rows of several products are counted on."""
         raise NotImplementedError
 
     def code(self, layer: LayerBuild) -> str:
-        """C++ of the layer's product."""
-        product = self.product(layer)
-        return "" if product is None else strategy_of(product).emit(product)
+        """C++ of the layer's products and memories."""
+        return "\n".join(strategy_of(product).emit(product) for product in self.products(layer))
 
     @abstractmethod
     def kernel(self, layer: LayerBuild) -> str:
@@ -158,8 +160,8 @@ def elements(node: Node) -> int:
 
 
 @lru_cache(maxsize=64)
-def _product(operation: Operation, layer: LayerBuild) -> Product | None:
-    return operation.build_product(layer)
+def _products(operation: Operation, layer: LayerBuild) -> tuple[Product, ...]:
+    return operation.build_products(layer)
 
 
 def find(node: Node) -> Operation:
@@ -175,4 +177,4 @@ def find(node: Node) -> Operation:
             f"the HLS core has no kernel for {node.op!r} (node {node.name!r}); `hw-amc rtl` says if the RTL has one"
         )
     node.refuse_options("the HLS core", OPERATIONS[type(node)].options)
-    return OPERATIONS[type(node)]
+    return OPERATIONS[type(node)].form(node)

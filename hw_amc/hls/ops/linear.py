@@ -42,15 +42,14 @@ class LinearOperation(Operation):
         return legal_reuse_factors(*self.matrix(layer).shape)
 
     def product(self, layer: LayerBuild) -> Product:
-        product = super().product(layer)
-        assert product is not None
-        return product
+        """Return the only product."""
+        return self.products(layer)[0]
 
-    def build_product(self, layer: LayerBuild) -> Product:
+    def build_products(self, layer: LayerBuild) -> tuple[Product, ...]:
         node, settings = layer.node, layer.settings
         require_legal(node.name, "reuse_factor", settings.reuse_factor, self.legal(layer))
         matrix = self.matrix(layer).astype(np.int64)
-        return Product(
+        product = Product(
             f"{node.name}_product",
             matrix,
             node.scaled_bias(layer.source.fmt),
@@ -61,6 +60,7 @@ class LinearOperation(Operation):
             pools=(Pool(0, len(matrix), settings.reuse_factor),),
             dsp=settings.dsp_multipliers,
         )
+        return (product,)
 
     def weights(self, arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         kernel, bias = arrays.values()

@@ -1,4 +1,4 @@
-"""Long short-term memory with hard gates, its state quantiser included."""
+"""Long short-term memory, its state quantiser included."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls.cpp import cpp_type
 from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.logic import Context, multiplier, round_clip
+from hw_amc.hls.ops import curves
 from hw_amc.hls.ops.base import LayerBuild
 from hw_amc.hls.ops.recurrent import RecurrentOperation, wide_range
 
@@ -34,6 +35,8 @@ class Lstm(RecurrentOperation):
     cell_members: ClassVar[int] = 4
     cell_keeps: ClassVar[int] = 2
     cell_multiplications: ClassVar[int] = 3
+    cell_gates: ClassVar[int] = 3
+    cell_candidates: ClassVar[int] = 2
     lane_luts: ClassVar[int] = 700
 
     def blocks(self, layer: LayerBuild) -> list[tuple[int | None, int | None]]:
@@ -42,7 +45,8 @@ class Lstm(RecurrentOperation):
     def biases(self, layer: LayerBuild) -> NDArray[np.int64]:
         node, frac = layer.node, layer.node.acc_frac(layer.source.fmt)
         # The hard sigmoid is (sum + 1) / 2; the candidate has none.
-        ones = np.repeat([1 << frac, 1 << frac, 0, 1 << frac], node.units)
+        one = node.gate.adds_one << frac
+        ones = np.repeat([one, one, 0, one], node.units)
         biases: NDArray[np.int64] = (node.bias.astype(np.int64) << (frac - node.bias_fmt.frac)) + ones
         return biases
 
@@ -71,21 +75,23 @@ class Lstm(RecurrentOperation):
         node, family = layer.node, context.family
         gate, state, candidate = node.gate_fmt.bits, node.fmt.bits, node.candidate_fmt.bits
         return [
-            *context.adds(2, max(gate, candidate) + 2),  # rounding, limits
+            *curves.path(node, "gate", max(gate, candidate) + 2, context),
             family.mul_ns,
-            *context.adds(3, state + gate + 1),  # sum, rounding, limits
+            *context.adds(1, state + gate + 1),
+            *curves.path(node, "candidate", state + gate + 1, context),
             family.mul_ns,
             *context.adds(2, candidate + gate),
         ]
 
     def cell_cost(self, layer: LayerBuild) -> tuple[int, int]:
-        """LUTs and DSPs: three hard sigmoids, the candidate, the carry, the output, each rounded and saturated."""
+        """LUTs and DSPs: three gates, the candidate, the carry, the output, each rounded and saturated."""
         node = layer.node
         gates, sums = self._sums(layer)
         gate, state, candidate = node.gate_fmt.bits, node.fmt.bits, node.candidate_fmt.bits
         total = max(state, candidate) + gate + 1
-        lut = 3 * round_clip(gates.bits - 1, gate) + round_clip(sums.bits, candidate)
-        lut += total + round_clip(total, state) + round_clip(total, candidate) + round_clip(candidate + gate, state)
+        lut = 3 * curves.luts(node, "gate", gates.bits - 1) + curves.luts(node, "candidate", sums.bits)
+        lut += total + round_clip(total, state) + curves.luts(node, "candidate", total)
+        lut += round_clip(candidate + gate, state)
         widths = (state, candidate, candidate)
         return lut, sum(multiplier(gate, bits, on_dsp=True)[1] for bits in widths)
 

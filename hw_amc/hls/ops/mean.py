@@ -28,12 +28,11 @@ class MeanPool(Operation):
     def kernel(self, layer: LayerBuild) -> str:
         return f"hw_amc::{'mean_in_turn' if _in_turn(layer) else 'mean_of_windows'}"
 
-    def tables(self, layer: LayerBuild) -> Integers:
-        factors: Integers = layer.node.factor.astype(np.int64).ravel()
-        return factors
+    def tables(self, layer: LayerBuild) -> dict[str, Integers]:
+        return {layer.node.name: layer.node.factor.astype(np.int64).ravel()}
 
     def code(self, layer: LayerBuild) -> str:
-        return roms.emit_list(layer.node.name, self.tables(layer))
+        return "".join(roms.emit_list(name, factors) for name, factors in self.tables(layer).items())
 
     def last_needed(self, layer: LayerBuild, place: int) -> list[int]:
         if _in_turn(layer):
@@ -62,7 +61,7 @@ class MeanPool(Operation):
     def cost(self, layer: LayerBuild, context: Context) -> Cost:
         node, source = layer.node, layer.source
         channels, sums = node.shape[-1], _sum_format(layer).bits
-        factors = self.tables(layer)
+        (factors,) = self.tables(layer).values()
         lut, ff, bram, cycles, adders = channels * sums, channels * sums, 0, elements(source), 1
         if not _in_turn(layer):
             windows = _windows(layer)

@@ -17,9 +17,10 @@ from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.logic import LOOP_STATES, Context, select_luts
 from hw_amc.hls.estimate.product import product_cost
 from hw_amc.hls.folding import Pool
-from hw_amc.hls.ops.base import LayerBuild, Operation
+from hw_amc.hls.ops import curves
+from hw_amc.hls.ops.base import Integers, LayerBuild, Operation
 from hw_amc.hls.product import Product, legal_reuse_factors, require_legal
-from hw_amc.hls.strategies import choose, strategy_of
+from hw_amc.hls.strategies import choose
 
 
 class RecurrentOperation(Operation):
@@ -28,6 +29,7 @@ class RecurrentOperation(Operation):
     settings: ClassVar[tuple[str, ...]] = (
         "reuse_factor", "recurrent_reuse_factor", "cells_reuse_factor", "strategy", "dsp_multipliers",
     )  # fmt: skip
+    options: ClassVar[tuple[str, ...]] = curves.OPTIONS
     #: C++ struct that works out one cell.
     cell_name: ClassVar[str]
     #: Integers that a cell keeps for the next step: its state, and what else.
@@ -39,6 +41,9 @@ class RecurrentOperation(Operation):
 
     #: Multiplications of two variables in a cell.
     cell_multiplications: ClassVar[int]
+    #: Gates of a cell, and values that take the candidate's function: readers of tables.
+    cell_gates: ClassVar[int]
+    cell_candidates: ClassVar[int] = 1
 
     @abstractmethod
     def blocks(self, layer: LayerBuild) -> list[tuple[int | None, int | None]]:
@@ -54,14 +59,13 @@ class RecurrentOperation(Operation):
 
     @abstractmethod
     def cell_cost(self, layer: LayerBuild) -> tuple[int, int]:
-        """LUTs and DSPs of a cell."""
+        """LUTs and DSPs of a cell, without tables."""
 
     def product(self, layer: LayerBuild) -> Product:
-        product = super().product(layer)
-        assert product is not None
-        return product
+        """Return the product of input and state."""
+        return self.products(layer)[0]
 
-    def build_product(self, layer: LayerBuild) -> Product:
+    def build_products(self, layer: LayerBuild) -> tuple[Product, ...]:
         node, settings = layer.node, layer.settings
         pools = self._pools(layer)
         matrix, shift = fused_matrix(self, layer)
@@ -73,7 +77,7 @@ class RecurrentOperation(Operation):
                 f"[hls.layers.{node.name}] cells_reuse_factor = {cells}: a lane's cells take turns within the rounds of"
                 f" a step, of which there are at most {most}"
             )
-        return Product(
+        product = Product(
             f"{node.name}_product",
             matrix,
             self.biases(layer),
@@ -87,6 +91,7 @@ class RecurrentOperation(Operation):
             settings.dsp_multipliers,
             self.lane_luts,
         )
+        return (product,)
 
     def _pools(self, layer: LayerBuild) -> tuple[Pool, ...]:
         """Multipliers of the two products: common ones, or of their own where their reuse factors differ."""
@@ -107,7 +112,11 @@ class RecurrentOperation(Operation):
         return legal_reuse_factors(*layer.node.recurrent.shape)
 
     def multiplications(self, layer: LayerBuild) -> int:
-        return super().multiplications(layer) + self.cell_multiplications * len(self.cells(layer))
+        return super().multiplications(layer) + self.multiplications_of_cells(layer)
+
+    def multiplications_of_cells(self, layer: LayerBuild) -> int:
+        """Multiplications of two variables behind the products."""
+        return self.cell_multiplications * len(self.cells(layer))
 
     def cells(self, layer: LayerBuild) -> Any:
         """Cell of each lane at each position."""
@@ -116,12 +125,23 @@ class RecurrentOperation(Operation):
             return product.folding.cells
         return lanes.in_order(layer.node.units, min(product.positions or 1, layer.node.units))
 
+    def readers(self, layer: LayerBuild) -> dict[str, int]:
+        """Values that take each curve at the same time."""
+        number = len(self.cells(layer))
+        return {"gate": self.cell_gates * number, "candidate": self.cell_candidates * number}
+
+    def tables(self, layer: LayerBuild) -> dict[str, Integers]:
+        return curves.tables(layer)
+
     def code(self, layer: LayerBuild) -> str:
-        product = self.product(layer)
-        text = strategy_of(product).emit(product)
-        if product.strategy == "resource":
-            return text
-        return f"{text}\n{lanes.emit_struct(f'{layer.node.name}_cells', self.cells(layer))}"
+        texts = [super().code(layer), curves.emit(layer, self.readers(layer)), self.lanes_of_cells(layer)]
+        return "\n".join(filter(None, texts))
+
+    def lanes_of_cells(self, layer: LayerBuild) -> str:
+        """C++ of lanes that no product brings with it."""
+        if self.product(layer).strategy == "resource":
+            return ""
+        return lanes.emit_struct(f"{layer.node.name}_cells", self.cells(layer))
 
     def members(self, layer: LayerBuild) -> list[str]:
         node, product = layer.node, self.product(layer)
@@ -138,6 +158,7 @@ class RecurrentOperation(Operation):
             f"typedef {raw_type(product.x_fmt)} operand_raw_t;",
             f"typedef {raw_type(product.acc_fmt)} acc_raw_t;",
             f"typedef {product.name} product;",
+            *curves.members(node),
         ]
         return lines if product.strategy == "resource" else [*lines, f"typedef {node.name}_cells cells;"]
 
@@ -174,14 +195,15 @@ class RecurrentOperation(Operation):
         # Old and new states; each is enabled by its position.
         registers = 2 * self.cell_keeps * node.units * node.fmt.bits + len(node.kernel) * layer.source.fmt.bits
         enables = math.ceil(self.cell_keeps * node.units / 2) if positions > 1 else 0
+        tables = curves.memories(layer, self.readers(layer))
         return Cost(
             node.name,
             cycles=node.shape[0] * step,
             latency_cycles=step,
-            lut=found.lut + number * (lut + selected) + enables,
+            lut=found.lut + number * (lut + selected) + enables + tables.lut,
             ff=found.ff + registers + number * 4 * (product.acc_fmt.bits + node.fmt.bits),
             dsp=found.dsp + number * dsp,
-            bram36=found.bram18 / 2,
+            bram36=(found.bram18 + tables.bram18) / 2,
         )
 
 
@@ -191,7 +213,7 @@ def operand_format(layer: LayerBuild) -> FixedFormat:
     return format_for(min(f.min_raw for f in formats), max(f.max_raw for f in formats), 0)
 
 
-def _shifts(layer: LayerBuild) -> tuple[int, int]:
+def shifts_of(layer: LayerBuild) -> tuple[int, int]:
     """Left shifts that bring the products with the input and with the state to the accumulator's precision."""
     node, frac = layer.node, layer.node.acc_frac(layer.source.fmt)
     return frac - layer.source.fmt.frac - node.kernel_fmt.frac, frac - node.fmt.frac - node.recurrent_fmt.frac
@@ -200,7 +222,7 @@ def _shifts(layer: LayerBuild) -> tuple[int, int]:
 def fused_matrix(operation: RecurrentOperation, layer: LayerBuild) -> tuple[NDArray[np.int64], int]:
     """One matrix of input and state (n_in + H, members H), and the left shift that all of it has in common."""
     node, H = layer.node, layer.node.units
-    shifts = _shifts(layer)
+    shifts = shifts_of(layer)
     common = min(shifts)
     parts = (node.kernel.astype(np.int64), node.recurrent.astype(np.int64))
     columns = []

@@ -28,7 +28,7 @@ class Table(Operation):
     keras: ClassVar[Mapping[str, Mapping[str, str]]] = {"QTable": {"table": "output_quantizer"}}
 
     def refusal(self, layer: LayerBuild) -> str:
-        values, channels = self.tables(layer), layer.node.shape[-1]
+        values, channels = _entries(layer), layer.node.shape[-1]
         bits = roms.rows_for(values, channels) * len(values) * bits_of(values)
         if bits <= MOST_BITS:
             return ""
@@ -37,16 +37,14 @@ class Table(Operation):
             "fewer bits"
         )
 
-    def tables(self, layer: LayerBuild) -> Integers:
-        """Entries in the order of the input's bits, read as an unsigned integer: no adder makes the index."""
-        table: Integers = layer.node.table.astype(np.int64)
-        return np.roll(table, layer.source.fmt.min_raw)
+    def tables(self, layer: LayerBuild) -> dict[str, Integers]:
+        return {layer.node.name: _entries(layer)}
 
     def weights(self, arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         return {"table": arrays["table"]}
 
     def code(self, layer: LayerBuild) -> str:
-        return roms.emit_function(layer.node.name, self.tables(layer), layer.node.shape[-1])
+        return roms.emit_function(layer.node.name, _entries(layer), layer.node.shape[-1])
 
     def kernel(self, layer: LayerBuild) -> str:
         return "hw_amc::table"
@@ -55,7 +53,7 @@ class Table(Operation):
         return [constant("steps", layer.steps), f"typedef {roms.name_of(layer.node.name)} entries;"]
 
     def cost(self, layer: LayerBuild, context: Context) -> Cost:
-        values, channels, bits = self.tables(layer), layer.node.shape[-1], layer.node.fmt.bits
+        values, channels, bits = _entries(layer), layer.node.shape[-1], layer.node.fmt.bits
         copies = roms.rows_for(values, channels)
         large = roms.in_bram(values)
         return Cost(
@@ -66,3 +64,9 @@ class Table(Operation):
             ff=channels * (bits + layer.source.fmt.bits),
             bram36=copies * bram18(len(values), bits_of(values)) / 2 if large else 0,
         )
+
+
+def _entries(layer: LayerBuild) -> Integers:
+    """Entries in the order of the input's bits, read as an unsigned integer: no adder makes the index."""
+    table: Integers = layer.node.table.astype(np.int64)
+    return np.roll(table, layer.source.fmt.min_raw)
