@@ -162,13 +162,14 @@ def _ports(process: Function) -> list[str]:
     count: dict[tuple[str, str, str], int] = {}
     for each in process.instructions:
         found = _ELEMENT.match(each.text)
-        if found and found[1] in memories:
+        users = [user for user in process.instructions if each.result in user.operands]
+        if found and found[1] in memories and not all("@llvm.lifetime" in user.text for user in users):
             # What stands before the one place that is chosen at run time is the bank.
             bank, *places = found[2].split("%")
             if len(places) != 1:
                 return [f"{_title(process)}: memory {found[1].removeprefix('%')} has {len(places)} run-time indices"]
-            for user in process.instructions:
-                if user.op in ("load", "store") and each.result in user.operands:
+            for user in users:
+                if user.op in ("load", "store"):
                     count[found[1], bank, user.op] = count.get((found[1], bank, user.op), 0) + 1
     return [
         f"{_title(process)}: memory {memory.removeprefix('%')} has {uses} {op}s of a bank in a turn"
