@@ -24,6 +24,8 @@ Integers = NDArray[np.int64]
 
 #: Class of a graph's node -> what the core knows of it.
 OPERATIONS: dict[type[Node], Operation] = {}
+#: Class of a graph's node -> what builds another form of it, which `builds` tells.
+FORMS: dict[type[Node], Operation] = {}
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,11 @@ class LayerBuild:
 
 
 class Operation(ABC):
-    """One operation; a subclass with `node` registers itself."""
+    """One operation; a subclass with `node`, or with `form_of`, registers itself."""
 
     node: ClassVar[type[Node]]
+    #: Node of which it builds some only.
+    form_of: ClassVar[type[Node]]
     #: Header of its kernels, in hls/firmware.
     header: ClassVar[str]
     #: Keras class that is read as this operation -> its arrays and the quantisers that round them.
@@ -62,10 +66,12 @@ class Operation(ABC):
     def __init_subclass__(cls) -> None:
         if "node" in cls.__dict__:
             OPERATIONS[cls.node] = cls()
+        if "form_of" in cls.__dict__:
+            FORMS[cls.form_of] = cls()
 
-    def form(self, node: Any) -> Operation:
-        """Return the operation that builds a node, where its forms differ too much for one."""
-        return self
+    def builds(self, node: Any) -> bool:
+        """Whether a node has the form that this operation builds."""
+        return True
 
     def header_of(self, node: Any) -> str:
         """Header of the kernel that a node takes."""
@@ -177,4 +183,5 @@ def find(node: Node) -> Operation:
             f"the HLS core has no kernel for {node.op!r} (node {node.name!r}); `hw-amc rtl` says if the RTL has one"
         )
     node.refuse_options("the HLS core", OPERATIONS[type(node)].options)
-    return OPERATIONS[type(node)].form(node)
+    form = FORMS.get(type(node))
+    return form if form is not None and form.builds(node) else OPERATIONS[type(node)]

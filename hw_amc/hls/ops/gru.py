@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from hw_amc.hls.cpp import cpp_type
 from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.logic import Context, multiplier, round_clip
 from hw_amc.hls.ops import curves
-from hw_amc.hls.ops.base import LayerBuild, Operation
+from hw_amc.hls.ops.base import LayerBuild
 from hw_amc.hls.ops.recurrent import RecurrentOperation, wide_range
 
 
@@ -37,11 +37,6 @@ class Gru(RecurrentOperation):
     cell_multiplications: ClassVar[int] = 2
     cell_gates: ClassVar[int] = 2
     lane_luts: ClassVar[int] = 700
-
-    def form(self, node: Any) -> Operation:
-        from hw_amc.hls.ops.gru_reset import RESET_BEFORE
-
-        return self if node.reset_after else RESET_BEFORE
 
     def blocks(self, layer: LayerBuild) -> list[tuple[int | None, int | None]]:
         return [(0, 0), (1, 1), (2, None), (None, 2)]

@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_amc import graph as ir
 from hw_amc.errors import ConfigError
+from hw_amc.graph import Node
 from hw_amc.graph.fixed import FixedFormat, format_for
 from hw_amc.hls import lanes
 from hw_amc.hls.cpp import constant, cpp_type, raw_type
@@ -28,8 +30,12 @@ class ResetBeforeGru(Gru):
     The members are both gates' sums and the candidate's part from the input.
     """
 
+    form_of: ClassVar[type[Node]] = ir.Gru
     header: ClassVar[str] = "hw_amc_gru_reset.h"
     cell_members: ClassVar[int] = 3
+
+    def builds(self, node: Any) -> bool:
+        return not node.reset_after
 
     def blocks(self, layer: LayerBuild) -> list[tuple[int | None, int | None]]:
         return [(0, 0), (1, 1), (2, None)]
@@ -192,7 +198,3 @@ def reset_format(layer: LayerBuild) -> FixedFormat:
     least = min(positive * low + negative * high) << shift
     most = max(positive * high + negative * low) << shift
     return format_for(min(least, -1), most, node.acc_frac(layer.source.fmt) + node.gate_fmt.frac)
-
-
-#: What builds a node with `reset_after = False`.
-RESET_BEFORE = ResetBeforeGru()
