@@ -110,7 +110,7 @@ def rows(seed: int) -> Graph:
 
 ALL = NETWORKS | {"shapes": shapes, "both_ways": both_ways, "gates": gates, "rows": rows}
 #: Those that hardware has as they are.
-PLAIN = {"lstms", "gates"}
+PLAIN = {"lstms", "gates", "reset"}
 
 
 def equal_outputs(graph: Graph, other: Graph, frames: Any) -> None:
