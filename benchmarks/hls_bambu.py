@@ -1,8 +1,9 @@
 """The HLS core by bambu, a real HLS compiler: python benchmarks/hls_bambu.py FACTOR... --json FILE.
 
-A small GRU network of random weights is written for each reuse factor, compiled by bambu to Verilog, simulated in the
-accelerator's shell by Verilator, where every logit must be golden's, and mapped to 7-series cells by Yosys. FILE keeps
-what earlier runs found. bambu must be on PATH.
+A small GRU network of random weights, or a model of hls_projects/ (--model), is written for each reuse factor, compiled
+by bambu to Verilog, simulated in the accelerator's shell by Verilator, where every logit must be golden's, and mapped
+to 7-series cells by Yosys. FILE keeps what earlier runs found, and what each step of this one finds when it ends. bambu
+must be on PATH. In the folder of --keep, Verilog of the same text is used again.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import argparse
 import json
 import re
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hw_amc import hls, tools
 from hw_amc.config import BoardSettings, HlsSettings, LayerHls, ProjectSettings, load_board
 from hw_amc.cosim.model import Plan, run_model
+from hw_amc.files import write_text
+from hw_amc.flows.hls import HlsFlow, HlsOptions
 from hw_amc.graph import Graph, golden
 from hw_amc.graph.reader import build_graph
-from hw_amc.hls import backends, estimate, ops, vendor
+from hw_amc.hls import backends, estimate, ops, reports, vendor
 from hw_amc.hls.estimate.whole import legal_reuse_factors
 from hw_amc.hls.streams import CoreStreams
 from hw_amc.rtl.hls_core import HlsCore, load_hls_core
@@ -71,12 +77,12 @@ def settings_of(graph: Graph, factor: int) -> dict[str, LayerHls]:
 
 def planned(graph: Graph, layers: dict[str, LayerHls]) -> dict[str, int]:
     """Multiplications of two variables by layer, as the schedule has them."""
-    found = {}
-    for node in CoreStreams.of(graph).layers:
-        operation = ops.find(node)
-        layer = ops.LayerBuild(node, tuple(graph.sources(node)), layers.get(node.name, LayerHls()))
-        found[node.name] = operation.multiplications(layer)
-    return found
+    return {
+        node.name: ops.find(node).multiplications(
+            ops.LayerBuild(node, tuple(graph.sources(node)), layers.get(node.name, LayerHls()))
+        )
+        for node in CoreStreams.of(graph).layers
+    }
 
 
 def inside(verilog: str, pattern: str) -> dict[str, int]:
@@ -92,39 +98,70 @@ def synthesise(core: HlsCore, graph: Graph, folder: Path) -> dict[str, Any]:
     return {"lut": found.lut, "ff": found.ff, "dsp": found.dsp, "bram36": found.bram36, "kind": "measured"}
 
 
-def judge(model: Any, graph: Graph, factor: int, board: BoardSettings, folder: Path) -> dict[str, Any]:
-    """One factor: bambu, simulation, Yosys; raises Mismatch on the first logit that is not golden's."""
-    layers = settings_of(graph, factor)
-    wanted = planned(graph, layers)
-    whole = estimate.hls(graph, HlsSettings(backend="Bambu", clock_ns=8.0, layers=layers), board).total
+@dataclass(frozen=True)
+class Subject:
+    """A network, the frames that its core is given, and the options that ask for it."""
+
+    model: Any
+    graph: Graph
+    frames: NDArray[np.int16]
+    options: str
+
+
+def small() -> Subject:
+    """The small network, and random frames."""
+    model = build_model()
+    graph = build_graph(model, NAME, (CLASSES,))
     low, high = graph.input.fmt.min_raw, graph.input.fmt.max_raw
-    frames = np.random.default_rng(factor).integers(low, high + 1, (FRAMES, *graph.input.shape)).astype(np.int16)
-    target = hls.Target("Bambu", board.part, 8.0, layers)
-    hls.build_project(model, graph, target, frames, golden.run(graph, frames, list(graph.outputs))).write(folder)
+    frames = np.random.default_rng(0).integers(low, high + 1, (FRAMES, *graph.input.shape)).astype(np.int16)
+    return Subject(model, graph, frames, "")
+
+
+def committed(name: str, count: int) -> Subject:
+    """A model of hls_projects/, and held-out frames."""
+    flow = HlsFlow.open(name, HlsOptions(frames=count))
+    return Subject(flow.deployed, flow.graph, flow.stimulus.wire, f" --model {name} --frames {count}")
+
+
+def compile_core(subject: Subject, target: hls.Target, folder: Path) -> dict[str, Any]:
+    """What bambu says of its Verilog, which a folder may have of the same text."""
+    heads = golden.run(subject.graph, subject.frames, list(subject.graph.outputs))
+    project = hls.build_project(subject.model, subject.graph, target, subject.frames, heads)
+    log = folder / vendor.SOLUTION / "syn" / "report" / "hw_amc_core_csynth.log"
+    done = (log.parents[1] / "verilog" / "hw_amc_core.v").is_file() and all(
+        (folder / name).is_file() and (folder / name).read_text() == text
+        for name, text in project.files.items()
+        if name.startswith(("bambu/", "firmware/", "csynth"))
+    )
+    if done:
+        return reports.parse_bambu(log.read_text())
+    project.write(folder)
     outcome = vendor.run(folder, "Bambu")
     if outcome is None:
         raise SystemExit(backends.find("Bambu").remedy)
-    csynth = outcome.figures["csynth"]
+    return outcome.figures["csynth"]
+
+
+def judge(
+    subject: Subject, factor: int, board: BoardSettings, folder: Path, section: dict[str, Any], keep: Callable[[], None]
+) -> None:
+    """Fill one factor's section: bambu, simulation, Yosys; raises Mismatch on the first logit that is not golden's."""
+    graph = subject.graph
+    layers = settings_of(graph, factor)
+    wanted = planned(graph, layers)
+    whole = estimate.hls(graph, HlsSettings(backend="Bambu", clock_ns=8.0, layers=layers), board).total
+    csynth = compile_core(subject, hls.Target("Bambu", board.part, 8.0, layers), folder)
     exported = folder / vendor.SOLUTION / "syn" / "verilog"
     verilog = (exported / "hw_amc_core.v").read_text()
-    core = load_hls_core(exported, graph)
-    accelerator = build_accelerator(graph, core, ProjectSettings(), board, "hls")
-    cosim = run_model(graph, accelerator, frames, Plan(folder / "cosim", {}))
-    fast = cosim["verilator"]
     multipliers, memories = inside(verilog, r"\b(?:ui_)?mult_expr_FU #"), inside(verilog, r"\bARRAY_1D_STD_\w+ #")
-    return {
+    section.clear()
+    section.update({
         "reuse_factors": {name: layer.reuse_factor for name, layer in layers.items()},
         "processes": [
             {**block, "multipliers": multipliers[block["name"]], "memories": memories[block["name"]],
              **({"multipliers_planned": wanted[block["name"]]} if block["name"] in wanted else {})}
             for block in csynth["blocks"]
         ],
-        "cosim": {
-            simulator: {key: run[key] for key in _COMPARED if key in run}
-            for simulator, run in cosim.items()
-        },
-        "cycles_per_step": round(fast["cycles_per_frame"] / graph.frame_len, 2),
-        "synth": synthesise(core, graph, folder / "synth"),
         "estimate": {
             "cycles_per_step": round(whole.cycles / graph.frame_len, 2),
             "cycles_per_frame": whole.cycles,
@@ -134,34 +171,56 @@ def judge(model: Any, graph: Graph, factor: int, board: BoardSettings, folder: P
         "tool": tools.run(["bambu", "--version"], Path("/")).strip().splitlines()[-1].strip().removeprefix("Version: "),
         "date": date.today().isoformat(),
         "kind": {"cosim": "measured", "synth": "measured", "processes": "estimated", "estimate": "estimated"},
-    }  # fmt: skip
+        "command": f"{COMMAND} {factor}{subject.options}",
+    })  # fmt: skip
+    keep()
+    core = load_hls_core(exported, graph)
+    accelerator = build_accelerator(graph, core, ProjectSettings(), board, "hls")
+    cosim = run_model(graph, accelerator, subject.frames, Plan(folder / "cosim", {}))
+    section["cosim"] = {
+        simulator: {key: run[key] for key in _COMPARED if key in run} for simulator, run in cosim.items()
+    }
+    # Of one frame alone the way in and out counts, too.
+    fast = cosim["verilator"]
+    section["cycles_per_step"] = round((fast["cycles_per_frame"] or fast["latency_cycles"]) / graph.frame_len, 2)
+    keep()
+    section["synth"] = synthesise(core, graph, folder / "synth")
+    keep()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("factors", type=int, nargs="+", help="reuse factors")
+    parser.add_argument("--model", help="a folder of hls_projects/; a small GRU network by default")
+    parser.add_argument("--frames", type=int, default=1, help="held-out frames of a model")
     parser.add_argument("--json", type=Path, help="file of results, to which these are added")
     parser.add_argument("--keep", type=Path, help="folder in which the projects stay")
     options = parser.parse_args()
-    model = build_model()
-    graph, board = build_graph(model, NAME, (CLASSES,)), load_board("pynq-z2", SHIPPED / "boards")
+    subject = committed(options.model, options.frames) if options.model else small()
+    board = load_board("pynq-z2", SHIPPED / "boards")
     known = json.loads(options.json.read_text()) if options.json and options.json.is_file() else {}
-    found = known.get("factors", {})
-    for factor in options.factors:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = (options.keep or Path(scratch)) / f"r{factor}"
-            section = judge(model, graph, factor, board, folder)
-        found[str(factor)] = {**section, "command": f"{COMMAND} {factor}"}
-        print(json.dumps({factor: section}), flush=True)
+    digest = subject.graph.digest()
+    # What was found of other weights says nothing of these.
+    found = known.get("factors", {}) if known.get("graph_sha256") == digest else {}
+
+    def keep() -> None:
+        """Write what is known so far."""
+        graph = subject.graph
         result = {
             "schema": 1,
-            "network": {"name": NAME, "cells": CELLS, "samples": SAMPLES, "classes": len(CLASSES)},
-            "graph_sha256": graph.digest(),
-            "reference": f"golden, {FRAMES} random frames",
+            "network": {"name": graph.name, "samples": graph.frame_len, "layers": len(graph.nodes) - 1},
+            "graph_sha256": digest,
+            "reference": f"golden, {len(subject.frames)} {'held-out' if options.model else 'random'} frame(s)",
             "factors": {key: found[key] for key in sorted(found, key=int)},
         }
         if options.json:
-            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            write_text(options.json, json.dumps(result, indent=1) + "\n")
+
+    for factor in options.factors:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = (options.keep or Path(scratch)) / f"r{factor}"
+            judge(subject, factor, board, folder, found.setdefault(str(factor), {}), keep)
+        print(json.dumps({factor: found[str(factor)]}), flush=True)
 
 
 if __name__ == "__main__":
