@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,21 @@ module unused(clock, out1);
   output [7:0] out1;
   inner #(.MEMORY_INIT_file(clock ? MEMORY_INIT_file : "")) one (.clock(clock), .out1(out1));
 endmodule
+module banks(clock, out1);
+  parameter MEMORY_INIT_file="array_a.mem", n_elements=2;
+  input clock;
+  output [15:0] out1;
+  generate
+  genvar ii1;
+    for (ii1=0; ii1<2; ii1=ii1+1)
+    begin : L1
+      inner #(
+        .MEMORY_INIT_file(ii1 == 0 ? MEMORY_INIT_file : ""),
+        .n_elements(n_elements)
+      ) one (.clock(clock), .out1(out1[8*ii1+:8]));
+    end
+  endgenerate
+endmodule
 module hw_amc_core(clock, reset, start_port, samples_TDATA, samples_TVALID, samples_TREADY, logits_TDATA,
   logits_TVALID, logits_TREADY, done_port);
   input clock;
@@ -222,7 +238,9 @@ module hw_amc_core(clock, reset, start_port, samples_TDATA, samples_TVALID, samp
   wire [7:0] a, b;
   outer #(.MEMORY_INIT_file("first.mem"), .n_elements(2)) x (.clock(clock), .out1(a));
   outer #(.MEMORY_INIT_file("other.mem"), .n_elements(2)) y (.clock(clock), .out1(b));
-  assign logits_TDATA = {a, b};
+  wire [15:0] c;
+  banks #(.MEMORY_INIT_file("third.mem"), .n_elements(2)) z (.clock(clock), .out1(c));
+  assign logits_TDATA = {c, a, b};
 endmodule
 """
 
@@ -232,6 +250,7 @@ def test_memories_of_bambu_hold_their_words(tmp_path: Path) -> None:
     (tmp_path / "hw_amc_core.v").write_text(VERILOG)
     (tmp_path / "first.mem").write_text("00000001\n00000011\n")
     (tmp_path / "other.mem").write_text("00000111\n10000000\n")
+    (tmp_path / "third.mem").write_text("00000001\n01000000\n")
     core = load_hls_core(tmp_path, graph)
     text = core.sources.files["hw_amc_core.v"]
     assert "readmem" not in text
@@ -239,6 +258,8 @@ def test_memories_of_bambu_hold_their_words(tmp_path: Path) -> None:
     assert "outer__first #(" in text
     assert "memory[1] = 8'b00000011;" in text
     assert "memory[1] = 8'b10000000;" in text
+    assert re.search(r'inner__third #\(\s*\.MEMORY_INIT_file\(ii1 == 0 \? "third.mem" : ""\)', text)
+    assert "if (MEMORY_INIT_file != \"\")\n      begin\nmemory[0] = 8'b00000001;\nmemory[1] = 8'b01000000;" in text
     adapter = core.sources.files["dense_core.v"]
     assert ".clock(clk), .reset(!rst), .start_port(1'b1), .done_port()," in adapter
     (tmp_path / "hw_amc_core.v").write_text(VERILOG.replace('"first.mem"', '"", .n(1)').replace('(""', "(clock"))

@@ -30,6 +30,8 @@ _TABLE = "MEMORY_INIT_file"
 _READ_PARAMETER = re.compile(rf"\$readmem([bh])\s*\(\s*{_TABLE}\s*,\s*(\w+)[^;]*;")
 _GIVEN = re.compile(rf'(\w+)(\s*#\([^;]*?\.{_TABLE}\()"([^"]+)"\)')
 _PASSED = re.compile(rf"(\w+)(\s*#\([^;]*?\.{_TABLE}\(){_TABLE}\)")
+#: Of banks that are written side by side the first begins with the table; what reads it asks whether there is one.
+_FIRST_BANK = re.compile(rf'(\w+)(\s*#\([^;]*?\.{_TABLE}\(\w+ == 0 \? ){_TABLE}( : ""\))')
 _MODULE = re.compile(r"^module[ \t]+(\w+)\b.*?^endmodule\b[^\n]*", re.MULTILINE | re.DOTALL)
 _INSTANCE = re.compile(r"^\s*(\w+)\s+(?:#\(|\w+\s*\()", re.MULTILINE)
 _INCLUDE = re.compile(r'^[ \t]*`include[ \t]+"([^"]+)"[^\n]*', re.MULTILINE)
@@ -141,6 +143,7 @@ def _resolve_parameters(text: str, top: str, texts: dict[str, str], where: Path)
         if name not in modules:
             body = re.sub(rf"\b{kind}\b", name, modules[kind], count=1)
             body = _PASSED.sub(lambda inner: f'{own(inner[1], table)}{inner[2]}"{table}")', body)
+            body = _FIRST_BANK.sub(lambda inner: f'{own(inner[1], table)}{inner[2]}"{table}"{inner[3]}', body)
             modules[name] = _READ_PARAMETER.sub(lambda call: _words(call[1], call[2], table, texts, where), body)
         return name
 
