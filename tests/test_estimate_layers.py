@@ -97,7 +97,7 @@ def _products(layer: ops.LayerBuild) -> verilog.Module:
 
 def _table(layer: ops.LayerBuild) -> verilog.Module:
     operation: Any = ops.find(layer.node)
-    values, node = operation.tables(layer), layer.node
+    values, node = operation.tables(layer)[layer.node.name], layer.node
     return verilog.tables(values, layer.source.fmt, node.fmt, node.shape[-1], roms.in_bram(values))
 
 
