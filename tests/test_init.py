@@ -453,9 +453,9 @@ def test_the_wrappers_of_pruning_are_taken_off(tmp_path: Path, build: Callable[[
 
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "m.onnx").write_bytes(b"\x08\x07")
-    with pytest.raises(DataError, match=r"m.onnx is an ONNX file; a Keras model is read from .h5, .keras"):
-        load_model_file(tmp_path / "m.onnx")
+    (tmp_path / "m.pth").write_bytes(b"\x08\x07")
+    with pytest.raises(DataError, match=r"m.pth is a PyTorch file; a Keras model is read from .h5, .keras"):
+        load_model_file(tmp_path / "m.pth")
     (tmp_path / "m.keras").write_bytes(b"PK\x03\x04")
     with pytest.raises(DataError, match=r"is not a whole .keras file"):
         load_model_file(tmp_path / "m.keras")

@@ -37,7 +37,7 @@ def new(
 def init(
     context: Context,
     model_file: Annotated[
-        Path, typer.Argument(help="Keras model: .h5, .keras, or the folder of a SavedModel.", metavar="MODEL_FILE")
+        Path, typer.Argument(help="Keras model (.h5, .keras, SavedModel), or .onnx (QONNX).", metavar="MODEL_FILE")
     ],
     name: Annotated[str | None, typer.Option(help="Project's name; made of the file's by default.")] = None,
     classes: Annotated[
@@ -54,7 +54,7 @@ def init(
     ] = 0,
     board: Board = None,
 ) -> None:
-    """Make a project of your own Keras model, float or QKeras: deployed exactly, its cost measured layer by layer."""
+    """Make a project of your own model, Keras, QKeras or ONNX: deployed exactly, its cost measured layer by layer."""
     from hw_amc.flows.init import run
     from hw_amc.flows.init_card import shown_sqnr
     from hw_amc.flows.init_state import InitFlow, InitOptions

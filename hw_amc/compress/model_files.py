@@ -53,7 +53,6 @@ _VARIABLES = 20_000
 
 #: How other files begin or end, and what to do with them.
 _FOREIGN = {
-    ".onnx": "an ONNX file",
     ".pt": "a PyTorch file",
     ".pth": "a PyTorch file",
     ".tflite": "a TensorFlow Lite file",

@@ -13,7 +13,7 @@ import numpy as np
 
 from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.files import temporary_folder
-from hw_amc.flows import init_card, init_files, init_judge, init_report, init_tune
+from hw_amc.flows import init_card, init_files, init_judge, init_onnx, init_report, init_tune
 from hw_amc.flows.graph import WIDTH_OF, build_graph
 from hw_amc.flows.init_state import COMPARED, LEVEL_DB, PROVEN, InitFlow, Layer, Outcome, Widths, describe
 from hw_amc.graph import Graph
@@ -57,10 +57,14 @@ def run(flow: InitFlow) -> Outcome:
             deployed, exact_weights = _deploy(flow, staged)
             say(f"{len(deployed.layers)} layers, each with an exact form")
         with _timed(flow, "noise", "measuring the noise of each layer") as say:
-            sqnr = _measure_noise(flow, deployed)
+            noise = init_onnx.compare(flow, staged, deployed) if flow.onnx and not flow.is_float else None
+            sqnr = _measure_noise(flow, deployed) if noise is None else noise.sqnr_db
+            if noise is not None and flow.onnx is not None:
+                say(noise.describe(flow.onnx.refitted))
             say(f"{len(sqnr)} layers beside those of the float model" if sqnr else "none: its numbers stay")
         tuned = init_tune.tune(flow, staged, deployed, exact_weights) if flow.options.tune else None
-        outcome = _finish(flow, staged, deployed, sqnr, tuned)
+        outcome = replace(_finish(flow, staged, deployed, sqnr, tuned), file_noise=noise)
+        init_card.write_card(staged.own_folder, flow, outcome)
         init_files.put(staged.own_folder, flow.workspace.own_folder)
     with _timed(flow, "report", "writing the report") as say:
         say(shown(init_report.write_report(outcome, flow.command)))
@@ -119,7 +123,6 @@ def _finish(
     outcome = Outcome(flow.workspace.own_folder, graph, layers, judgement, no_hls, golden)
     if judgement.after is not None and flow.frames.has_snrs:
         init_card.write_accuracy(folder, flow, judgement)
-    init_card.write_card(folder, flow, outcome)
     return outcome
 
 

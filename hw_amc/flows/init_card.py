@@ -64,8 +64,18 @@ def _figures(flow: InitFlow, outcome: Outcome, digest: str) -> dict[str, Any]:
             **{name: round(share, 5) for name, share in shares.items() if share is not None},
         },
         **tuned,
+        **_of_file(flow, outcome),
         "layers": layers,
     }
+
+
+def _of_file(flow: InitFlow, outcome: Outcome) -> dict[str, Any]:
+    """What a quantised file in ONNX lost."""
+    noise = outcome.file_noise
+    if noise is None or flow.onnx is None:
+        return {}
+    refitted = [asdict(each) for each in flow.onnx.refitted]
+    return {"onnx": {"integers": noise.integers, "differ": noise.differ, "refitted": refitted}}
 
 
 def _sqnr(sqnr_db: float | None) -> dict[str, float]:
@@ -93,6 +103,7 @@ def _card(flow: InitFlow, outcome: Outcome, figures: Mapping[str, Any]) -> str:
         for each in outcome.layers
     ]
     digest = f", SHA-256 {source['sha256']}" if "sha256" in source else ""
+    of = "float layer" if outcome.file_noise is None else "layer in the file"
     kind = "float model" if flow.is_float else "quantised model, whose numbers stay"
     lines = [
         f"# {name}", "",
@@ -102,7 +113,8 @@ def _card(flow: InitFlow, outcome: Outcome, figures: Mapping[str, Any]) -> str:
         "## What quantisation costs", "",
         f"Calibrated on {figures['calibration']['frames']} frames: {figures['calibration']['source']}.", "",
         f"{describe(outcome.judgement)}.", "",
-        "SQNR: power of the float layer over that of all noise that has come up to it"
+        *_refitted(flow, outcome),
+        f"SQNR: power of the {of} over that of all noise that has come up to it"
         f" (measured{', before training on' if outcome.judgement.tuned else ''}).", "",
         *_table(("layer", "operation", "shape", "format", "SQNR, dB"), layers), "",
         "## The model as it came", "",
@@ -113,6 +125,18 @@ def _card(flow: InitFlow, outcome: Outcome, figures: Mapping[str, Any]) -> str:
         "Golden equals Keras in every integer of every layer; accuracy was measured on the frames named above only.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _refitted(flow: InitFlow, outcome: Outcome) -> list[str]:
+    """Say what a quantised file in ONNX lost, and where."""
+    if outcome.file_noise is None or flow.onnx is None:
+        return []
+    rows = [
+        (each.layer, str(each.bits), "all rounded" if each.moved is None else f"{each.moved:,} of {each.sums:,}")
+        for each in flow.onnx.refitted
+    ]
+    table = [*_table(("layer", "bits of its factors", "sums whose answer moved"), rows), ""] if rows else []
+    return [f"{outcome.file_noise.describe(flow.onnx.refitted)}.", "", *table]
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -34,7 +34,9 @@ def judge(flow: InitFlow, graph: Graph) -> Judgement:
     from hw_amc.compress.cost import answers_of
 
     frames, after = flow.frames, answers(flow, graph)
-    before = answers_of(flow.model, frames.evaluation) if flow.is_float else None
+    before, beside = (answers_of(flow.model, frames.evaluation) if flow.is_float else None), "the float model"
+    if before is None and flow.onnx is not None:
+        before, beside = flow.onnx.answers(frames.evaluation), "the file's own network"
     same = None if before is None else float((before == after).all(axis=1).mean())
     shares = share_right(flow, before), share_right(flow, after)
-    return Judgement(len(after), frames.evaluated, same, *shares, answers=after)
+    return Judgement(len(after), frames.evaluated, same, *shares, answers=after, beside=beside)

@@ -24,6 +24,7 @@ from hw_amc.radio.quality import SATURATED_LIMIT
 from hw_amc.workspace import Workspace, find_root
 
 if TYPE_CHECKING:
+    from hw_amc.compress.onnx.read import OnnxModel
     from hw_amc.train.tune import Tuned
 
 #: Frames on which Keras and golden are compared, and on which the noise of quantisation is measured.
@@ -85,8 +86,37 @@ class Judgement:
     untuned: float | None = None
     #: How it was trained on.
     tuned: Tuned | None = None
+    #: What it was compared with.
+    beside: str = "the float model"
     #: Answers of the deployed network, (n, heads).
     answers: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class FileNoise:
+    """Golden beside the file's own numbers.
+
+    Attributes
+    ----------
+    sqnr_db : layer -> dB; infinite without noise, NaN where the file gives zeros alone
+    integers : that were compared
+    differ : of these
+    """
+
+    sqnr_db: Mapping[str, float]
+    integers: int
+    differ: int
+
+    def describe(self, refitted: Any) -> str:
+        """Say it in one line."""
+        if not refitted:
+            return f"{self.integers:,} integers equal those of the file: all scales are powers of two"
+        exact = sum(each.moved == 0 for each in refitted)
+        told = "1 factor is no power of two" if len(refitted) == 1 else f"{len(refitted)} factors are no powers of two"
+        return (
+            f"{told}: {exact} refitted without changing an integer, {len(refitted) - exact} approximately;"
+            f" {self.differ:,} of {self.integers:,} integers differ from the file's"
+        )
 
 
 @dataclass(frozen=True)
@@ -101,6 +131,8 @@ class Outcome:
     no_hls: str | None
     #: Section `golden` of report.json: what was proven.
     golden: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: Beside a quantised file in ONNX.
+    file_noise: FileNoise | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,9 +169,19 @@ class InitFlow:
         return cls(options=options, workspace=workspace, board=board, command=command, output=output or base.Silent())
 
     @cached_property
+    def onnx(self) -> OnnxModel | None:
+        """The user's file in ONNX; None of another format."""
+        from hw_amc.compress.onnx.read import load_onnx
+
+        return load_onnx(self.options.model_file) if self.options.model_file.suffix.lower() == ".onnx" else None
+
+    @cached_property
     def model(self) -> Any:
         """The user's model, taking frames (T, 2)."""
         from hw_amc.compress import entry, model_files
+
+        if self.onnx is not None:
+            return self.onnx.model
 
         return entry.take_frames(model_files.load_model_file(self.options.model_file))
 
@@ -271,6 +313,6 @@ def describe(judgement: Judgement) -> str:
         parts.insert(0, f"accuracy {100 * judgement.untuned:.2f} % after quantisation alone")
         parts.append(describe_tuning(judgement.tuned))
     if judgement.same is not None:
-        parts.append(f"{100 * judgement.same:.2f} % of the answers are those of the float model")
+        parts.append(f"{100 * judgement.same:.2f} % of the answers are those of {judgement.beside}")
     said = "; ".join(parts) or "no labels and no float model to compare with"
     return f"{said} ({judgement.frames} frames, {judgement.source}, measured)"
