@@ -23,7 +23,7 @@ NO_PYTHON   := error: Python 3.10 or 3.11 is needed (TensorFlow 2.14). Type, wit
                curl -LsSf https://astral.sh/uv/install.sh | sh; then make again in a new shell: it takes Python 3.11 by uv
 
 # Variables that may be given; MODEL, say, and not model, which make would take without a word.
-KNOWN   := MODEL FRAMES PYTHON VENV BOARD DATA BACKEND R LANES WAVES RTL FAST BLOCKS ROUTE OVERLAY KILLS SEED SECONDS TESTS
+KNOWN   := MODEL FRAMES PYTHON VENV BOARD DATA BACKEND R LANES WAVES RTL FAST BLOCKS ROUTE OVERLAY KILLS SEED SECONDS TESTS DEVICE
 GIVEN   := $(foreach each,$(MAKEOVERRIDES),$(if $(findstring =,$(each)),$(firstword $(subst =, ,$(each)))))
 UNKNOWN := $(foreach each,$(GIVEN),$(if $(filter command line,$(origin $(each))),$(filter-out $(KNOWN),$(each))))
 ifneq ($(strip $(UNKNOWN)),)
@@ -39,7 +39,7 @@ HARDWARE := $(ON_BOARD) $(if $(R),--cycles-per-step $(R))
 ON_LANES := $(if $(LANES),--lanes $(LANES))
 
 .DEFAULT_GOAL := help
-.PHONY: help system test-base hls csim rtl cosim synth overlay bench train estimate report test test-all chaos fuzz mutate coverage test-board test-gpu notebooks bench-csim lint docs clean
+.PHONY: help system test-base hls csim rtl cosim synth overlay bench train family estimate report test test-all chaos fuzz mutate coverage test-board test-gpu notebooks bench-csim lint docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -90,6 +90,10 @@ estimate: $(VENV)/.train  ## cycles and resources against the reuse factor
 
 train: $(VENV)/.train  ## train MODEL by its train.toml; resumes
 	@$(BIN)/hw-amc train $(MODEL)
+
+FAMILY  := $(addprefix gru_cnn_,sparse085 c80 sparse05 sparse07 sparse08 w4_sparse085)
+family: $(VENV)/.train  ## train the pruned GRU-CNNs with many steps, their float stages on DEVICE=cuda; resumes
+	@for m in $(FAMILY); do $(BIN)/hw-amc train $$m --recipe hls_projects/$$m/train-full.toml --device $(or $(DEVICE),cpu) || exit; done
 
 report: $(VENV)/.train  ## report.md and report.html from report.json
 	@$(BIN)/hw-amc report $(MODEL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,18 @@ def test_a_recipe_can_be_made_in_python() -> None:
     cells = [(0, 10, 10, 3)]
     data = Data(train=cells, validation=cells, test=cells, file=Path("air.h5"), shares=[0.6, 0.2, 0.2])
     assert data.cells("test") == [([0, 10], 3)]
+
+
+def test_the_recipes_of_the_family_begin_with_what_the_first_of_them_keeps() -> None:
+    """`make family` runs them in this order; no stage writes over what is committed."""
+    makefile = (PROJECTS.parent / "Makefile").read_text(encoding="utf-8")
+    (names,) = re.findall(r"^FAMILY +:= \$\(addprefix gru_cnn_,(.*)\)$", makefile, re.MULTILINE)
+    first, *others = [PROJECTS / f"gru_cnn_{name}" / "train-full.toml" for name in names.split()]
+    recipe = load_recipe_file(first)
+    kept = recipe.files(first.parent / "checkpoints")
+    assert recipe.start is not None
+    assert recipe.start.exists()
+    assert not [path for path in kept if path.exists() and path.name not in ("state.npz", "deployed.npz")]
+    starts = [load_recipe_file(path).start for path in others]
+    assert [start.resolve() for start in starts if start] == [path.resolve() for path in kept[1:-1]]
+    assert sorted(PROJECTS.glob("*/train-full.toml")) == sorted([first, *others])
