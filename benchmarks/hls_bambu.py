@@ -177,6 +177,7 @@ def judge(
     core = load_hls_core(exported, graph)
     accelerator = build_accelerator(graph, core, ProjectSettings(), board, "hls")
     cosim = run_model(graph, accelerator, subject.frames, Plan(folder / "cosim", {}))
+    section["reference"] = f"golden, {len(subject.frames)} {'held-out' if subject.options else 'random'} frame(s)"
     section["cosim"] = {
         simulator: {key: run[key] for key in _COMPARED if key in run} for simulator, run in cosim.items()
     }
@@ -210,7 +211,6 @@ def main() -> None:
             "schema": 1,
             "network": {"name": graph.name, "samples": graph.frame_len, "layers": len(graph.nodes) - 1},
             "graph_sha256": digest,
-            "reference": f"golden, {len(subject.frames)} {'held-out' if options.model else 'random'} frame(s)",
             "factors": {key: found[key] for key in sorted(found, key=int)},
         }
         if options.json:
