@@ -87,7 +87,7 @@ class FastGru:
 
     Attributes
     ----------
-    layer : Keras' GRU or QKeras' QGRU, built, with hard gates, return_sequences and reset_after
+    layer : Keras' GRU or QKeras' QGRU, built, with hard gates and reset_after
     trainable_input : whether gradients must reach the input
     """
 
@@ -99,13 +99,15 @@ class FastGru:
         return float_rounding() if type(self.layer).__name__ == "GRU" else quantised_rounding(self.layer.cell)
 
     def __call__(self, x: Any) -> Any:
-        """Run the recurrence: (B, T, D) -> (B, T, H)."""
+        """Run the recurrence: (B, T, D) -> (B, T, H), or the last state (B, H) where the layer returns no sequences."""
         cell, rounding = self.layer.cell, self._rounding
         weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
         rounded = tuple(rounder(weight) for rounder, weight in zip(rounding.weights, weights, strict=True))
-        if not kernel.available():
-            return run_gru_slowly(x, rounded, rounding.values)
-        return run_gru(x, rounded, rounding.levels, self.trainable_input)
+        if kernel.available():
+            states = run_gru(x, rounded, rounding.levels, self.trainable_input)
+        else:
+            states = run_gru_slowly(x, rounded, rounding.values)
+        return states if self.layer.return_sequences else states[:, -1]
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def quantised_rounding(cell: Any) -> Rounding:
 def is_fast(layer: Any) -> bool:
     """Whether a layer is a GRU that the kernel computes."""
     kind = type(layer).__name__
-    if kind not in ("GRU", "QGRU") or not (layer.return_sequences and layer.reset_after and layer.use_bias):
+    if kind not in ("GRU", "QGRU") or not (layer.reset_after and layer.use_bias):
         return False
     if layer.return_state or layer.go_backwards or layer.stateful or layer.dropout or layer.recurrent_dropout:
         return False
