@@ -38,6 +38,10 @@ DIGESTS = {
         "b9e409ae4fcfc427b2f3220a81455cff2d54821ddedd93dcbee0d1cceac55cb2",
         "f4a8e55fe26eb0c647ed178c20da36231c3896a8f68f770a4f0c1782c8ad5499",
     ),
+    "radioml2016-1024-v1": (
+        "3d4ca7f6f76f3b424e8853ae405b70284d8de06a0d0abf198ae77786469a900f",
+        "50d367afc85c4eb834344f929ded54fe3141cf72108314186417e99bca34b383",
+    ),
     "radcom-awgn-v1": (
         "6a599121bc3e4b2a4f45c7b5c9b6163c0bedb5c340ba9cad81520194cdcce912",
         "151796b49d0fa40904a1a8975ad1ef068dacf46167ada5dd48a9df400409cae8",

@@ -21,6 +21,10 @@ def train(
     restart: Annotated[bool, typer.Option("--restart", help="Begin again instead of resuming.")] = False,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it takes here.")] = False,
     device: Annotated[str, typer.Option(help="cpu, or cuda: float and pruning stages of a GRU-CNN on a GPU.")] = "cpu",
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Take fewer steps, evenly, so that stages end in time; frames come on top.", min=0.01),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Train: float, pruned, quantised, deployable. Resumes where it was stopped; TensorBoard reads checkpoints/logs."""
@@ -36,7 +40,8 @@ def train(
         from hw_amc.train import run_recipe
 
     with printer.log(f"training {model}"):
-        weights = run_recipe(model, path, workspace.take_over(), restart, workspace.root / "data", device=device)
+        folder, data = workspace.take_over(), workspace.root / "data"
+        weights = run_recipe(model, path, folder, restart, data, device=device, minutes=minutes)
     printer.result({"weights": weights})
 
 

@@ -99,7 +99,9 @@ def _training(recipe: TrainRecipe, facts: Mapping[str, Any]) -> list[str]:
     for stage in recipe.stages:
         for number, phase in enumerate(stage.phases, 1):
             target = f"{stage.sparsity:g}" if stage.kind == "prune" else ""
-            rows.append((f"{stage.name} {number}", stage.kind, target, phase.crop, phase.batch, phase.steps,
+            taken = facts["training"].get("steps", {}).get(stage.name, [])[number - 1 : number] or [phase.steps]
+            steps = phase.steps if taken[0] == phase.steps else f"{taken[0]} of {phase.steps}"
+            rows.append((f"{stage.name} {number}", stage.kind, target, phase.crop, phase.batch, steps,
                          f"{phase.learning_rate:g}"))  # fmt: skip
     head = ("stage, phase", "kind", "sparsity", "samples a frame", "frames a step", "steps", "learning rate")
     lines = ["## Training", "", f"Recipe: `train.toml`, SHA-256 {recipe.digest}, seed {recipe.seed}.", ""]

@@ -13,6 +13,7 @@ import numpy as np
 
 from hw_amc.compress.magnitude import ramp_keep
 from hw_amc.errors import ConfigError, DataError
+from hw_amc.train.budget import Budget
 from hw_amc.train.checkpoint import load_arrays, read_weights, save_arrays
 from hw_amc.train.data import FrameSet, Varied
 from hw_amc.train.learner import Learner, validate
@@ -55,6 +56,9 @@ class TrainingLoop(ABC):
         data = recipe.data
         self.varied = Varied(data.carrier_offset, data.gain_db, data.gain_share)
         self.position = Position()
+        #: Steps taken of each stage's phases: fewer than the recipe's where patience or time ended one.
+        self.taken: dict[str, list[int]] = {}
+        self.budget = Budget()
         self._learner: Learner | None = None
         self.best: list[Any] = []
         self.started = time.monotonic()
@@ -94,6 +98,7 @@ class TrainingLoop(ABC):
         note = {
             "position": asdict(self.position),
             "seconds": self._seconds(),
+            "taken": self.taken,
             "generator": self.generator.bit_generator.state,
             "recipe": self.recipe.digest,
             "best": len(self.best),
@@ -119,6 +124,7 @@ class TrainingLoop(ABC):
         try:
             self.position = Position(**note["position"])
             self.started = time.monotonic() - float(note.get("seconds", 0.0))
+            self.taken = {str(name): list(map(int, steps)) for name, steps in note.get("taken", {}).items()}
             drawn = note["generator"]
             numbers = {name: int(number) for name, number in drawn["state"].items()}
             self.generator.bit_generator.state = {**drawn, "state": numbers}
@@ -160,7 +166,9 @@ class TrainingLoop(ABC):
             self._finish(stage)
 
     def _run_phase(self, stage: Stage, phase: Phase, rows: Any) -> None:
-        check = self._validation_frames(phase)
+        check, taken = self._validation_frames(phase), self._taken_of(stage)
+        pace = self.budget.pace(self.recipe.stages[self.position.stage :], self.position.phase, self.position.step)
+        every, save_every = self.recipe.validate_every, self.recipe.checkpoint_every
         while self.position.step < phase.steps:
             step = self.position.step
             if stage.kind == "prune" and self.position.phase == 0:
@@ -173,19 +181,28 @@ class TrainingLoop(ABC):
                     f"stage {stage.name}: the loss is {loss} at step {step + 1} of {phase.steps}; lower the phase's "
                     f"learning_rate of {phase.learning_rate:g}, and give --restart"
                 )
-            self.position.step = step + 1
+            taken[-1] += 1
+            self.position.step = after = pace.after(step)
             figures = {"loss": loss, "accuracy": accuracy}
-            if (step + 1) % self.recipe.validate_every == 0 or step + 1 == phase.steps:
+            if after // every > step // every or after == phase.steps:
                 figures |= self._validate(check)
                 if stage.patience and self.position.bad >= stage.patience:
                     self.position.step = phase.steps
-            if (step + 1) % self.recipe.checkpoint_every == 0:
+            if after // save_every > step // save_every:
                 self.save()
-            self._report(stage, phase, step, figures)
+            self._report(stage, phase, after - 1, figures)
         if stage.patience and self.best:
             self.learner.set_weights(self.best)
         self.position = Position(self.position.stage, self.position.phase + 1)
         self.best = []
+
+    def _taken_of(self, stage: Stage) -> list[int]:
+        """Steps taken of each phase up to the one under way; a state of before 0.3 had taken all."""
+        taken = self.taken.setdefault(stage.name, [])
+        taken += [phase.steps for phase in stage.phases[len(taken) : self.position.phase]]
+        if len(taken) == self.position.phase:
+            taken.append(self.position.step)
+        return taken
 
     def _report(self, stage: Stage, phase: Phase, step: int, figures: dict[str, float]) -> None:
         """Tell the progress and TensorBoard, whose steps count through the phases of a stage."""

@@ -16,6 +16,7 @@ from hw_amc.files import exclusive, write_text
 from hw_amc.graph.graph import Graph
 from hw_amc.models.network import NetworkSpec
 from hw_amc.radio import load_recipe
+from hw_amc.train.budget import Budget
 from hw_amc.train.checkpoint import read_weights
 from hw_amc.train.data import whole
 from hw_amc.train.fit import require_fitting, require_normalisation, require_tensorflow
@@ -129,7 +130,7 @@ class Run(TrainingLoop):
         require_tensorflow(stage)
         model = self.deployed(stage)
         read_weights(self._stage_path(stage), model.set_weights)
-        summary = {"seconds": self._seconds(), "clipped_weights": clipped_weights(model)}
+        summary = {"seconds": self._seconds(), "steps": self.taken, "clipped_weights": clipped_weights(model)}
         write_text(self.folder / "summary.json", json.dumps(summary))
         save_deployed(model, path)
         return model
@@ -143,6 +144,7 @@ def run_recipe(
     data_dir: Path = Path("data"),
     progress: Progress | None = None,
     device: str = "cpu",
+    minutes: float | None = None,
 ) -> Path:
     """Train a network by its recipe, save its deployed form and measure it; go on where an earlier run stopped.
 
@@ -155,6 +157,7 @@ def run_recipe(
     data_dir : where generated frames are kept
     progress : told about every step; None shows a bar
     device : "cpu", or a GPU as PyTorch names it ("cuda"), for the float and prune stages of a GRU-CNN
+    minutes : time for the stages, in which fewer steps are taken evenly; frames and figures come on top
 
     Returns
     -------
@@ -184,6 +187,7 @@ def run_recipe(
         with bar.waiting("frames of the recipe, made once or read"):
             run = Run(spec, recipe, folder, data_dir, progress or bar, device)
         run.resume()
+        run.budget = Budget(None if minutes is None else 60 * minutes)
         run.run()
         with bar.waiting("measured on held-out frames"):
             run.deploy(weights)

@@ -213,6 +213,9 @@ RADIOML2016 = replace(
     ),
 )
 
+#: The same in frames of 1,024 samples, for networks of its classes that take such (Hakimi 2024).
+RADIOML2016_LONG = replace(RADIOML2016, name="radioml2016-1024-v1", frame_len=1024)
+
 #: RadComAWGN (Jagannath and Jagannath 2021) at 10 MS/s; `hw_amc.radio.generator.radcom` holds the emitters.
 RADCOM_AWGN = replace(
     AWGN,
@@ -258,6 +261,7 @@ RECIPES: dict[str, Recipe] = {
         replace(RECORDED2018, name="radioml2018-fading-v2", paths=RADIOML2018.paths),
         RADIOML2016,
         replace(RADIOML2016, name="radioml2016-amplitude-v1", noise_law="amplitude"),
+        RADIOML2016_LONG,
         RADCOM_AWGN,
         RADCOM_DYNAMIC,
     )
@@ -271,6 +275,7 @@ PRESETS: dict[str, str] = {
     "radioml2018-fading": "radioml2018-fading-v2",
     "radioml2016": "radioml2016-v1",
     "radioml2016-amplitude": "radioml2016-amplitude-v1",
+    "radioml2016-1024": "radioml2016-1024-v1",
     "radcom-awgn": "radcom-awgn-v1",
     "radcom-dynamic": "radcom-dynamic-v1",
 }
