@@ -196,15 +196,18 @@ def test_results_are_one_json_object(capsys: pytest.CaptureFixture[str]) -> None
     assert run("models", "--json") == 0
     said = capsys.readouterr()
     models = {each["model"]: each for each in json.loads(said.out)["models"]}
-    assert models["gru_cnn_sparse07"] == {
-        "model": "gru_cnn_sparse07",
+    found = models["gru_cnn_sparse07"]
+    told = {key: found[key] for key in ("network", "sparsity", "parameters", "nonzeros", "macs", "trained", "state")}
+    assert told == {
         "network": "GRU-CNN with 80 cells",
         "sparsity": 0.7,
         "parameters": 25480,
         "nonzeros": 8210,
         "macs": 24674304,
         "trained": True,
+        "state": "trained",
     }
+    assert found["kind"] == {"memory_bytes": "measured"}
     assert said.err == ""
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hw_amc.cli.options import Board, Context, command_of
+from hw_amc import extras
+from hw_amc.cli.common import complete_model
+from hw_amc.cli.options import Board, Context, Markdown, command_of
 from hw_amc.cli.output import printer
 from hw_amc.errors import ConfigError
 from hw_amc.text import shown
 
 if TYPE_CHECKING:
+    from hw_amc.flows.catalogue import Entry
     from hw_amc.models import NetworkSpec
 
 
@@ -78,23 +82,133 @@ def init(
         printer.warning(f"the HLS flow does not have all of its layers yet: {outcome.no_hls}")
 
 
-def models() -> None:
-    """List the models, and which of them are trained."""
-    from hw_amc.models import MODELS
+#: Columns of a terminal from which on the table of all models has room for what a network is.
+_WIDE = 110
+
+
+def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tell all of these; every model in a line by default.", autocompletion=complete_model),
+    ] = None,
+    reach: Annotated[
+        bool,
+        typer.Option("--reach", help="How far each goes: golden, C-sim, RTL, boards; minutes, then from the cache."),
+    ] = False,
+    markdown: Markdown = False,
+) -> None:
+    """List the models: sizes, what is measured here, what was published, and with --reach how far each goes."""
+    from hw_amc.flows.catalogue import list_networks
     from hw_amc.workspace import trained_models
 
-    trained = trained_models()
-    rows = []
-    for spec in MODELS.values():
-        counts = (f"{spec.sparsity:g}", f"{spec.parameters:,}", f"{spec.nonzeros:,}", f"{spec.macs / 1e6:.2f} M")
-        rows.append((spec.name, spec.summary, *counts, "yes" if spec.name in trained else ""))
-    printer.table(("model", "network", "sparsity", "parameters", "nonzeros", "MACs", "trained"), rows)
-    printer.result({"models": [_facts(spec, spec.name in trained) for spec in MODELS.values()]})
+    entries = list_networks(names or [], trained_models())
+    if reach:
+        entries = [_with_reach(entry) for entry in printer.track(entries, "how far each goes")]
+    if names and not markdown:
+        for entry in entries:
+            printer.table(("", entry.spec.name), [(name, text) for name, text in _sheet(entry).items() if text])
+    else:
+        _print_all(entries, markdown)
+    printer.result({"models": [entry.facts() for entry in entries]})
 
 
-def _facts(spec: NetworkSpec, is_trained: bool) -> dict[str, Any]:
-    counts = {"sparsity": spec.sparsity, "parameters": spec.parameters, "nonzeros": spec.nonzeros, "macs": spec.macs}
-    return {"model": spec.name, "network": spec.summary, **counts, "trained": is_trained}
+def _with_reach(entry: Entry) -> Entry:
+    from hw_amc.flows.reach import find_reach
+
+    if entry.state != "trained":
+        extras.require("tensorflow")
+    return dataclasses.replace(entry, reach=find_reach(entry.spec, entry.state == "trained"))
+
+
+def _sheet(entry: Entry) -> dict[str, str]:
+    """All that is known of a network, by what it is; empty where it is not known."""
+    spec, reach = entry.spec, entry.reach
+    found = {
+        "network": spec.summary,
+        "source": spec.source,
+        "frames": f"{spec.frame[0]:,} samples, {' + '.join(map(str, spec.outputs))} classes",
+        "parameters": _parameters(spec),
+        "MACs": f"{spec.macs:,} a frame",
+        "memory": f"{_memory(entry)} of weights ({'measured' if entry.is_counted else 'estimated'})",
+        "training": _STATES[entry.state].format(spec.name),
+        "accuracy": f"{text} (measured, all SNRs of generated frames)" if (text := _accuracy(entry)) else "",
+        "published": f"{text} (published, {spec.published.source})" if spec.published and (text := str(spec.published))
+        else "",
+        "not reproduced": spec.differs,
+    }  # fmt: skip
+    if reach is not None:
+        found |= {"golden": reach.golden, "C-sim": reach.csim, "RTL": reach.rtl}
+        found["boards"] = ", ".join(reach.boards) or "none (estimated, HLS)"
+    return found
+
+
+#: What is said of a network's training.
+_STATES = {
+    "trained": "weights are here",
+    "measured": "its weights are not kept; make them again: hw-amc train {}",
+    "recipe": "not trained; hw-amc train {}",
+    "": "not trained; write a train.toml (docs/guides/training.md)",
+}
+
+
+def _print_all(entries: list[Entry], markdown: bool) -> None:
+    wide = printer.console.width >= _WIDE
+    rows = [_page_row(entry) if markdown else _row(entry, wide) for entry in entries]
+    printer.table(tuple(rows[0]), [tuple(row.values()) for row in rows], markdown=markdown)
+    if entries[0].reach is not None:
+        heads = ("model", "golden", "C-sim", "RTL", "boards (HLS, estimated)")
+        printer.table(heads, map(_reach_row, entries), markdown=markdown)
+    if not markdown:
+        printer.line("memory: of the weights, ~ estimated; accuracy: measured, all SNRs; paper: published, real data")
+        printer.line("next: hw-amc models MODEL, for all that is known of one")
+
+
+def _row(entry: Entry, wide: bool) -> dict[str, str]:
+    """A line of the table of all models; narrow ones fit 80 columns."""
+    spec = entry.spec
+    average = spec.published.average_percent if spec.published else None
+    return {
+        "model": spec.name,
+        **({"network": spec.summary} if wide else {}),
+        "parameters": f"{spec.nonzeros:,}",
+        "MACs": f"{spec.macs / 1e6:.2f} M",
+        "memory": _memory(entry),
+        "accuracy": _accuracy(entry),
+        "paper": "" if average is None else f"{average:.2f} %",
+    }
+
+
+def _page_row(entry: Entry) -> dict[str, str]:
+    """A line of the table in docs/models.md, of what no training changes."""
+    spec, figures = entry.spec, entry.spec.published
+    return {
+        "network": f"`{spec.name}`",
+        "source": spec.source,
+        "frames, classes": f"{spec.frame[0]}, {' + '.join(map(str, spec.outputs))}",
+        "parameters": _parameters(spec),
+        "MACs": f"{spec.macs / 1e6:.2f} M",
+        "published": f"{figures} ({figures.source})" if figures else "",
+        "not reproduced": spec.differs,
+    }
+
+
+def _reach_row(entry: Entry) -> tuple[str, ...]:
+    reach = entry.reach
+    assert reach is not None
+    return (entry.spec.name, reach.golden, reach.csim, reach.rtl, ", ".join(reach.boards))
+
+
+def _parameters(spec: NetworkSpec) -> str:
+    return f"{spec.nonzeros:,}" if not spec.sparsity else f"{spec.nonzeros:,} of {spec.parameters:,}"
+
+
+def _memory(entry: Entry) -> str:
+    size = entry.memory_bytes / 1e3
+    return f"{'' if entry.is_counted else '~'}" + (f"{size:.1f} kB" if size < 1e3 else f"{size / 1e3:.1f} MB")
+
+
+def _accuracy(entry: Entry) -> str:
+    return "" if entry.accuracy is None else f"{100 * entry.accuracy['average']:.2f} %"
 
 
 def report(

@@ -191,7 +191,10 @@ class Printer:
         self, heads: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", markdown: bool = False
     ) -> None:
         """Print a table; an empty row draws a line."""
-        table = Table(title=_text(title) if title else None, box=box.MARKDOWN if markdown else box.HEAVY_HEAD)
+        if markdown:
+            self.block("\n".join([*([title, ""] if title else []), *_page_lines([heads, *rows])]))
+            return
+        table = Table(title=_text(title) if title else None, box=box.HEAVY_HEAD)
         for head in heads:
             table.add_column(_text(head))
         for row in rows:
@@ -326,6 +329,16 @@ def _track(items: Sequence[Item], text: str, console: Console) -> Iterator[Item]
     name = TextColumn("{task.description}", markup=False)
     with Progress(name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console) as progress:
         yield from progress.track(items, description=plain(text))
+
+
+def _page_lines(rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Give a table's lines in Markdown, where a row is one line, however long it is; empty rows are left out."""
+    cells = [[plain(value).replace("|", "\\|") for value in row] for row in rows if row]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    for place, row in enumerate(cells):
+        yield f"| {' | '.join(text.ljust(width) for text, width in zip(row, widths, strict=True))} |"
+        if place == 0:
+            yield f"|{'|'.join('-' * (width + 2) for width in widths)}|"
 
 
 def _text(value: object) -> Text:

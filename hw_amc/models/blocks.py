@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+#: What our recurrent layers do not have of their authors'.
+HARD_GATES = "gates are hard, which hardware has exactly"
+
 
 def image(x: Any, rows_first: bool = False) -> Any:
     """Frames (T, 2) as an image (T, 2, 1), or with I and Q in two rows, (2, T, 1)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from hw_amc.models.blocks import conv_relu, dense_relu, heads, image
 from hw_amc.models.counts import Count, CountedSpec, conv, dense
-from hw_amc.models.network import Classes, find_classes
+from hw_amc.models.network import Classes, Published, find_classes
 
 #: Filters and taps of both convolutions; both rows are read by the first.
 FILTERS, TAPS, UNITS = (128, 64), (8, 16), (128, 64, 32)
@@ -52,4 +52,13 @@ class DrcnnSpec(CountedSpec):
         return keras.Model(inputs, heads(x, self.head_names, self.outputs), name=self.name)
 
 
-NETWORKS = (DrcnnSpec("drcnn"), DrcnnSpec("drcnn_mtl", classes=find_classes("radcom-awgn")))
+NETWORKS = (
+    DrcnnSpec("drcnn"),
+    DrcnnSpec(
+        "drcnn_mtl", classes=find_classes("radcom-awgn"),
+        published=Published(
+            "Jagannath and Jagannath 2021 (real data)", memory_kb=12_200,
+            more="1.01 M parameters; 77.5 % of modulations, 88.2 % of signals",
+        ),
+    ),
+)  # fmt: skip

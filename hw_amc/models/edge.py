@@ -8,7 +8,7 @@ from typing import Any
 from hw_amc.errors import ConfigError
 from hw_amc.models.blocks import conv_relu, dense_relu, heads, image
 from hw_amc.models.counts import Count, CountedSpec, conv, dense
-from hw_amc.models.network import Classes, find_classes
+from hw_amc.models.network import Classes, Published, find_classes
 
 FILTERS, UNITS = 50, 256
 #: Form -> zeros before and behind each row.
@@ -92,4 +92,12 @@ def _module(x: Any, name: str) -> Any:
     return layers.Concatenate(name=f"{name}_all")(branches)
 
 
-NETWORKS = (EdgeSpec("resnet", "resnet"), EdgeSpec("inception", "inception"))
+_SOURCE = "Baishya et al., RadioML 2016.10A (real data)"
+
+NETWORKS = (
+    EdgeSpec(
+        "resnet", "resnet", published=Published(_SOURCE, more="3.45 M parameters"),
+        differs="where the way around goes is not published",
+    ),
+    EdgeSpec("inception", "inception", published=Published(_SOURCE, more="10.14 M parameters")),
+)  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from hw_amc.models.blocks import HARD_GATES
 from hw_amc.models.network import NetworkSpec, Published
 
 CONV_FILTERS = 16
@@ -96,7 +97,11 @@ _PUBLISHED = {
 
 
 def _network(name: str, cells: int, sparsity: float = 0.0, published: bool = True) -> GruCnnSpec:
-    return GruCnnSpec(name, cells, sparsity=sparsity, published=_PUBLISHED[cells, sparsity] if published else None)
+    figures = _PUBLISHED[cells, sparsity] if published else None
+    spec = GruCnnSpec(name, cells, sparsity=sparsity, published=figures, differs=HARD_GATES)
+    if figures is not None and figures.parameters != spec.nonzeros:
+        return replace(spec, differs=f"{HARD_GATES}; {figures.parameters:,} parameters, which no variant has")
+    return spec
 
 
 NETWORKS = (

@@ -9,7 +9,7 @@ from typing import Any
 
 from hw_amc.models.blocks import conv_relu, heads
 from hw_amc.models.counts import Count, CountedSpec, conv, dense
-from hw_amc.models.network import Classes, find_classes
+from hw_amc.models.network import Classes, Published, find_classes
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,19 @@ class HakimiSpec(CountedSpec):
         return keras.Model(inputs, heads(x, ("head",), self.outputs), name=self.name)
 
 
+_SOURCE = "Hakimi 2024 (real data); float32"
+_NORMS = "without batch normalisation"
+
 NETWORKS = (
-    HakimiSpec("hakimi", (16, 24, 32, 48, 64, 96), (8,) * 6),
-    HakimiSpec("hakimi_optimised", (16, 24, 32, 48, 64, 96, 128), (4, *(2,) * 6)),
-)
+    HakimiSpec(
+        "hakimi", (16, 24, 32, 48, 64, 96), (8,) * 6,
+        published=Published(_SOURCE, 96_835, memory_kb=387.3, by_snr={30: 0.977}, more=f"97.7 % at 30 dB; {_NORMS}"),
+    ),
+    HakimiSpec(
+        "hakimi_optimised", (16, 24, 32, 48, 64, 96, 128), (4, *(2,) * 6),
+        published=Published(
+            _SOURCE, 50_339, memory_kb=201.4, by_snr={30: 0.9743},
+            more=f"97.43 % at 30 dB, 97.05 % and 54.6 kB in 8 bits; {_NORMS}",
+        ),
+    ),
+)  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from hw_amc.errors import ConfigError
-from hw_amc.models.network import Classes, NetworkSpec, find_classes
+from hw_amc.models.network import Classes, NetworkSpec, Published, find_classes
 
 #: The 128 complex samples of a frame are seen as an image of so many rows and columns.
 SIDE = 16
@@ -88,4 +88,20 @@ class MtlSpec(NetworkSpec):
         return keras.Model(inputs, heads, name=self.name)
 
 
-NETWORKS = (MtlSpec("mtl"), MtlSpec("mtl_dynamic", classes=find_classes("radcom-dynamic")))
+_SOURCE = "Jagannath and Jagannath 2021 (real data)"
+
+NETWORKS = (
+    MtlSpec(
+        "mtl",
+        published=Published(
+            _SOURCE, memory_kb=3_200,
+            more="0.253 M parameters; modulations / signals 97.87 / 92.3 % at 0 dB, 99.53 / 99.53 % at 10 dB,"
+            " 82.4 / 90.1 % over the air; 251.6 kB in 8 bits",
+        ),
+        differs="0.253 M parameters are those of 6 and 8 classes (`mtl_dynamic`)",
+    ),
+    MtlSpec(
+        "mtl_dynamic", classes=find_classes("radcom-dynamic"),
+        published=Published(_SOURCE, memory_kb=3_200, more="0.253 M parameters"),
+    ),
+)  # fmt: skip

@@ -17,16 +17,39 @@ Classes = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class Published:
-    """Figures of a network as its authors published them: real recordings, their training, their hardware."""
+    """Figures of a network as they were published: real recordings, their authors' training and hardware.
+
+    What nobody printed is None or empty.
+    """
 
     #: Who published them, and on what.
     source: str
-    parameters: int
-    average_percent: float
-    best_percent: float
-    memory_kb: float
+    #: Where the exact count is printed; a rounded one stands in `more`.
+    parameters: int | None = None
+    #: Accuracy over all SNRs, and at the best of them.
+    average_percent: float | None = None
+    best_percent: float | None = None
+    memory_kb: float | None = None
     #: Accuracy (0..1) by SNR in dB.
     by_snr: dict[int, float] = field(default_factory=dict)
+    #: What else is printed, in a few words.
+    more: str = ""
+
+    def __str__(self) -> str:
+        """All figures but those by SNR, in a line."""
+        figures = (
+            ("{:,} parameters", self.parameters),
+            ("{:g} % on average", self.average_percent),
+            ("{:g} % at best", self.best_percent),
+            ("{:,g} kB", self.memory_kb),
+            ("{}", self.more or None),
+        )
+        return "; ".join(text.format(value) for text, value in figures if value is not None)
+
+
+def by_snr(first_db: int, percent: Sequence[float], step_db: int = 2) -> dict[int, float]:
+    """Accuracy (0..1) by SNR of a printed list in percent."""
+    return {first_db + step_db * place: round(value / 100, 6) for place, value in enumerate(percent)}
 
 
 def find_classes(asked: str | Sequence[str] | Sequence[Sequence[str]]) -> Classes:
@@ -57,6 +80,7 @@ class NetworkSpec(ABC):
     classes : class names of every head
     frame : samples T and channels of a frame
     published : figures of its authors, where they gave any
+    differs : what of the published network is not reproduced, and why; empty where all is
     """
 
     name: str
@@ -65,6 +89,7 @@ class NetworkSpec(ABC):
     classes: Classes = find_classes("radioml2018")  # noqa: RUF009 - it is a tuple
     frame: tuple[int, int] = (1024, 2)
     published: Published | None = None
+    differs: str = ""
 
     #: Where the network comes from.
     source: ClassVar[str]
@@ -140,5 +165,5 @@ class NetworkSpec(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that `build` needs, as JSON types; `hw_amc.models.from_dict` takes it."""
-        fields = {name: value for name, value in asdict(self).items() if name != "published"}
+        fields = {name: value for name, value in asdict(self).items() if name not in ("published", "differs")}
         return {"family": type(self).__module__.rpartition(".")[2], **fields}

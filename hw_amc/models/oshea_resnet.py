@@ -7,6 +7,7 @@ from typing import Any
 
 from hw_amc.models.blocks import conv_relu, heads, image
 from hw_amc.models.counts import Count, CountedSpec, conv, dense
+from hw_amc.models.network import Published
 
 STACKS, FILTERS, SIZE, UNITS = 6, 32, (3, 2), 128
 DROPOUT = 0.3
@@ -62,4 +63,12 @@ def _unit(x: Any, name: str) -> Any:
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_sum")([x, y]))
 
 
-NETWORKS = (OsheaResnetSpec("oshea_resnet"),)
+NETWORKS = (
+    OsheaResnetSpec(
+        "oshea_resnet",
+        published=Published(
+            "O'Shea et al. 2018; average: Kassri et al. 2024; RadioML 2018.01A (real data)", 236_344, 47.47
+        ),
+        differs="size of the kernels is not published; 3x2 is nearest",
+    ),
+)

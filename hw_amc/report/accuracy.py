@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hw_amc.models import Published
 from hw_amc.radio.generator.limit import kept_limit
 from hw_amc.report import by_class, heat, plots, published
 from hw_amc.report.document import Cell, Chapter, Picture, Table, kind_of, listed, number, percent
@@ -141,6 +142,16 @@ def _introduction(found: Report) -> str:
     return text
 
 
+def _printed(figures: Published) -> tuple[str | None, ...]:
+    """Parameters, average, best and memory as they are shown; None where nobody printed them."""
+    return (
+        None if figures.parameters is None else number(figures.parameters),
+        None if figures.average_percent is None else f"{figures.average_percent:.2f} %",
+        None if figures.best_percent is None else f"{figures.best_percent:.2f} %",
+        None if figures.memory_kb is None else f"{figures.memory_kb:g} kB",
+    )
+
+
 def _published_rows(model: str) -> Table | None:
     """Tell what the authors of a model's family reached."""
     family = published.family_of(model)
@@ -150,10 +161,7 @@ def _published_rows(model: str) -> Table | None:
     rows = tuple(
         (
             Cell(f"{spec.summary}, " + (f"sparsity {spec.sparsity:g}" if spec.sparsity else "dense")),
-            Cell(number(figures.parameters), kind),
-            Cell(f"{figures.average_percent:.2f} %", kind),
-            Cell(f"{figures.best_percent:.2f} %", kind),
-            Cell(f"{figures.memory_kb:g} kB", kind),
+            *(Cell("not given") if text is None else Cell(text, kind) for text in _printed(figures)),
         )
         for spec, figures in family
     )
