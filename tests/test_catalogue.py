@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from rich.console import Console
 
 from hw_amc.cli import output
 from hw_amc.config import load_board, load_project
-from hw_amc.errors import UnsupportedLayer
+from hw_amc.errors import DataError, UnsupportedLayer
 from hw_amc.flows import catalogue, reach
 from hw_amc.graph import Graph
 from hw_amc.models import MODELS, NetworkSpec, find
@@ -162,3 +164,39 @@ def test_reach_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(asked) == 1
     reach.find_reach(find("gru_cnn_sparse05"), True)
     assert len(asked) == 2
+
+
+@pytest.fixture
+def train_zoo() -> Any:
+    """The script that trains all in turn."""
+    spec = importlib.util.spec_from_file_location("train_zoo", ROOT / "benchmarks" / "train_zoo.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_all_are_trained_in_turn_within_a_time(
+    train_zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HW_AMC_ROOT", str(tmp_path))
+    for name in ("vtcnn2", "mtl", "gru2"):
+        (tmp_path / "hls_projects" / name).mkdir(parents=True)
+        (tmp_path / "hls_projects" / name / "train.toml").write_text("")
+    (tmp_path / "hls_projects" / "mtl" / "accuracy.json").write_text("{}")
+    taken: list[tuple[str, float]] = []
+
+    def train(name: str, minutes: float) -> None:
+        taken.append((name, round(minutes)))
+        if name == "vtcnn2":
+            raise DataError("the loss is nan")
+
+    monkeypatch.setattr(train_zoo, "train", train)
+    monkeypatch.setattr("sys.argv", ["train_zoo", "--minutes", "60", "gru2", "mtl", "vtcnn2"])
+    assert train_zoo.main() == 1  # one failed, and the other is trained all the same
+    assert taken == [("vtcnn2", 30), ("gru2", 60)]  # the smaller first; what time is left goes to the next
+    assert capsys.readouterr().err == "vtcnn2: the loss is nan\n"
+    monkeypatch.setattr("sys.argv", ["train_zoo", "--minutes", "0", "gru2"])
+    assert train_zoo.main() == 0
+    assert capsys.readouterr().out == "the time is over; still to come: gru2\n"
