@@ -187,5 +187,9 @@ class Workspace:
 
 def trained_models() -> list[str]:
     """Names of the models that have weights and a graph, in alphabetical order."""
-    graphs = (path for place in (find_root(), SHIPPED) for path in place.glob("hls_projects/*/graph.json"))
-    return sorted({path.parent.name for path in graphs if path.with_name("weights.h5").is_file()})
+    root = find_root()
+    names = {path.parent.name for place in (root, SHIPPED) for path in place.glob("hls_projects/*/graph.json")}
+    folders = {name: Workspace(root, name).folder for name in names}
+    return sorted(
+        name for name in names if all((folders[name] / file).is_file() for file in ("graph.json", "weights.h5"))
+    )

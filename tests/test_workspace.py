@@ -7,7 +7,7 @@ import deployed
 import pytest
 
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.workspace import Workspace, find_root
+from hw_amc.workspace import Workspace, find_root, trained_models
 
 
 @pytest.fixture
@@ -80,6 +80,18 @@ def test_a_shipped_model_is_copied_before_it_is_changed(tmp_path: Path) -> None:
     (workspace.folder / "project.toml").write_text('board = "zcu104"\n')
     assert workspace.take_over() == workspace.folder
     assert workspace.board().name == "zcu104"
+
+
+def test_a_model_that_is_trained_here_again_is_not_the_shipped_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HW_AMC_ROOT", str(tmp_path))
+    shipped = trained_models()
+    assert "gru_cnn_c40" in shipped
+    own = tmp_path / "hls_projects" / "gru_cnn_c40"
+    own.mkdir(parents=True)
+    (own / "train.toml").write_text("seed = 1\n")
+    assert trained_models() == [name for name in shipped if name != "gru_cnn_c40"]
 
 
 def test_without_a_workspace_the_current_folder_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
