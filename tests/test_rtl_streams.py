@@ -31,6 +31,7 @@ from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, golden
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl import build_core
+from hw_amc.rtl.blocks.dense import DenseProgram
 from hw_amc.rtl.blocks.join import JoinBlock
 from hw_amc.rtl.blocks.pair import PairBlock
 from hw_amc.rtl.lowering.network import lower
@@ -108,9 +109,20 @@ def rows(seed: int) -> Graph:
     return net.end("rows", net(hls_networks.quantize("bent_q", net(table("bent", x, np.tanh, FixedFormat(9, 7))), ACT)))
 
 
-ALL = NETWORKS | {"shapes": shapes, "both_ways": both_ways, "gates": gates, "rows": rows}
+def selu(seed: int) -> Graph:
+    """Dense layers behind a frame with functions of one variable between them, of signed and of unsigned integers."""
+    net = Net(seed, 8)
+    x = net(hls_networks.reshape("flat", net.conv("conv", net.last, 2), (16,)))
+    x = net(table("bent1", net.dense("one", x, 5, FixedFormat(6, 4)), np.tanh, FixedFormat(5, 4)))
+    x = net(table("bent2", net.dense("two", x, 4, FixedFormat(5, 3, False)), np.sqrt, FixedFormat(7, 5, False)))
+    return net.end("selu", net.dense("three", x, 3, FixedFormat(6, 3)))
+
+
+ALL = NETWORKS | {"shapes": shapes, "both_ways": both_ways, "gates": gates, "rows": rows, "selu": selu}
 #: Those that hardware has as they are.
 PLAIN = {"lstms", "gates", "reset"}
+#: Those whose dense layers a program works off.
+PROGRAMS = {"over_time", "image", "rows", "selu"}
 
 
 def equal_outputs(graph: Graph, other: Graph, frames: Any) -> None:
@@ -156,6 +168,7 @@ def test_blocks_model_the_stream(name: str, cache: Path) -> None:
                 wanted = tensors[block.name][index]
                 np.testing.assert_array_equal(vectors[block.name].reshape(wanted.shape), wanted)
             assert len(vectors[block.name]) == len(link.branch.then(block).slots)
+        assert isinstance(chain.results, DenseProgram) == (name in PROGRAMS)
         logits = np.concatenate([tensors[output][index] for output in graph.outputs])
         np.testing.assert_array_equal(chain.results.model(vectors[chain.branch.last]), logits)
 
@@ -179,6 +192,8 @@ def test_blocks_model_the_stream(name: str, cache: Path) -> None:
         ("gates", RtlSettings(cycles_per_step=2), {"busy": 0.5, "ready": 0.7}),
         ("gates", RtlSettings(contexts=2, mode="channels"), {}),
         ("rows", RtlSettings(), {}),
+        ("selu", RtlSettings(), {}),
+        ("selu", RtlSettings(cycles_per_step=2), {"busy": 0.7, "ready": 0.4}),
     ],
 )
 def test_streams_equal_golden(name: str, settings: Any, traffic: Any, cache: Path, tmp_path: Path) -> None:

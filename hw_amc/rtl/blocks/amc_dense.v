@@ -20,8 +20,12 @@ module amc_dense #(
     parameter INDEX = 1,         // bits that count STEPS
     parameter GROUPS = 1,
     parameter GROUP = 1,         // bits that count GROUPS
+    parameter TABLES = 0,        // functions of hidden layers' outputs, each of 2^TABLE_IN values of X bits
+    parameter TABLE_IN = 1,
+    parameter CHOICE = 1,        // bits that hold TABLES; 0 is none
+    parameter [((TABLES+1)<<TABLE_IN)*X-1:0] TABLE = 0,
     parameter WORD = SELECT + ADDRESS + 4 + LANES * WEIGHT,
-    parameter NOTE = 2 * X + COUNT + ADDRESS + LANES * SUM
+    parameter NOTE = 2 * X + COUNT + ADDRESS + (TABLES > 0 ? CHOICE : 0) + LANES * SUM
 ) (
     input                   clk,
     input                   rst,
@@ -34,7 +38,7 @@ module amc_dense #(
     input  [      WORD-1:0] word,
     output [     GROUP-1:0] group,     // of the notes {biases, address, lanes, highest, lowest}, likewise
     output                  group_enable,
-    input  [      NOTE-1:0] note,
+    input  [      NOTE-1:0] note,      // and, where there are tables, which one, above the address
     output                  taken,     // a finished frame has left its place
     output [          31:0] m_tdata,
     output                  m_tvalid,
@@ -162,8 +166,17 @@ module amc_dense #(
             wire signed [CUT+X:0] wide_cut = {{(X + 1) {cut[CUT-1]}}, cut};
             wire signed [CUT+X:0] wide_low = {{CUT{lowest[X]}}, lowest};
             wire signed [CUT+X:0] wide_high = {{CUT{highest[X]}}, highest};
-            assign rounded[l*X+:X] =
+            wire [X-1:0] clipped =
                 wide_cut < wide_low ? lowest[X-1:0] : wide_cut > wide_high ? highest[X-1:0] : cut[X-1:0];
+            if (TABLES > 0) begin : tables
+                reg [X-1:0] values[0:((TABLES+1)<<TABLE_IN)-1];
+                integer v;
+                initial for (v = 0; v < (TABLES + 1) << TABLE_IN; v = v + 1) values[v] = TABLE[v*X+:X];
+                wire [CHOICE-1:0] choice = note5[2*X+COUNT+ADDRESS+:CHOICE];
+                assign rounded[l*X+:X] = choice == {CHOICE{1'b0}} ? clipped : values[{choice, clipped[TABLE_IN-1:0]}];
+            end else begin : no_tables
+                assign rounded[l*X+:X] = clipped;
+            end
         end
     endgenerate
 

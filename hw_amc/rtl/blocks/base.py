@@ -61,6 +61,18 @@ def memory_cost(bits: int, words: int) -> Resources:
     return Resources(lut=4 * -(-bits // 3) * -(-words // 64), ff=bits)
 
 
+def block_memory_cost(bits: int, words: int) -> Resources:
+    """A memory that is read into a register: block RAM, halves of 36 x 512, or distributed RAM where it is small."""
+    if bits * words <= 1024:
+        return memory_cost(bits, words)
+    return Resources(bram36=0.5 * -(-bits // 36) * -(-words // 512))
+
+
+def counter_cost(bits: int, contexts: int) -> Resources:
+    """A counter of each context in flip-flops: which one is written, and the one that is read."""
+    return Resources(lut=bits * (contexts + -(-contexts // 4)) + contexts, ff=bits * contexts)
+
+
 @dataclass(frozen=True)
 class SlotTiming:
     """How time is shared: K contexts, a slot every `slot_cycles` cycles."""

@@ -13,6 +13,7 @@ from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Node
 from hw_amc.graph.fixed import FixedFormat, requantize
 from hw_amc.rtl.blocks.base import Resources, SlotTiming, Tensor, Wires, adder_cost, memory_cost
+from hw_amc.rtl.blocks.lanes import table_luts
 from hw_amc.rtl.blocks.recurrent import half
 from hw_amc.rtl.control import DenseControl, ProgramStep
 from hw_amc.rtl.verilog import constant, instance, library, packed, vector
@@ -33,6 +34,13 @@ class DenseStage:
     rounded: ir.Quantize | None
     #: Where each input stands: (vector of the frame, element), or of a hidden layer (unit, -1).
     places: tuple[tuple[int, int], ...]
+    #: Function of what is rounded; None where there is none.
+    table: ir.Table | None = None
+
+    @property
+    def kept(self) -> Node:
+        """What later layers read."""
+        return self.table or self.rounded or self.node
 
     @property
     def units(self) -> int:
@@ -117,7 +125,7 @@ class DenseProgram:
         bases, word = {}, 0
         for stage in self.stages:
             if stage.rounded is not None:
-                bases[stage.rounded.name] = word
+                bases[stage.kept.name] = word
                 word += self._groups(stage)
         return bases
 
@@ -180,6 +188,7 @@ class DenseProgram:
             "STEPS": self.steps,
             "GROUPS": sum(map(self._groups, self.stages)),
             **w,
+            **self._table_parameters(),
         }
         program = {"step": "step", "step_enable": "step_enable", "word": "word"}
         program |= {"group": "group", "group_enable": "group_enable", "note": "note"}
@@ -203,7 +212,39 @@ class DenseProgram:
     @property
     def _note_bits(self) -> int:
         w = self.widths
-        return 2 * w["X"] + w["COUNT"] + w["ADDRESS"] + self.lanes * w["SUM"]
+        return 2 * w["X"] + w["COUNT"] + w["ADDRESS"] + self._choice_bits + self.lanes * w["SUM"]
+
+    @cached_property
+    def _tables(self) -> list[DenseStage]:
+        """Layers with a function behind them."""
+        return [stage for stage in self.stages if stage.table is not None]
+
+    @property
+    def _choice_bits(self) -> int:
+        return len(self._tables).bit_length()
+
+    @property
+    def _table_bits(self) -> int:
+        """Bits of the widest input of a table."""
+        return max(stage.rounded.fmt.bits for stage in self._tables if stage.rounded is not None)
+
+    def _table_parameters(self) -> dict[str, int | str]:
+        """Tables one after the other behind an empty one, each addressed by the low bits of what is rounded."""
+        if not self._tables:
+            return {}
+        words, count = list[int](), 1 << self._table_bits
+        for stage in self._tables:
+            assert stage.table is not None  # it is one of `_tables`
+            assert stage.rounded is not None
+            fmt, values = stage.rounded.fmt, stage.table.table
+            integers = (raw - count if fmt.signed and raw >= count // 2 else raw for raw in range(count))
+            words += [int(values[raw - fmt.min_raw]) if fmt.holds(raw) else 0 for raw in integers]
+        return {
+            "TABLES": len(self._tables),
+            "TABLE_IN": self._table_bits,
+            "CHOICE": self._choice_bits,
+            "TABLE": packed([0] * count + words, self.widths["X"]),
+        }
 
     def files(self) -> dict[str, str]:
         """Modules that `emit` instantiates."""
@@ -253,9 +294,12 @@ class DenseProgram:
         if stage.rounded is not None:
             fmt = stage.rounded.fmt
             note = _integer((fmt.min_raw, fmt.max_raw), w["X"])
-            note |= (self._bases[stage.rounded.name] + group) << (2 * w["X"] + w["COUNT"])
+            note |= (self._bases[stage.kept.name] + group) << (2 * w["X"] + w["COUNT"])
         note |= len(mine) << (2 * w["X"])
-        return note | _integer(map(int, mine), w["SUM"]) << (2 * w["X"] + w["COUNT"] + w["ADDRESS"])
+        above = 2 * w["X"] + w["COUNT"] + w["ADDRESS"]
+        if stage.table is not None:
+            note |= (1 + self._tables.index(stage)) << above
+        return note | _integer(map(int, mine), w["SUM"]) << (above + self._choice_bits)
 
     def model(self, x: NDArray[np.integer]) -> Tensor:  # type: ignore[type-arg]
         """Integer model: one frame (vectors, channels) -> logits (words,)."""
@@ -267,7 +311,10 @@ class DenseProgram:
             if stage.rounded is None:
                 logits.append(total)
             else:
-                hidden[stage.rounded.name] = np.asarray(requantize(total, stage.node.fmt.frac, stage.rounded.fmt))
+                kept = np.asarray(requantize(total, stage.node.fmt.frac, stage.rounded.fmt))
+                if stage.table is not None:
+                    kept = stage.table.table.astype(np.int64)[kept - stage.rounded.fmt.min_raw]
+                hidden[stage.kept.name] = kept
         return np.concatenate(logits)
 
     def cost(self, timing: SlotTiming) -> Resources:
@@ -278,6 +325,8 @@ class DenseProgram:
         select = w["X"] * (-(-self.channels // 4) + -(-self.lanes // 4))
         lane = adder_cost(w["SUM"]) + Resources(lut=3 * w["X"], ff=w["X"] + 3 * w["WEIGHT"] + 4 * w["SUM"], dsp=1)
         hidden = memory_cost(self.lanes * w["X"], 1 << w["ADDRESS"])
+        if self._tables:
+            lane += Resources(lut=table_luts(self._table_bits, w["X"]) * len(self._tables))
         control = Resources(lut=select + 80, ff=(self.channels + self.lanes) * w["X"] + 100, bram36=blocks + frames)
         return lane * self.lanes + hidden + control
 

@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, delay_cost, memory_cost
+from hw_amc.rtl.blocks.base import (
+    Block,
+    Resources,
+    SlotTiming,
+    Tensor,
+    Wires,
+    block_memory_cost,
+    counter_cost,
+    delay_cost,
+    memory_cost,
+)
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.verilog import instance, library, packed, vector
 
@@ -80,10 +90,8 @@ class ReverseBlock(_FrameBlock):
     def cost(self, timing: SlotTiming) -> Resources:
         width, words = self.channels * self.fmt.bits, 2 * timing.contexts * self.length
         time = (self.length - 1).bit_length()
-        control = Resources(lut=4 * time + 12, ff=(2 * time + 3) * timing.contexts + width)
-        blocks = -(-width // 36) * -(-words // 1024) if words * width > 4096 else 0
-        memory = Resources(ff=width, bram36=blocks) if blocks else memory_cost(width, words)
-        return memory + control + delay_cost(timing.ctx_bits + 4, 2)
+        control = counter_cost(time, timing.contexts) * 2 + counter_cost(3, timing.contexts) + Resources(ff=2 * width)
+        return block_memory_cost(width, words) + control + delay_cost(timing.ctx_bits + 4, 2)
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ class RepeatBlock(_FrameBlock):
 
     def cost(self, timing: SlotTiming) -> Resources:
         width, time = self.channels * self.fmt.bits, self.length.bit_length()
-        control = Resources(lut=width + 2 * time + 4, ff=time * timing.contexts)
+        control = counter_cost(time, timing.contexts) + Resources(lut=width)
         return memory_cost(width, timing.contexts) + control + delay_cost(timing.ctx_bits + 4, 1)
 
 
@@ -165,5 +173,5 @@ class ChooseBlock(_FrameBlock):
     def cost(self, timing: SlotTiming) -> Resources:
         width, time = self.channels * self.fmt.bits, (self.length - 1).bit_length()
         table = -(-self.length // 64)
-        control = Resources(lut=2 * time + table, ff=time * timing.contexts + width)
+        control = counter_cost(time, timing.contexts) + Resources(lut=table, ff=width)
         return control + Resources(lut=width * -(-self._groups // 4)) + delay_cost(timing.ctx_bits + 4, 1)

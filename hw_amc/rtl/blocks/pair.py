@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, delay_cost, memory_cost
+from hw_amc.rtl.blocks.base import (
+    Block,
+    Resources,
+    SlotTiming,
+    Tensor,
+    Wires,
+    block_memory_cost,
+    counter_cost,
+    delay_cost,
+)
 from hw_amc.rtl.blocks.branch import Branch
 from hw_amc.rtl.blocks.linear import declare, flags_delay
 from hw_amc.rtl.verilog import extended, instance, library, vector
@@ -100,12 +109,8 @@ class PairBlock(Block):
 
     def cost(self, timing: SlotTiming) -> Resources:
         early, late, words = self.early.wires, self.late.wires, self._words(timing)
-        pointers = Resources(lut=8 * timing.contexts, ff=2 * (words - 1).bit_length() * timing.contexts)
-        depth = words * timing.contexts
-        if depth > 256:
-            memory = Resources(ff=early.width, bram36=-(-early.width // 36) * -(-depth // 1024))
-        else:
-            memory = memory_cost(early.width, depth)
+        pointers = counter_cost((words - 1).bit_length(), timing.contexts) * 2
+        memory = block_memory_cost(early.width, words * timing.contexts) + Resources(ff=early.width)
         flags = delay_cost(timing.ctx_bits + 4, self.latency(timing))
         return memory + Resources(ff=late.width) + pointers + delay_cost(late.width, self._wait(timing)) + flags
 

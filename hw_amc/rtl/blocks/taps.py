@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.graph.fixed import FixedFormat
-from hw_amc.rtl.blocks.base import Block, Resources, SlotTiming, Tensor, Wires, delay_cost, follow, memory_cost
+from hw_amc.rtl.blocks.base import (
+    Block,
+    Resources,
+    SlotTiming,
+    Tensor,
+    Wires,
+    counter_cost,
+    delay_cost,
+    follow,
+    memory_cost,
+)
 from hw_amc.rtl.blocks.linear import declare
 from hw_amc.rtl.verilog import constant, instance, library, vector
 
@@ -100,6 +110,6 @@ class TapsBlock(Block):
 
     def cost(self, timing: SlotTiming) -> Resources:
         width, time = self.lanes * self.fmt.bits, (self.last + self.stride).bit_length()
-        control = Resources(lut=4 * time + 8, ff=2 * time * timing.contexts)
+        control = counter_cost(time, timing.contexts) * 2 + Resources(lut=4 * time)
         older = memory_cost((self.span - 1) * width, timing.contexts) if self.span > 1 else Resources()
         return older + control + Resources(ff=width) + delay_cost(timing.ctx_bits + 4, 1)

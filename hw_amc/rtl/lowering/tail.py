@@ -51,7 +51,7 @@ def dense_tail(graph: Graph, known: Mapping[str, Feed], options: Options) -> tup
     places = {node.name: _places(sources[node.inputs[0]], firsts[node.inputs[0]]) for node in flats}
     stages = _stages(graph, places)
     formats = [feed.node.fmt for feed in sources.values()]
-    formats += [stage.rounded.fmt for stage in stages if stage.rounded is not None]
+    formats += [node.fmt for stage in stages for node in (stage.rounded, stage.table) if node is not None]
     join = JoinBlock(f"{flats[0].name}_frame", feeds, element_format(formats))
     vectors = 1 + max(place for of_frame in places.values() for place, _ in of_frame)
     vectors = max([vectors, *map(_vectors, sources.values())])
@@ -84,6 +84,10 @@ def _stages(graph: Graph, places: Mapping[str, tuple[tuple[int, int], ...]]) -> 
         elif isinstance(node, ir.Quantize) and source.name in open_ends:
             hidden.append(replace(open_ends.pop(source.name), rounded=node))
             known[node.name] = tuple((unit, -1) for unit in range(node.shape[0]))
+        elif isinstance(node, ir.Table) and hidden and hidden[-1].kept is source:
+            # Nothing else reads what the function is of (`lowering.streams.vectors.program_of`).
+            hidden[-1] = replace(hidden[-1], table=node)
+            known[node.name] = known.pop(source.name)
         elif source.name in known or source.name in open_ends:
             raise UnsupportedLayer(f"rtl: {node.op!r} (node {node.name!r}) behind a whole frame has no hardware")
     lost = set(graph.outputs) ^ set(open_ends)

@@ -82,7 +82,7 @@ def takes_program(writer: Writer, names: frozenset[str]) -> bool:
 
 
 def program_of(graph: Graph) -> frozenset[str]:
-    """Names of dense layers and quantisers between a vector and the outputs, where nothing else is there."""
+    """Names of dense layers, quantisers and tables between a vector and the outputs, where nothing else is there."""
     readers: dict[str, list[Node]] = {node.name: [] for node in graph.nodes}
     for node in graph.nodes:
         for name in node.inputs:
@@ -94,11 +94,19 @@ def program_of(graph: Graph) -> frozenset[str]:
         if isinstance(node, ir.Dense) and len(source.shape) == 1:
             hidden = inside and [type(reader) for reader in behind] == [ir.Quantize]
             fits = hidden or (is_output and not behind)
+        elif isinstance(node, ir.Quantize | ir.Table):
+            kind = ir.Dense if isinstance(node, ir.Quantize) else ir.Quantize
+            tabled = isinstance(node, ir.Quantize) and [type(reader) for reader in behind] == [ir.Table]
+            fits = inside and isinstance(source, kind) and len(source.shape) == 1
+            fits = fits and (tabled or all(isinstance(reader, ir.Dense) for reader in behind))
         else:
-            fits = inside and isinstance(node, ir.Quantize) and isinstance(source, ir.Dense) and len(source.shape) == 1
-            fits = fits and all(isinstance(reader, ir.Dense) for reader in behind)
+            fits = False
         if fits:
             found.add(node.name)
+    for node in graph.nodes[1:]:
+        # What rounds, or is a function, belongs to its layer.
+        if not isinstance(node, ir.Dense) and node.inputs[0] not in found:
+            found.discard(node.name)
     return frozenset(found) if found.issuperset(graph.outputs) else frozenset()
 
 
