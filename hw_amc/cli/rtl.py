@@ -43,7 +43,11 @@ def cosim(
     fast: Annotated[bool, typer.Option("--fast", help="Fast runner only, no cocotb: long regressions.")] = False,
     waves: Annotated[bool, typer.Option("--waves", help="Keep FST waveforms of the cocotb runs.")] = False,
 ) -> None:
-    """Simulate the Verilog in Verilator and Icarus against golden: every logit, and the cycles predicted."""
+    """Simulate the Verilog in Verilator and Icarus against golden: every logit, and the cycles predicted.
+
+    The first run compiles a model: 14 s of processor time and 1 to 4 ms a line of the network's Verilog
+    (docs/simulation.md has the trained models).
+    """
     from hw_amc import report
     from hw_amc.flows.rtl import RtlFlow, RtlOptions, cosimulate, require_simulators
 
