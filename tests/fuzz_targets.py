@@ -374,6 +374,19 @@ def read_model(path: Path) -> None:
     clear()
 
 
+def make_onnx(path: Path) -> None:
+    import hw_amc.compress.onnx.exact  # noqa: F401 - it takes seconds, which are not the reader's
+
+    copy(ROOT / "tests/data/onnx/po2.onnx")(path)
+
+
+def read_onnx(path: Path) -> None:
+    from hw_amc.compress.onnx.exact import Exact
+    from hw_amc.compress.onnx.file import load_graph
+
+    Exact(load_graph(path)).walk()
+
+
 def clear() -> None:
     """Forget the names of layers that were made, which Keras keeps for ever."""
     from tensorflow import keras
@@ -389,6 +402,7 @@ HEAVY = (
            containers.json_in_protobuf, heavy=True),
     Target("saved variables", "variables/variables.index", make_saved, lambda path: read_model(path.parents[1]),
            heavy=True),
+    Target("onnx", "a.onnx", make_onnx, read_onnx, heavy=True),
 )  # fmt: skip
 
 TARGETS = LIGHT + HEAVY

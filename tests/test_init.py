@@ -362,6 +362,12 @@ def test_frames_of_another_scale_than_training_are_warned_about(root: Path, tmp_
         bring_in(root, tmp_path / "m.h5", name="level", classes="BPSK,QPSK", data=capture(tmp_path / "x.h5"))
 
 
+def test_frames_of_another_length_are_refused(root: Path, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((T + 2, 2)), K.Flatten(), K.Dense(2)]).save(tmp_path / "m.h5", save_format="h5")
+    with pytest.raises(DataError, match=f"frames of {T} samples"):
+        bring_in(root, tmp_path / "m.h5", name="longer", classes="BPSK,QPSK", data=capture(tmp_path / "x.h5"))
+
+
 def test_widths_reach_the_weights_and_project_toml(root: Path, tmp_path: Path) -> None:
     by_quadrature().save(tmp_path / "m.h5", save_format="h5")
     widths = ["kernel_bits=6", "rectify.kernel_bits=5"]
@@ -395,6 +401,10 @@ REFUSED: dict[str, tuple[Callable[[], list[Any]], str]] = {
     "code": (lambda: [K.Lambda(lambda x: x, name="lam"), *flat(3)], r"layer 'lam' \('Lambda'\) is not loaded"),
     "sequence": (lambda: [K.Conv1D(3, 3, name="c")], r"output 'c' is \(30, 3\), and each head must be a vector"),
     "single": (lambda: flat(1), "a head gives 1 numbers"),
+    "channels_first": (
+        lambda: [K.GlobalAveragePooling1D(data_format="channels_first", name="g"), K.Dense(3)],
+        r"layer 'g' \(GlobalAveragePooling1D\) has its channels first; build the network with data_format=",
+    ),
 }  # fmt: skip
 
 
@@ -541,7 +551,7 @@ def test_the_guide_is_followed_word_for_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guide = (ROOT / "docs" / "guides" / "own_model.md").read_text()
-    (program,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    program, _ = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)  # the second needs Brevitas
     blocks = re.findall(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
     commands = "".join(blocks).splitlines()
     frames, tuned = "data make frames.h5 --preset radioml2016-v1 --snrs 18 --frames 40", "init mine.h5 --data frames.h5"

@@ -38,7 +38,7 @@ def walk(model: Any) -> list[Call]:
     Raises
     ------
     UnsupportedLayer
-        The model is not a graph of layers, has several inputs, or uses a layer twice.
+        The model is not a graph of layers, has several inputs, uses a layer twice, or has channels first.
     """
     if not getattr(model, "_nodes_by_depth", None):
         raise UnsupportedLayer(
@@ -52,6 +52,11 @@ def walk(model: Any) -> list[Call]:
         if call.name in seen:
             raise UnsupportedLayer(f"layer {call.name!r} is used twice; only layers that are used once are exact here")
         seen.add(call.name)
+        if getattr(call.layer, "data_format", None) == "channels_first":
+            raise UnsupportedLayer(
+                f"layer {call.name!r} ({call.kind}) has its channels first; build the network with"
+                " data_format='channels_last', behind a Permute where frames come in rows: kernels keep their shapes"
+            )
     return calls
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_amc.compress.onnx.execute import BIPOLAR, MOVING, QUANT, quantise, run_node
-from hw_amc.compress.onnx.file import OnnxGraph, OnnxNode
+from hw_amc.compress.onnx.file import FRAME_SIZE, OnnxGraph, OnnxNode
 from hw_amc.errors import DataError
 
 Array = NDArray[Any]
@@ -39,13 +39,16 @@ def fold(graph: OnnxGraph) -> tuple[list[OnnxNode], dict[str, Array], dict[str, 
     """
     constants: dict[str, Array] = dict(graph.constants)
     values: dict[str, Array | None] = {"": None, **constants, graph.input: np.zeros(graph.input_shape)}
-    kept: list[OnnxNode] = []
+    kept, left = list[OnnxNode](), FRAME_SIZE
     for node in graph.nodes:
         lacking = [name for name in node.inputs if name not in values]
         if lacking:
             raise DataError(f"{node.label} takes {lacking[0][:80]!r}, which nothing before it gives")
         value = run_node(node, [values[name] for name in node.inputs])
         values[node.outputs[0]] = value
+        left -= value.size
+        if left < 0:
+            raise DataError(f"{node.label}: the tensors of a frame hold more than {FRAME_SIZE:,} numbers up to here")
         # A shape is no matter of the frames' numbers.
         if node.op == "Shape" or all(name in constants or not name for name in node.inputs):
             constants[node.outputs[0]] = value

@@ -141,7 +141,7 @@ def _conv(node: OnnxNode, x: Array, kernel: Array, bias: Array | None = None) ->
     every = [slice(None, None, stride) for stride in strides]
     taps = [slice(None, None, step) for step in dilations]
     windows = windows[(slice(None), slice(None), *every, *taps)]
-    require_size(windows.shape, node.label)
+    require_size(windows.shape[1:], node.label)
     inputs, outputs = kernel.shape[1], kernel.shape[0] // groups
     if x.shape[1] != inputs * groups or kernel.shape[0] % groups:
         raise ValueError(f"{x.shape[1]} channels in {groups} groups, a kernel of {kernel.shape}")

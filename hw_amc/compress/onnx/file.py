@@ -17,8 +17,8 @@ from hw_amc.untrusted import brief, read_bytes
 
 #: Most bytes of a file, nodes of a graph, and letters of a name.
 FILE_BYTES, NODES, LETTERS = 256 << 20, 5000, 300
-#: Most numbers of a tensor.
-SIZE = 1 << 26
+#: Most numbers of a tensor, and of all tensors of one frame.
+SIZE, FRAME_SIZE = 1 << 25, 1 << 25
 #: Newest set of operations whose meaning is known here.
 OPSET = 25
 

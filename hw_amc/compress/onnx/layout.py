@@ -109,6 +109,11 @@ class Walker:
         self.tensors: dict[str, Tensor] = {graph.input: self.first(frames)}
         self.ended: dict[str, str] = {}
 
+    @property
+    def numbers(self) -> int:
+        """Numbers of all tensors of one frame."""
+        return sum(value.size for value in self.values.values())
+
     def first(self, frames: Tensor) -> Tensor:
         """What is known of the frames."""
         return frames

@@ -21,8 +21,8 @@ from hw_amc.errors import DataError, UnsupportedLayer
 
 Array = NDArray[Any]
 
-#: Frames that are computed at once.
-_BATCH = 32
+#: Most frames that are computed at once, and numbers of all their tensors.
+_BATCH, _NUMBERS = 32, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class OnnxModel:
     model: Any
     seen: Sequence[Seen] = ()
     refitted: Sequence[Refitted] = ()
+    #: Numbers of all tensors of one frame.
+    numbers: int = 1
 
     @property
     def is_exact(self) -> bool:
@@ -57,8 +59,9 @@ class OnnxModel:
         """Compute tensors of the file on frames (n, T, 2)."""
         given = frames if self._axes[0] < self._axes[1] else np.swapaxes(frames, 1, 2)
         shape = (-1, *self.graph.input_shape[1:])
-        starts = range(0, len(frames), _BATCH)
-        parts = [run_graph(self.graph, given[start : start + _BATCH].reshape(shape), keep) for start in starts]
+        batch = max(1, min(_BATCH, _NUMBERS // self.numbers))
+        starts = range(0, len(frames), batch)
+        parts = [run_graph(self.graph, given[start : start + batch].reshape(shape), keep) for start in starts]
         return {name: np.concatenate([part[name] for part in parts]) for name in keep}
 
     def answers(self, frames: Array) -> Array:
@@ -98,7 +101,8 @@ def load_onnx(path: Path) -> OnnxModel:
         if any(node.op in (*QUANT, BIPOLAR) for node in graph.nodes):
             walker = Exact(graph)
             model = walker.model(name)
-            return OnnxModel(graph, model, walker.seen, walker.refitted)
-        return OnnxModel(graph, Floats(graph).model(name))
+            return OnnxModel(graph, model, walker.seen, walker.refitted, walker.numbers)
+        plain = Floats(graph)
+        return OnnxModel(graph, plain.model(name), numbers=plain.numbers)
     except (DataError, UnsupportedLayer) as error:
         raise type(error)(f"{path.name}: {error}") from error
