@@ -58,13 +58,13 @@ def stage(kind: str, *phases: Phase, ramp_steps: int = 0) -> Stage:
 
 def test_phases_share_the_time_by_their_work(clock: Clock) -> None:
     first, second = Phase(crop=64, steps=100, batch=10), Phase(crop=128, steps=100, batch=10)
-    stages = [stage("float", first, second), stage("qat", first)]  # 1 + 2 + 2 parts
-    limit = Budget(50.0, clock.now)
+    stages = [stage("float", first, second), stage("qat", first)]  # 1 + 2 + 1 parts
+    limit = Budget(40.0, clock.now)
     assert limit.pace(stages, 0, 0) == Pace(0, 100, 100.0, 10.0)
-    clock.now += 20  # the first phase took twice its time: 30 s are left for 4 parts
-    assert limit.pace(stages, 1, 0) == Pace(0, 100, 120.0, 15.0)
-    assert limit.pace(stages, 1, 50).seconds == 10.0  # half of its steps are done: 1 part of 3
-    assert limit.pace(stages[1:], 0, 0).seconds == 30.0
+    clock.now += 22  # the first phase took twice its time: 18 s are left for 3 parts
+    assert limit.pace(stages, 1, 0) == Pace(0, 100, 122.0, 12.0)
+    assert limit.pace(stages, 1, 50).seconds == 9.0  # half of its steps are done: 1 part of 2
+    assert limit.pace(stages[1:], 0, 0).seconds == 18.0
     clock.now += 100
     assert limit.pace(stages[1:], 0, 0).seconds == 0.0
     assert Budget().pace(stages, 0, 0).seconds is None

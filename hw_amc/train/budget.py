@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 
 from hw_amc.train.recipe import Phase, Stage
 
-#: Work of a quantised step over that of a float one (measured: 1.2 to 2.6 for the networks of `hw_amc.models`).
-_QUANTISED = 2.0
-
 
 @dataclass(frozen=True)
 class Pace:
@@ -67,12 +64,12 @@ class Budget:
         whole = stage.ramp_steps + 1 if stage.kind == "prune" and phase == 0 else 0
         if self.seconds is None:
             return Pace(step, under_way.steps, now)
-        own = _work(stage, under_way) * (under_way.steps - step) / under_way.steps
-        rest = [_work(stage, each) for each in behind]
-        rest += [_work(other, each) for other in later for each in other.phases]
+        own = _work(under_way) * (under_way.steps - step) / under_way.steps
+        rest = [_work(each) for each in [*behind, *(phase for other in later for phase in other.phases)]]
         left = max(0.0, self.begun + self.seconds - now)
         return Pace(step, under_way.steps, now, left * own / (own + sum(rest)) if own else 0.0, whole)
 
 
-def _work(stage: Stage, phase: Phase) -> float:
-    return phase.steps * phase.batch * phase.crop * (_QUANTISED if stage.kind == "qat" else 1.0)
+def _work(phase: Phase) -> float:
+    """Samples of a phase: a quantised step takes about as long as a float one (0.5 to 1.1 times, measured)."""
+    return phase.steps * phase.batch * phase.crop
