@@ -179,11 +179,11 @@ def judge(
     cosim = run_model(graph, accelerator, subject.frames, Plan(folder / "cosim", {}))
     section["reference"] = f"golden, {len(subject.frames)} {'held-out' if subject.options else 'random'} frame(s)"
     section["cosim"] = {
-        simulator: {key: run[key] for key in _COMPARED if key in run} for simulator, run in cosim.items()
+        simulator: {key: run[key] for key in _COMPARED if run.get(key) is not None} for simulator, run in cosim.items()
     }
     # Of one frame alone the way in and out counts, too.
     fast = cosim["verilator"]
-    section["cycles_per_step"] = round((fast["cycles_per_frame"] or fast["latency_cycles"]) / graph.frame_len, 2)
+    section["cycles_per_step"] = round((fast.get("cycles_per_frame") or fast["latency_cycles"]) / graph.frame_len, 2)
     keep()
     section["synth"] = synthesise(core, graph, folder / "synth")
     keep()
