@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import pytest
 
 from hw_amc import hls
 from hw_amc.compress import QMeanPooling, QTable
+from hw_amc.compress.deploy import deploy
 from hw_amc.compress.layers import qkeras
+from hw_amc.errors import Mismatch
 from hw_amc.graph import golden
 from hw_amc.graph.reader import build_graph
 from hw_amc.hls import csim
+from hw_amc.hls.host import weights
 
 WEIGHTS = {"kernel_quantizer": deployed.signed(6), "bias_quantizer": deployed.signed(8, 1)}
 
@@ -77,3 +81,17 @@ def test_a_keras_model_equals_golden(tmp_path: Path, monkeypatch: pytest.MonkeyP
     tensors = golden.run(graph, frames, [node.name for node in graph.nodes[1:]])
     hls.build_project(model, graph, hls.Target("Vitis", hls_project.PART, 8.0), frames, tensors).write(tmp_path)
     hls_project.require_equal(tmp_path, graph, frames, tensors, "native")
+
+
+def test_a_table_of_gates_that_is_not_kerass_is_named() -> None:
+    from tensorflow import keras
+
+    model = keras.Sequential([keras.Input((4, 2)), keras.layers.LSTM(2, name="lstm"), keras.layers.Dense(2)])
+    exact = deploy(model, np.random.default_rng(0).uniform(-1, 1, (8, 4, 2)).astype(np.float32))
+    graph = build_graph(exact, "lstm_net", (("a", "b"),))
+    weights.require_graph(exact, graph)
+    node: Any = graph["lstm"]
+    other = replace(node, gate_table=node.gate_table ^ (np.arange(node.gate_table.size) == 3))
+    changed = replace(graph, nodes=tuple(other if each is node else each for each in graph.nodes))
+    with pytest.raises(Mismatch, match=r"layer lstm: gate_table\[3\] is \d+ in Keras and \d+ in the graph"):
+        weights.require_graph(exact, changed)

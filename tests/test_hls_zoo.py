@@ -1,0 +1,104 @@
+"""Networks of docs/models.md, from the float Keras model to C++: small ones of random weights, whole ones on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hls_project
+import numpy as np
+import pytest
+from test_rtl_zoo import CLASSES, NETWORKS, SIZES
+
+from hw_amc import hls
+from hw_amc.compress.deploy import deploy
+from hw_amc.config import LayerHls
+from hw_amc.errors import UnsupportedLayer
+from hw_amc.graph import Graph, golden
+from hw_amc.graph.reader import build_graph
+from hw_amc.hls import csim
+from hw_amc.hls.estimate.whole import legal_reuse_factors
+from hw_amc.hls.ops.reshape import MOST_VALUES
+from hw_amc.models import MODELS, drcnn, gru_cnn, mtl, vtcnn2
+from hw_amc.verify import equality
+from hw_amc.verify.keras import KerasReference
+
+TWO = (("a", "b", "c"), ("d", "e"))
+#: Sizes that stand in the modules of the networks, in small.
+SMALL = SIZES | {gru_cnn: {"CONV_FILTERS": 3}, mtl: {"SIDE": 8, "UNITS": 5}}
+#: Network -> its spec in small; GRU-CNNs, and GRUs alone, differ by their sizes. Inception is not proven in C++ yet.
+SPECS: dict[str, Callable[[], Any]] = {
+    **{name: build for name, (build, _) in NETWORKS.items() if name != "inception"},
+    "gru_cnn": lambda: gru_cnn.GruCnnSpec("gru_cnn", 4, classes=CLASSES, frame=(16, 2)),
+    "mtl": lambda: mtl.MtlSpec("mtl", classes=TWO, frame=(32, 2)),
+    "vtcnn_mtl": lambda: vtcnn2.Vtcnn2Spec("vtcnn_mtl", classes=TWO, frame=(16, 2)),
+    "drcnn_mtl": lambda: drcnn.DrcnnSpec("drcnn_mtl", classes=TWO, frame=(32, 2)),
+}
+#: Those that take longest, on demand.
+LONG = {"gru_cnn", "oshea_resnet", "lightweight", "mcnet"}
+#: Those with a flattened map that the HLS core would keep in registers, and refuses.
+TOO_LONG = {"vtcnn2", "vtcnn_mtl", "resnet", "inception", "drcnn", "drcnn_mtl"}
+
+
+def deployed(spec: Any) -> tuple[Any, Graph]:
+    """A network of random weights, deployed, and its graph."""
+    model, rng = spec.build(), np.random.default_rng(5)
+    for layer in model.layers:
+        # Scales and variances are positive.
+        is_norm = "normalization" in type(layer).__name__.lower()
+        scale = 0.4 if len(layer.get_weights()) < 2 else min(0.4, 2 / np.sqrt(np.size(layer.get_weights()[0])))
+        layer.set_weights([
+            np.abs(rng.normal(0, 0.4, array.shape)) + 0.3 if is_norm and place in (0, 3)
+            else rng.normal(0, scale if array.ndim > 1 else 0.1, array.shape)
+            for place, array in enumerate(layer.get_weights())
+        ])  # fmt: skip
+    frames = rng.uniform(-1, 1, (32, *model.input_shape[1:])).astype(np.float32)
+    exact = deploy(model, frames)
+    return exact, build_graph(exact, spec.name, list(spec.classes))
+
+
+def reuse(graph: Graph, multipliers: int) -> dict[str, LayerHls]:
+    """Settings that leave so many multipliers to each layer."""
+    found = {}
+    for node in graph.nodes[1:]:
+        weights = sum(int(np.count_nonzero(array)) for array in node.arrays().values())
+        legal = legal_reuse_factors(graph, node)
+        factor = next((each for each in legal if weights <= multipliers * each), legal[-1])
+        if factor > 1:
+            found[node.name] = LayerHls(reuse_factor=factor)
+    return found
+
+
+def require_equal(folder: Path, spec: Any, frames: int, multipliers: int) -> None:
+    """Keras = golden = C-sim in every integer of every layer."""
+    model, graph = deployed(spec)
+    layers = [node.name for node in graph.nodes[1:]]
+    low, high = graph.input.fmt.min_raw, graph.input.fmt.max_raw
+    wire = np.random.default_rng(1).integers(low, high + 1, (frames, *graph.input.shape)).astype(np.int16)
+    tensors = golden.run(graph, wire, layers)
+    equality.require_equal(graph, ("Keras", "golden"), KerasReference(model, graph).run(wire, layers), tensors)
+    assert all(len(np.unique(tensors[head])) > 2 for head in graph.outputs)  # or it would prove nothing
+    heads = {name: tensors[name] for name in graph.outputs}
+    target = hls.Target("Vitis", hls_project.PART, 8.0, reuse(graph, multipliers))
+    hls.build_project(model, graph, target, wire, heads).write(folder)
+    hls_project.require_equal(folder, graph, wire, tensors, "native")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in SPECS])
+def test_a_small_network_of_the_zoo_is_keras_in_cpp(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, sizes in SMALL.items():
+        for field, size in sizes.items():
+            monkeypatch.setattr(module, field, size)
+    monkeypatch.setitem(csim.FLAVOURS, "native", ("-O0", *csim.FLAVOURS["native"][1:]))
+    require_equal(tmp_path, SPECS[name](), 3, 16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_a_whole_network_of_the_zoo_is_keras_in_cpp(name: str, tmp_path: Path) -> None:
+    if name in TOO_LONG:
+        with pytest.raises(UnsupportedLayer, match=f"flat: .* more than {MOST_VALUES:,}; pool before"):
+            require_equal(tmp_path, MODELS[name], 2, 64)
+    else:
+        require_equal(tmp_path, MODELS[name], 2, 64)
