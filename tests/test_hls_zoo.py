@@ -27,9 +27,9 @@ from hw_amc.verify.keras import KerasReference
 TWO = (("a", "b", "c"), ("d", "e"))
 #: Sizes that stand in the modules of the networks, in small.
 SMALL = SIZES | {gru_cnn: {"CONV_FILTERS": 3}, mtl: {"SIDE": 8, "UNITS": 5}}
-#: Network -> its spec in small; GRU-CNNs, and GRUs alone, differ by their sizes. Inception is not proven in C++ yet.
+#: Network -> its spec in small; GRU-CNNs, and GRUs alone, differ by their sizes.
 SPECS: dict[str, Callable[[], Any]] = {
-    **{name: build for name, (build, _) in NETWORKS.items() if name != "inception"},
+    **{name: build for name, (build, _) in NETWORKS.items()},
     "gru_cnn": lambda: gru_cnn.GruCnnSpec("gru_cnn", 4, classes=CLASSES, frame=(16, 2)),
     "mtl": lambda: mtl.MtlSpec("mtl", classes=TWO, frame=(32, 2)),
     "vtcnn_mtl": lambda: vtcnn2.Vtcnn2Spec("vtcnn_mtl", classes=TWO, frame=(16, 2)),

@@ -15,8 +15,6 @@ from typing import Any
 
 Read = Callable[..., tuple[dict[str, Any], list[int | None]]]
 
-#: Recurrent layers that hls4ml reads in their smooth form only.
-_RECURRENT = ("QGRU", "QLSTM")
 #: Layers that do nothing at inference and that hls4ml does not know, beside those that our graph computes.
 _OTHERS = (
     "QAffine", "QMeanPooling", "QTable", "ReverseTime",
@@ -53,12 +51,11 @@ def install() -> None:
     from hls4ml.converters.keras_v2_to_hls import get_layer_handlers
 
     table = get_layer_handlers()
-    for name in _OTHERS:
-        table.setdefault(name, read_unknown)
-    for name in _RECURRENT:
-        stock = table.get(name)
+    for name, stock in list(table.items()):
         if not hasattr(stock, _MARK):
-            table[name] = _with_hard_gates(stock)
+            table[name] = _ours_where_refused(stock)
+    for name in _OTHERS:
+        table.setdefault(name, _ours_where_refused(None))
 
 
 def read_unknown(
@@ -77,23 +74,20 @@ def read_unknown(
     return layer, shape
 
 
-def _with_hard_gates(stock: Read | None) -> Read:
-    """Wrap hls4ml's reader: the layers that it refuses because their gates are hard become ours."""
+def _ours_where_refused(stock: Read | None) -> Read:
+    """Wrap hls4ml's reader: a layer that it refuses - hard gates, more than two branches - becomes ours."""
 
     def read(
         keras_layer: dict[str, Any], input_names: list[str], input_shapes: Any, data_reader: Any
     ) -> tuple[dict[str, Any], list[int | None]]:
-        try:
-            if _has_tables(keras_layer):
-                refusal = "gates that are tables are not supported"
-            elif stock is not None:
+        refusal = "gates that are tables are not supported" if _has_tables(keras_layer) else ""
+        if stock is not None and not refusal:
+            try:
                 return stock(keras_layer, input_names, input_shapes, data_reader)
-            else:
-                refusal = ""
-        except AssertionError as error:
-            if "Hard activation" not in str(error):
-                raise
-            refusal = str(error)
+            except Exception as error:  # hls4ml asserts, or raises Exception itself
+                if not hasattr(data_reader, "model"):  # it reads files of weights, which our back ends do not take
+                    raise
+                refusal = str(error) or type(error).__name__
         layer, shape = read_unknown(keras_layer, input_names, input_shapes, data_reader)
         return {**layer, "refusal": refusal}, shape
 
