@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from hw_amc.flows.graph import build_graph
 from hw_amc.flows.init_judge import answers, share_right, to_words
 from hw_amc.flows.init_state import InitFlow, describe_tuning
 from hw_amc.train.data import FrameSet
-from hw_amc.train.tune import Tuned, following
 from hw_amc.workspace import Workspace
+
+if TYPE_CHECKING:
+    from hw_amc.train.tune import Tuned
 
 
 def tune(flow: InitFlow, staged: Workspace, deployed: Any, exact_weights: list[Any]) -> tuple[float, Tuned]:
@@ -44,7 +46,7 @@ def tune(flow: InitFlow, staged: Workspace, deployed: Any, exact_weights: list[A
     deployed.set_weights(exact_weights)
     folder = flow.workspace.own_folder / "build" / f"tune-{_digest(exact_weights, train, validation, steps)}"
     bar = iter(flow.output.track(range(steps), f"tune: {steps} steps with quantisation on {len(train)} frames"))
-    with following(bar) as progress:
+    with training.following(bar) as progress:
         tuned = training.tune(deployed, train, validation, steps, folder, progress, flow.wire_frac)
     flow.output.done(describe_tuning(tuned), "tune", time.perf_counter() - started)
     save_deployed(deployed, staged.own_folder / "weights.h5")
