@@ -188,7 +188,7 @@ def gated_format(node: Any) -> FixedFormat:
 
 
 def reset_format(layer: LayerBuild) -> FixedFormat:
-    """Narrowest signed format that holds the second product whatever the gated states are."""
+    """Narrowest signed format that holds the second product whatever the gated states are, and can be rounded."""
     node = layer.node
     kernel = node.recurrent[:, 2 * node.units :].astype(object)
     # The largest gate is 1 - 2^-g: a gated state is smaller than the state, its bits moved by the gate's.
@@ -197,4 +197,6 @@ def reset_format(layer: LayerBuild) -> FixedFormat:
     shift = shifts_of(layer)[1]
     least = min(positive * low + negative * high) << shift
     most = max(positive * high + negative * low) << shift
-    return format_for(min(least, -1), most, node.acc_frac(layer.source.fmt) + node.gate_fmt.frac)
+    frac = node.acc_frac(layer.source.fmt) + node.gate_fmt.frac
+    # AMD's ap_fixed cannot round away more bits than a number has, which one of all zero weights would have.
+    return format_for(min(least, -(1 << max(frac - node.fmt.frac, 0))), most, frac)

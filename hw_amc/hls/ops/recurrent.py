@@ -238,7 +238,7 @@ def fused_matrix(operation: RecurrentOperation, layer: LayerBuild) -> tuple[NDAr
 
 
 def wide_range(operation: RecurrentOperation, layer: LayerBuild, columns: slice) -> FixedFormat:
-    """Narrowest signed format that holds some columns of the product whatever input and state are."""
+    """Narrowest signed format that holds some columns of the product whatever input and state are, and -1."""
     matrix, shift = fused_matrix(operation, layer)
     rows = len(layer.node.kernel)
     bias = operation.biases(layer)[columns].astype(object)
@@ -248,4 +248,6 @@ def wide_range(operation: RecurrentOperation, layer: LayerBuild, columns: slice)
         negative = np.minimum(part, 0).sum(axis=0).astype(object) << shift
         low = low + positive * fmt.min_raw + negative * fmt.max_raw
         high = high + positive * fmt.max_raw + negative * fmt.min_raw
-    return format_for(min(min(low), -1), max(high), layer.node.acc_frac(layer.source.fmt))
+    frac = layer.node.acc_frac(layer.source.fmt)
+    # It reaches -1 at least: AMD's ap_fixed cannot round away more bits than a number has.
+    return format_for(min(min(low), -(1 << max(frac, 0))), max(high), frac)
