@@ -203,7 +203,7 @@ def _load(library: Path) -> ctypes.CDLL:
         "amc_write": (ctypes.c_int, [sim, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32]),
         "amc_read": (ctypes.c_int, [sim, ctypes.c_uint32, pointer]),
         "amc_select": (None, [sim, ctypes.c_uint32]),
-        "amc_trace_open": (pointer, [sim, ctypes.c_char_p]),
+        "amc_trace_open": (pointer, [sim, ctypes.c_char_p, u64]),
         "amc_trace_advance": (u64, [sim, pointer, u64, u64, u64]),
         "amc_trace_close": (None, [pointer]),
     }

@@ -144,14 +144,12 @@ class FastSim:
         -------
         Cycles that passed.
         """
-        trace, passed = self._lib.amc_trace_open(self._sim, str(saif).encode()), 0
+        trace, passed = self._lib.amc_trace_open(self._sim, str(saif).encode(), period), 0
         try:
             while passed < most and self.received < words:
                 require_wanted()
                 part = min(most - passed, SLICE_CYCLES)
                 passed += self._lib.amc_trace_advance(self._sim, trace, period, part, words)
-            if not most:
-                self._lib.amc_trace_advance(self._sim, trace, period, 0, 0)
         finally:
             self._lib.amc_trace_close(trace)
         return passed

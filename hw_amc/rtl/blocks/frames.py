@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +36,13 @@ class _FrameBlock(Block):
     length: int
 
     @property
+    @abstractmethod
     def module(self) -> str:
         """Module of the instance."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parameters(self, timing: SlotTiming) -> dict[str, int | str]:
         """Parameters that only this block has."""
-        raise NotImplementedError
 
     def emit(self, source: Wires, timing: SlotTiming) -> str:
         return self.instantiate(source, self.output(), timing)
