@@ -217,6 +217,15 @@ def test_lint_is_clean(name: str, cache: Path, tmp_path: Path) -> None:
     assert all(cost.lut >= 0 for cost in core.costs.values())
 
 
+@pytest.mark.cosim
+def test_a_tensor_beside_itself_twice(cache: Path, tmp_path: Path) -> None:
+    net = Net(4, 12)
+    x = net(hls_networks.concatenate("thrice", *[net.last] * 3))
+    x = net(hls_networks.quantize("thrice_q", x, ACT))
+    graph = net.end("thrice", net(hls_networks.global_pool("largest", x, largest=True)))
+    check(graph, RtlSettings(), tmp_path, cache=cache)
+
+
 def test_what_runs_over_no_axis_is_refused_by_name(cache: Path) -> None:
     """Rows of an image turned into channels, and back in another order, come in no order over time."""
     net = Net(0, 12)

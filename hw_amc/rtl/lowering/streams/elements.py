@@ -116,8 +116,8 @@ def write_concatenate(writer: Writer, node: ir.Concatenate) -> None:
         return
     sources, axis = _aligned(writer, node, shapes)
     stream = sources[0]
-    for source in sources[1:]:
-        name = node.name if source is sources[-1] else writer.name(node.name, "part")
+    for count, source in enumerate(sources[1:], 2):
+        name = node.name if count == len(sources) else writer.name(node.name, "part")
         stream = _beside(writer, node, name, stream, source)
     starts = np.cumsum([0, *(source.shape[1] for source in sources)]).tolist()
     vectors, lanes = stream.shape
