@@ -78,9 +78,7 @@ def settings_of(graph: Graph, factor: int) -> dict[str, LayerHls]:
 def planned(graph: Graph, layers: dict[str, LayerHls]) -> dict[str, int]:
     """Multiplications of two variables by layer, as the schedule has them."""
     return {
-        node.name: ops.find(node).multiplications(
-            ops.LayerBuild(node, tuple(graph.sources(node)), layers.get(node.name, LayerHls()))
-        )
+        node.name: ops.find(node).multiplications(ops.LayerBuild.of(graph, node.name, layers.get(node.name)))
         for node in CoreStreams.of(graph).layers
     }
 

@@ -224,9 +224,21 @@ def wide(seed: int) -> Graph:
     return net.end("wide", net(global_pool("most", x, largest=True)))
 
 
+def maps(seed: int) -> Graph:
+    """Flattened maps in front of dense layers: an image, a table and two readers between."""
+    net = Net(seed, 12)
+    x = net(reshape("image", net.last, (12, 2, 1)))
+    x = net(quantize("conv_q", net(conv2d(net.rng, "conv", x, 6, (3, 2))), ACT))
+    flat = net(reshape("flat", x, (60,)))
+    wide = net.dense("wide", net(quantize("flat_q", flat, RELU)), 8)
+    other = net.dense("other", net(table("bend", flat, np.sin, FixedFormat(7, 6))), 4)
+    few = net.dense("few", flat, 2)
+    return net.end("maps", net(concatenate("joined", wide, other, few)))
+
+
 NETWORKS: dict[str, Callable[[int], Graph]] = {
     "tables": tables_and_means, "branches": branches, "lstms": lstms, "over_time": over_time, "image": image,
-    "wide": wide, "gates": gates, "reset": reset, "both_ways": both_ways,
+    "wide": wide, "gates": gates, "reset": reset, "both_ways": both_ways, "maps": maps,
 }  # fmt: skip
 #: Network -> settings with shared multipliers.
 SHARED: dict[str, dict[str, Any]] = {
@@ -237,9 +249,9 @@ SHARED: dict[str, dict[str, Any]] = {
     },
     "over_time": {
         "strided": {"reuse_factor": 6}, "dilated": {"reuse_factor": 2}, "causal": {"reuse_factor": 24},
-        "valid": {"reuse_factor": 3}, "depthwise": {"reuse_factor": 12}, "head": {"reuse_factor": 6},
+        "valid": {"reuse_factor": 3}, "depthwise": {"reuse_factor": 12}, "head": {"reuse_factor": 4},
     },
-    "image": {"first": {"reuse_factor": 6}, "second": {"reuse_factor": 24}, "hidden": {"reuse_factor": 8}},
+    "image": {"first": {"reuse_factor": 6}, "second": {"reuse_factor": 24}, "hidden": {"reuse_factor": 4}},
     "wide": {"conv": {"reuse_factor": 12}},
     "gates": {
         "gru": {"reuse_factor": 15, "cells_reuse_factor": 2}, "lstm": {"reuse_factor": 5, "recurrent_reuse_factor": 6},
@@ -249,6 +261,10 @@ SHARED: dict[str, dict[str, Any]] = {
         "hard": {"reuse_factor": 6, "dsp_multipliers": 3}, "table": {"reuse_factor": 6, "recurrent_reuse_factor": 16},
     },
     "both_ways": {"forward0": {"reuse_factor": 9}, "back1": {"reuse_factor": 6}, "behind": {"reuse_factor": 6}},
+    # Below, at and above the channels of a place.
+    "maps": {
+        "wide": {"reuse_factor": 2, "dsp_multipliers": 3}, "other": {"reuse_factor": 12}, "few": {"reuse_factor": 6},
+    },
 }  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def convert(graph: Graph, target: Target) -> Any:
     streams = core.stream_names()
     found = {core.source.name: _Layer(build=None)}
     for number, node in enumerate(core.layers):
-        build = LayerBuild(node, tuple(graph.sources(node)), target.layer(node.name))
+        build = LayerBuild.of(graph, node.name, target.layer(node.name))
         read = [streams[node.name, place] for place in range(len(node.inputs))]
         found[node.name] = _Layer(build=build, number=number, streams=read)
     return _Network(found)

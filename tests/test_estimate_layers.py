@@ -16,7 +16,6 @@ from networks import random_gru
 
 from hw_amc import graph as ir
 from hw_amc import tools
-from hw_amc.config import LayerHls
 from hw_amc.graph import Graph
 from hw_amc.graph.fixed import FixedFormat, format_for, requantize
 from hw_amc.hls import ops, roms
@@ -40,8 +39,7 @@ class Found(NamedTuple):
 
 def layer_of(graph: Graph, name: str) -> ops.LayerBuild:
     """A layer of a network, without settings."""
-    (node,) = (node for node in graph.nodes if node.name == name)
-    return ops.LayerBuild(node, tuple(graph.sources(node)), LayerHls())
+    return ops.LayerBuild.of(graph, name)
 
 
 def _gru() -> Graph:

@@ -75,9 +75,7 @@ def projects(small: tuple[Any, Graph], tmp_path_factory: pytest.TempPathFactory)
 def planned(graph: Graph, layers: dict[str, LayerHls]) -> dict[str, int]:
     """Multiplications of two variables by layer."""
     return {
-        node.name: ops.find(node).multiplications(
-            ops.LayerBuild(node, tuple(graph.sources(node)), layers.get(node.name, LayerHls()))
-        )
+        node.name: ops.find(node).multiplications(ops.LayerBuild.of(graph, node.name, layers.get(node.name)))
         for node in CoreStreams.of(graph).layers
     }
 

@@ -83,7 +83,7 @@ def test_the_ir_is_the_planned_hardware(tmp_path: Path, name: str, clang: str) -
     core = hls_ir.compile_core(tmp_path, clang)
     assert core.problems() == []
     for node in CoreStreams.of(graph).layers:
-        layer = ops.LayerBuild(node, tuple(graph.sources(node)), settings.get(node.name, LayerHls()))
+        layer = ops.LayerBuild.of(graph, node.name, settings.get(node.name))
         planned = ops.find(node).multiplications(layer)
         assert hls_ir.multiplications(core.processes[node.name]) == planned, node.name
     assert hls_pragmas.problems(core.text, "Vitis") == []
@@ -206,7 +206,8 @@ def _rows_again() -> Graph:
 
 def _long() -> Graph:
     net = Net(0, 4096)
-    return net.end("long", net(reshape("flat", net.last, (8192,))))
+    flat = net(reshape("flat", net.last, (8192,)))
+    return net.end("long", net(concatenate("both", flat, flat)))
 
 
 @pytest.mark.parametrize(

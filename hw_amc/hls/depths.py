@@ -8,7 +8,6 @@ waits for its input keeps what is in it.
 
 from __future__ import annotations
 
-from hw_amc.config import LayerHls
 from hw_amc.graph import Graph, Node
 from hw_amc.hls import ops
 from hw_amc.hls.streams import CoreStreams
@@ -46,7 +45,7 @@ def of(graph: Graph, core: CoreStreams) -> dict[tuple[str, int], int]:
 
 def _needs(graph: Graph, node: Node) -> list[list[int]]:
     """Of each input, the last element that each element of the output needs."""
-    layer = ops.LayerBuild(node, tuple(graph.sources(node)), LayerHls())
+    layer = ops.LayerBuild.of(graph, node.name)
     return [ops.find(node).last_needed(layer, place) for place in range(len(node.inputs))]
 
 

@@ -29,7 +29,7 @@ def describe(graph: Graph, target: Target) -> dict[str, Any]:
         "wire": _format(graph.input.fmt),
         "input": {"name": core.source.name, **_format(core.source.fmt)},
         "heads": [head.name for head in core.heads],
-        "layers": [{"name": n.name, "shape": list(n.shape), **_format(n.fmt)} for n in core.layers],
+        "layers": [{"name": n.name, "shape": list(graph[n.name].shape), **_format(n.fmt)} for n in core.layers],
     }
 
 

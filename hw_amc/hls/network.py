@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hw_amc.errors import UnsupportedLayer
-from hw_amc.graph import Graph, Node
+from hw_amc.graph import Graph, Node, Quantize
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.hls import depths, resources
 from hw_amc.hls.cpp import cpp_type
 from hw_amc.hls.ops import LayerBuild, elements, find
@@ -36,7 +38,7 @@ def emit(converted: Any, graph: Graph, target: Target, core: CoreStreams) -> dic
     files = {
         f"firmware/{name}.h": _header(name, core),
         f"firmware/{name}.cpp": _function(name, converted, graph, core),
-        "firmware/defines.h": _types(core),
+        "firmware/defines.h": _types(graph, core),
         "firmware/parameters.h": _parameters(converted, headers),
         PRODUCTS: _products(graph, target, core),
         **{f"firmware/{header}": resources.text("firmware", header) for header in _with_included(headers)},
@@ -66,12 +68,19 @@ def _require_room(graph: Graph, core: CoreStreams, target: Target) -> None:
             )
 
 
-def _types(core: CoreStreams) -> str:
+def _types(graph: Graph, core: CoreStreams) -> str:
     lines = [
-        f"typedef nnet::array<{cpp_type(node.fmt)}, {node.shape[-1]}> {node.name}_t;"
+        f"typedef nnet::array<{cpp_type(_format(graph, node))}, {node.shape[-1]}> {node.name}_t;"
         for node in (core.source, *core.layers)
     ]
     return _guarded("DEFINES_H_", ['#include "hw_amc_types.h"', '#include "nnet_types.h"', "", *lines])
+
+
+def _format(graph: Graph, node: Node) -> FixedFormat:
+    """Format of a stream: AMD's ap_fixed cannot round away more bits than a number has, as one of all-zero weights."""
+    readers = (reader for reader in graph.nodes if isinstance(reader, Quantize) and node.name in reader.inputs)
+    cut = max((node.fmt.frac - reader.fmt.frac for reader in readers), default=0)
+    return replace(node.fmt, bits=max(node.fmt.bits, cut + 1))
 
 
 def _parameters(converted: Any, headers: list[str]) -> str:
@@ -81,7 +90,7 @@ def _parameters(converted: Any, headers: list[str]) -> str:
 
 
 def _products(graph: Graph, target: Target, core: CoreStreams) -> str:
-    layers = (LayerBuild(node, tuple(graph.sources(node)), target.layer(node.name)) for node in core.layers)
+    layers = (LayerBuild.of(graph, node.name, target.layer(node.name)) for node in core.layers)
     texts = filter(None, (find(layer.node).code(layer) for layer in layers))
     return _guarded("PRODUCTS_H_", ['#include "hw_amc_types.h"', "", *texts])
 

@@ -44,6 +44,8 @@ class Product:
     dsp: int | None = None
     #: LUTs of a lane beside its multipliers, by which the number of lanes is chosen.
     lane_luts: int = 60
+    #: Places of a map, each with as many of the inputs, that come one after another; the pool is that of one place.
+    places: int = 1
 
     @property
     def nonzeros(self) -> int:

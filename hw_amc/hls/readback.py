@@ -18,8 +18,8 @@ from hw_amc.hls.target import Target
 def require_text(code: str, graph: Graph, target: Target) -> None:
     """Raise Mismatch, naming the first, unless the integers in generated C++ are the Graph's."""
     for node in graph.nodes[1:]:
-        operation = find(node)
-        layer = LayerBuild(node, tuple(graph.sources(node)), target.layer(node.name))
+        layer = LayerBuild.of(graph, node.name, target.layer(node.name))
+        operation = find(layer.node)
         for name, wanted in operation.tables(layer).items():
             _require_table(code, node.name, name, wanted)
         row = 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hw_amc.config import LayerHls
 from hw_amc.errors import UnsupportedLayer
 from hw_amc.graph import Graph, Node
 from hw_amc.hls import ops
+from hw_amc.hls.maps import streamed
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,14 @@ class CoreStreams:
             An operation that the core lacks, an input that is not I/Q, a format that exceeds the words, or a layer
             whose output nobody reads.
         """
+        graph = streamed(graph)
         source = graph.input_quantizer or graph.input
         names = [node.name for node in graph.nodes]
         core = cls(
             source, tuple(graph[name] for name in graph.outputs), graph.nodes[names.index(source.name) + 1 :]
         )  # fmt: skip
         for node in core.layers:
-            ops.find(node).require_form(ops.LayerBuild(node, tuple(graph.sources(node)), LayerHls()))
+            ops.find(node).require_form(ops.LayerBuild.of(graph, node.name))
         core._check(graph)
         return core
 

@@ -58,5 +58,5 @@ def check_layers(graph: Graph, layers: dict[str, LayerHls]) -> None:
     for name, settings in layers.items():
         if name not in known:
             raise ConfigError(f"[hls.layers.{name}]: the network has no such layer{suggest(name, known)}")
-        node = graph[name]
-        ops.find(node).check(ops.LayerBuild(node, tuple(graph.sources(node)), settings))
+        layer = ops.LayerBuild.of(graph, name, settings)
+        ops.find(layer.node).check(layer)

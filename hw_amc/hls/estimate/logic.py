@@ -18,6 +18,8 @@ Integers = NDArray[np.int64]
 LOOP_STATES = 2
 #: LUTs of a small multiplier by the product of its operand widths: 41 for 8 x 8.
 LUTS_PER_BIT2 = 0.64
+#: Words and their bits of half a block RAM.
+BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,8 @@ def rom_luts(depth: int, bits: int) -> int:
 
 
 def bram18(depth: int, bits: int) -> int:
-    """Halves of a block RAM of a memory."""
-    return math.ceil(depth * bits / (18 * 1024))
+    """Halves of a block RAM of a memory, in the shape that takes fewest."""
+    return min(math.ceil(depth / words) * math.ceil(bits / width) for words, width in BRAM18_SHAPES)
 
 
 def select_luts(ways: int) -> int:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hw_amc.adders import AdderGraph
 from hw_amc.hls.cpp import bits_of
 from hw_amc.hls.estimate.logic import Context, bram18, literal_adders, multiplier, rom_luts, select_luts
-from hw_amc.hls.folding import Bank, Multiplier
+from hw_amc.hls.folding import Multiplier
+from hw_amc.hls.places import Rounds
 from hw_amc.hls.product import Product
 from hw_amc.hls.roms import in_bram
 from hw_amc.hls.strategies.distributed_arithmetic import DISTRIBUTED_ARITHMETIC
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class ProductCost:
 
 def product_cost(product: Product, context: Context) -> ProductCost:
     """Estimate a product."""
-    return _STRATEGIES[product.strategy](product, context)
+    return _by_place(product, context) if product.places > 1 else _STRATEGIES[product.strategy](product, context)
 
 
 def _latency(product: Product, context: Context) -> ProductCost:
@@ -90,7 +95,7 @@ def _folded(product: Product, context: Context) -> ProductCost:
             most_taps = max(most_taps, len(each.inputs))
             number += 1
         most_terms = max(most_terms, len(bank.multipliers))
-        tree_lut, tree_ff = _tree(bank, product.x_fmt.bits, acc, context)
+        tree_lut, tree_ff = _tree([each.weights for each in bank.multipliers], product.x_fmt.bits, acc, context)
         begins = rom_luts(folding.positions, acc) if folding.positions > 1 else 0
         # The accumulator's adder, and the selection of what it begins with.
         lut += tree_lut + 2 * acc + begins
@@ -107,22 +112,45 @@ def _folded(product: Product, context: Context) -> ProductCost:
 def _multiplier(each: Multiplier, x_bits: int, on_dsp: bool) -> tuple[int, int, int, int]:
     """LUTs, FFs, DSPs and halves of block RAM of one multiplier with its ROMs and its selection."""
     w_bits, rounds = bits_of(each.weights), len(each.weights)
-    lut, bram = x_bits * select_luts(len(each.inputs)), 0
-    roms = [(each.weights, w_bits)]
+    roms = [each.weights]
     if len(each.inputs) > 1 and not np.array_equal(each.picks, np.arange(rounds)):
-        roms.append((each.picks, bits_of(each.picks)))
-    for values, bits in roms:
-        if in_bram(values):
-            bram += bram18(len(values), bits)
-        else:
-            lut += rom_luts(rounds, bits)
+        roms.append(each.picks)
+    rom_lut, bram = np.sum([_rom(values) for values in roms], axis=0).tolist()
     product_lut, dsp = multiplier(x_bits, w_bits, on_dsp)
-    return lut + product_lut, 2 * x_bits + w_bits, dsp, bram
+    return x_bits * select_luts(len(each.inputs)) + rom_lut + product_lut, 2 * x_bits + w_bits, dsp, bram
 
 
-def _tree(bank: Bank, x_bits: int, acc: int, context: Context) -> tuple[int, int]:
-    """LUTs and FFs of the additions of a bank's products."""
-    widths = [min(x_bits + bits_of(each.weights), acc) for each in bank.multipliers]
+def _rom(values: Integers) -> tuple[int, int]:
+    """LUTs and halves of block RAM of a ROM."""
+    depth, bits = len(values), bits_of(values)
+    return (0, bram18(depth, bits)) if in_bram(values) else (rom_luts(depth, bits), 0)
+
+
+def _by_place(product: Product, context: Context) -> ProductCost:
+    rounds, acc, x_bits = Rounds.of(product), product.acc_fmt.bits, product.x_fmt.bits
+    weights = rounds.weights(product.matrix)
+    lut = rounds.taps * x_bits * select_luts(rounds.rounds)
+    ff = dsp = bram = 0
+    for number, values in enumerate(weights):
+        product_lut, blocks = multiplier(x_bits, bits_of(values), product.dsp is None or number < product.dsp)
+        rom_lut, halves = _rom(values)
+        lut, ff, dsp, bram = lut + product_lut + rom_lut, ff + x_bits + bits_of(values), dsp + blocks, bram + halves
+    for lane in np.split(weights, rounds.lanes):
+        tree_lut, tree_ff = _tree(list(lane), x_bits, acc, context)
+        # The accumulator's adder, and the selection of what it begins with: a bias or an earlier place's sum.
+        lut += tree_lut + 3 * acc + rom_luts(rounds.slots, acc)
+        ff += tree_ff + acc
+    path = (
+        context.family.add_ns / 2 * math.ceil(math.log(max(rounds.rounds, 2), 4)),
+        context.family.mul_ns,
+        *context.adds(math.ceil(math.log2(rounds.taps)) + 1, acc),
+    )
+    return ProductCost(lut, ff, dsp, bram, rounds.slots * rounds.rounds, path)
+
+
+def _tree(weights: Sequence[Integers], x_bits: int, acc: int, context: Context) -> tuple[int, int]:
+    """LUTs and FFs of the additions of a round's products, from the weights of each multiplier."""
+    widths = [min(x_bits + bits_of(values), acc) for values in weights]
     lut = ff = level = 0
     while len(widths) > 1:
         level += 1

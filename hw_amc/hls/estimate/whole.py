@@ -11,6 +11,7 @@ from hw_amc.graph import Graph, Node
 from hw_amc.hls import backends, ops
 from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.logic import Context
+from hw_amc.hls.maps import streamed
 from hw_amc.hls.target import check_layers
 from hw_amc.parts import family_of
 
@@ -71,6 +72,7 @@ def hls(graph: Graph, settings: HlsSettings, board: BoardSettings) -> Estimate:
     clock_ns = settings.clock_ns or 1e3 / board.clock_mhz
     context = Context(family_of(board.part), clock_ns * (1 - backends.find(settings.backend).clock_uncertainty))
     check_layers(graph, settings.layers)
+    graph = streamed(graph)
     layers = [_layer_cost(graph, node, settings.layer(node.name), context) for node in graph.nodes[1:]]
     total = _total(graph.name, layers)
     budget = {key: value for key, value in board.budget.model_dump().items() if value and hasattr(total, key)}
@@ -81,7 +83,7 @@ def hls(graph: Graph, settings: HlsSettings, board: BoardSettings) -> Estimate:
 
 def _layer_cost(graph: Graph, node: Node, settings: LayerHls, context: Context) -> Cost:
     """Estimate one node with the streams behind it."""
-    operation, layer = ops.find(node), ops.LayerBuild(node, tuple(graph.sources(node)), settings)
+    operation, layer = ops.find(node), ops.LayerBuild.of(graph, node.name, settings)
     operation.require_form(layer)
     cost = operation.cost(layer, context)
     # A stream is a shift register of LUTs with a register at its end, one word a time step.
@@ -92,8 +94,8 @@ def _layer_cost(graph: Graph, node: Node, settings: LayerHls, context: Context) 
 
 def legal_reuse_factors(graph: Graph, node: Node) -> list[int]:
     """Reuse factors of a node, ascending; [1] where nothing is multiplied."""
-    operation = ops.find(node)
-    layer = ops.LayerBuild(node, tuple(graph.sources(node)), LayerHls())
+    layer = ops.LayerBuild.of(graph, node.name)
+    operation = ops.find(layer.node)
     operation.require_form(layer)
     return operation.legal(layer) if isinstance(operation, ops.LinearOperation | ops.RecurrentOperation) else [1]
 
@@ -116,7 +118,7 @@ def sweep(
     -------
     list of rows: reuse_factor, cycles_per_frame, latency_cycles, frames_per_s, lut, ff, dsp, bram36, percent, fits.
     """
-    rows = []
+    rows, graph = [], streamed(graph)
     for wanted in reuse_factors or _factors_of_largest(graph):
         layers = {node.name: _quick(graph, node, wanted) for node in graph.nodes[1:] if ops.find(node).settings}
         found = hls(graph, settings.model_copy(update={"layers": layers}), board)
@@ -128,7 +130,8 @@ def sweep(
 def _quick(graph: Graph, node: Node, wanted: int) -> LayerHls:
     """Settings of a layer that are priced without a search."""
     factor = max(each for each in legal_reuse_factors(graph, node) if each <= wanted)
-    return LayerHls(reuse_factor=factor, strategy="latency" if factor == 1 else None)
+    at_once = factor == 1 and "strategy" in ops.find(node).settings
+    return LayerHls(reuse_factor=factor, strategy="latency" if at_once else None)
 
 
 def _factors_of_largest(graph: Graph) -> list[int]:

@@ -90,10 +90,11 @@ def _layers(graph: Graph, config: Mapping[str, Any]) -> dict[str, LayerHls]:
 
 def _settings(graph: Graph, node: Node, own: Mapping[str, Any], wanted: int) -> LayerHls:
     """Settings of one layer; the model's reuse factor is as large as its rules allow."""
-    operation: Any = find(node)
+    layer = LayerBuild.of(graph, node.name)
+    operation: Any = find(layer.node)
     values = {ours: own[theirs] for theirs, ours in _SETTINGS.items() if own.get(theirs) is not None}
     if "reuse_factor" not in values:
-        legal = operation.legal(LayerBuild(node, tuple(graph.sources(node)), LayerHls()))
+        legal = operation.legal(layer)
         values["reuse_factor"] = max(factor for factor in legal if factor <= wanted)
     # hls4ml writes its default where nobody asked for one.
     for key in ("recurrent_reuse_factor", "cells_reuse_factor"):
@@ -118,11 +119,11 @@ def _replace_layers(network: Any, given: Given, core: CoreStreams, traced: Mappi
     streams = core.stream_names()
     for node in (core.source, *core.layers):
         inside = node.name in numbers
-        sources = tuple(given.graph.sources(node)) if inside else ()
-        build = LayerBuild(node, sources, given.target.layer(node.name)) if inside else None
+        build = LayerBuild.of(given.graph, node.name, given.target.layer(node.name)) if inside else None
+        sources = build.sources if build else ()
         attributes = {
             "class_name": "HwAmcLayer",
-            "node": node,
+            "node": given.graph[node.name],
             "build": build,
             "number": numbers.get(node.name),
             "streams": [streams[node.name, place] for place in range(len(sources))],

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from hw_amc.config import LayerHls
 from hw_amc.errors import ConfigError, UnsupportedLayer
-from hw_amc.graph import Node
+from hw_amc.graph import Graph, Node
 from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.logic import Context
+from hw_amc.hls.maps import streamed
 from hw_amc.hls.product import Product
 from hw_amc.hls.strategies import strategy_of
 
@@ -36,6 +37,12 @@ class LayerBuild:
     #: What feeds it.
     sources: tuple[Node, ...]
     settings: LayerHls
+
+    @classmethod
+    def of(cls, graph: Graph, name: str, settings: LayerHls | None = None) -> LayerBuild:
+        """Return a node of a graph as the core streams it; without settings as it is by default."""
+        found = streamed(graph)
+        return cls(found[name], tuple(found.sources(found[name])), settings or LayerHls())
 
     @property
     def source(self) -> Node:

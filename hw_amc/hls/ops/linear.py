@@ -46,21 +46,26 @@ class LinearOperation(Operation):
         return self.products(layer)[0]
 
     def build_products(self, layer: LayerBuild) -> tuple[Product, ...]:
+        settings = layer.settings
+        return (self.build_product(layer, choose(layer.node.name, settings.strategy, settings.reuse_factor)),)
+
+    def build_product(self, layer: LayerBuild, strategy: str, places: int = 1) -> Product:
+        """Make the product; of a map's places the reuse factor is that of one."""
         node, settings = layer.node, layer.settings
         require_legal(node.name, "reuse_factor", settings.reuse_factor, self.legal(layer))
         matrix = self.matrix(layer).astype(np.int64)
-        product = Product(
+        return Product(
             f"{node.name}_product",
             matrix,
             node.scaled_bias(layer.source.fmt),
             0,
             layer.source.fmt,
             node.fmt,
-            choose(node.name, settings.strategy, settings.reuse_factor),
-            pools=(Pool(0, len(matrix), settings.reuse_factor),),
+            strategy,
+            pools=(Pool(0, len(matrix) // places, settings.reuse_factor),),
             dsp=settings.dsp_multipliers,
+            places=places,
         )
-        return (product,)
 
     def weights(self, arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         kernel, bias = arrays.values()

@@ -40,4 +40,4 @@ def choose(layer: str, wanted: str | None, reuse_factor: int) -> str:
 
 def strategy_of(product: Product) -> Strategy:
     """Return the strategy that writes a product."""
-    return STRATEGIES[product.strategy]
+    return resource.BY_PLACE if product.places > 1 else STRATEGIES[product.strategy]

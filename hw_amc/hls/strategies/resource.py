@@ -1,4 +1,7 @@
-"""Strategy resource: few multipliers, each with its own ROM of weights and selection of inputs (`hls.folding`)."""
+"""Strategy resource: few multipliers, each with its own ROM of weights and selection of inputs.
+
+A step's terms are packed by `hls.folding`; a dense layer over a map takes the places of `hls.places` one by one.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 from hw_amc.hls import lanes
 from hw_amc.hls.cpp import braces, constant, integer_type, rom, select
 from hw_amc.hls.folding import Folding, Multiplier
+from hw_amc.hls.places import Rounds
 from hw_amc.hls.product import Product
 from hw_amc.hls.roms import in_bram
 from hw_amc.hls.strategies.base import Integers, Strategy, title
@@ -20,6 +24,9 @@ _BANK = re.compile(r"\bs\[(\d+)\] = ([^;]*);")
 _PRODUCT = re.compile(r"multiply<x_T, s_T, (?:true|false)>\((.*), weights(\d+)\[r\]\)")
 _LEAF = re.compile(r"x\[(\d+)\]")
 _KEEP = re.compile(r"if \(position == (\d+)\) cells\[(\d+)\] = lanes\[(\d+)\];")
+_TAKEN = re.compile(r"taken\[(\d+)\] = ([^;]*);")
+_PLACED = re.compile(r"multiply<x_T, s_T, (?:true|false)>\(taken\[(\d+)\], weights(\d+)\[at\]\)")
+_PLACED_ROM = re.compile(r"static const [\w ]+ weights(\d+)\[\d+\] = \{([^;]*)\};")
 _BIAS = re.compile(r"bias\w*\[\d+\]\[\d+\] = \{(.*)\};")
 
 
@@ -43,7 +50,7 @@ class Resource(Strategy):
             f"    {constant('members', product.members)}",
             f"    {constant('shift', product.shift)}",
             *_schedule(folding),
-            *_biases(product),
+            *_biases(_bank_rows(product)),
             *_sums(product),
             *lanes.functions(folding.cells),
             "};",
@@ -59,8 +66,7 @@ class Resource(Strategy):
         #: Cell by lane and position.
         owner = {(int(lane), int(position)): int(cell) for position, cell, lane in _KEEP.findall(text)}
         matrix, bias = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64)
-        found = _BIAS.search(text)
-        biases = _numbers(found.group(1) if found else "").reshape(-1, count)
+        biases = _parse_biases(text, count)
         for bank, products in _BANK.findall(text):
             member, lane = divmod(int(bank), lanes)
             for position in range(count):
@@ -76,6 +82,47 @@ class Resource(Strategy):
 
     def multiplications(self, product: Product) -> int:
         return product.folding.multipliers
+
+
+class ByPlace(Strategy):
+    """Multipliers that serve the rounds of one place after another."""
+
+    name: ClassVar[str] = "resource"
+
+    def emit(self, product: Product) -> str:
+        found = Rounds.of(product)
+        lines = [
+            title(product),
+            f"// {found.multipliers} multipliers in {found.lanes} lanes, each used {found.slots * found.rounds} times"
+            f" a place, at {found.places} places.",
+            f"struct {product.name} {{",
+            *(f"    {constant(name, getattr(found, name))}" for name in ("places", "taps", "rounds", "slots", "lanes")),
+            *_take(found),
+            *_biases(product.bias.reshape(found.slots, found.lanes).T),
+            *_placed_sums(product, found),
+            "};",
+            "",
+        ]
+        return "\n".join(lines)
+
+    def parse(self, text: str, shape: tuple[int, int]) -> tuple[Integers, Integers]:
+        places, rounds, slots, lanes = (_constant(text, n) for n in ("places", "rounds", "slots", "lanes"))
+        taken = {tap: [int(channel) for channel in _LEAF.findall(values)] for tap, values in _TAKEN.findall(text)}
+        owner = {
+            number: (int(lane), taken[tap])
+            for lane, sums in _BANK.findall(text)
+            for tap, number in _PLACED.findall(sums)
+        }
+        matrix = np.zeros(shape, np.int64)
+        by_place = matrix.reshape(places, -1, slots, lanes)
+        for found in _PLACED_ROM.finditer(text):
+            lane, channels = owner[found[1]]
+            values = np.fromstring(found[2], np.int64, sep=",").reshape(places, slots, rounds)
+            by_place[..., lane][:, channels] = values.transpose(0, 2, 1)
+        return matrix, _parse_biases(text, slots).T.ravel()
+
+    def multiplications(self, product: Product) -> int:
+        return Rounds.of(product).multipliers
 
 
 def _schedule(folding: Folding) -> list[str]:
@@ -97,14 +144,17 @@ def _schedule(folding: Folding) -> list[str]:
     return lines
 
 
-def _biases(product: Product) -> list[str]:
-    """Function that gives the value with which each bank's accumulator begins."""
-    folding = product.folding
-    rows = [
-        [0 if output is None else int(product.bias[output]) for output in bank.outputs] for bank in folding.banks
-    ]  # fmt: skip
-    table = np.array(rows, np.int64)
-    size = f"[{len(rows)}][{folding.positions}]"
+def _bank_rows(product: Product) -> Integers:
+    """Value with which each bank's accumulator begins, (banks, positions)."""
+    banks = product.folding.banks
+    rows = [[0 if output is None else int(product.bias[output]) for output in bank.outputs] for bank in banks]
+    return np.array(rows, np.int64)
+
+
+def _biases(table: Integers) -> list[str]:
+    """Function that gives the value with which each bank's accumulator begins, from all of them, (banks, positions)."""
+    rows = table.tolist()
+    size = f"[{len(rows)}][{len(rows[0])}]"
     return [
         "    template <class s_T> static void biases(int position, s_T *s) {",
         "        #pragma HLS INLINE",
@@ -154,6 +204,42 @@ def _multiplier(number: int, multiplier: Multiplier, on_dsp: bool) -> tuple[list
     return lines, f"multiply<x_T, s_T, {flag}>({tap}, weights{number}[r])"
 
 
+def _take(found: Rounds) -> list[str]:
+    """Function that selects the channels of a round."""
+    return [
+        "    template <class x_T> static void take(int r, const x_T *x, x_T *taken) {",
+        "        #pragma HLS INLINE",
+        "        using namespace hw_amc::folded;",
+        *(
+            f"        taken[{tap}] = {select([f'x[{channel}]' for channel in found.channels(tap)], 'r')};"
+            for tap in range(found.taps)
+        ),
+        "    }",
+    ]
+
+
+def _placed_sums(product: Product, found: Rounds) -> list[str]:
+    """Function that adds up the products of one round, lane by lane."""
+    lines = [
+        "    template <class x_T, class s_T> static void sums(int at, const x_T *taken, s_T *s) {",
+        "        #pragma HLS INLINE",
+        "        using namespace hw_amc::folded;",
+    ]
+    for number, values in enumerate(found.weights(product.matrix)):
+        kind = "bram" if in_bram(values) else "lutram"
+        name = f"weights{number}"
+        lines += [f"        {rom(name, values)}"]
+        lines += [f"        #pragma HLS BIND_STORAGE variable={name} type=rom_1p impl={kind}"]
+    for lane in range(found.lanes):
+        terms = []
+        for tap in range(found.taps):
+            number = lane * found.taps + tap
+            flag = "true" if product.dsp is None or number < product.dsp else "false"
+            terms.append(f"multiply<x_T, s_T, {flag}>(taken[{tap}], weights{number}[at])")
+        lines.append(f"        s[{lane}] = {_tree(terms)};")
+    return [*lines, "    }"]
+
+
 def _tree(terms: Sequence[str]) -> str:
     """Balanced tree of additions; the integer 0 of nothing."""
     found = list(terms) or ["zero<s_T>()"]
@@ -171,7 +257,14 @@ def _multiplications(text: str) -> Iterator[tuple[list[int], str]]:
         yield [int(index) for index in _LEAF.findall(found.group(1))], found.group(2)
 
 
+def _parse_biases(text: str, positions: int) -> Integers:
+    """Read the values back with which the accumulators begin: (banks, positions)."""
+    found = _BIAS.search(text)
+    return _numbers(found.group(1) if found else "").reshape(-1, positions)
+
+
 def _constant(text: str, name: str) -> int:
+    """Read a constant of an emitted struct back."""
     found = re.search(rf"static const int {name} = (\d+);", text)
     assert found is not None, name
     return int(found.group(1))
@@ -181,4 +274,4 @@ def _numbers(values: str) -> Integers:
     return np.array([int(word) for word in re.findall(r"-?\d+", values)], np.int64)
 
 
-RESOURCE = Resource()
+RESOURCE, BY_PLACE = Resource(), ByPlace()
