@@ -62,9 +62,8 @@ def stock_model(deployed: Any) -> Any:
     return model
 
 
-def bench_stock(deployed: Any, target: hls.Target, frames: Frames, folder: Path) -> dict[str, float]:
-    model = stock_model(deployed)
-    values = np.ldexp(frames.astype(np.float32), -14)
+def stock_csim(model: Any, target: hls.Target, values: Any, folder: Path) -> dict[str, float]:
+    """Stock hls4ml's compile() and predict() of a model, its precision and strategy by default."""
     with contextlib.redirect_stdout(io.StringIO()):
         config = hls4ml.utils.config_from_keras_model(model, granularity="name", backend=target.backend)
         network = hls4ml.converters.convert_from_keras_model(
@@ -78,7 +77,11 @@ def bench_stock(deployed: Any, target: hls.Target, frames: Frames, folder: Path)
         )
         compile_s, _ = timed(network.compile)
         run_s, _ = timed(lambda: network.predict(np.ascontiguousarray(values)))
-    return {"seconds_compile": compile_s, "frames": len(frames), "frames_per_s": len(frames) / run_s}
+    return {"seconds_compile": compile_s, "frames": len(values), "frames_per_s": len(values) / run_s}
+
+
+def bench_stock(deployed: Any, target: hls.Target, frames: Frames, folder: Path) -> dict[str, float]:
+    return stock_csim(stock_model(deployed), target, np.ldexp(frames.astype(np.float32), -14), folder)
 
 
 def bench_ours(flavour: str, folder: Path, frames: Frames) -> dict[str, float]:

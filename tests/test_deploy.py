@@ -14,14 +14,15 @@ from tensorflow import keras
 from hw_amc.compress import TableActivation, load_deployed, round_weights, save_deployed
 from hw_amc.compress.activations import HARD_SIGMOID, HARD_TANH, LINEAR, RELU, Line, find_line
 from hw_amc.compress.build import formats_of, input_format_of, make_layer
-from hw_amc.compress.deploy import deploy, deploy_with, plan_deploy, require_exact
+from hw_amc.compress.cost import measure_sqnr
+from hw_amc.compress.deploy import deploy, deploy_plan, deploy_with, plan_deploy, require_exact
 from hw_amc.compress.deployed import quantised_weights
-from hw_amc.compress.formats import choose_formats
+from hw_amc.compress.formats import bits_below_point, choose_formats, declare_below_point
 from hw_amc.compress.plan import Quantise
 from hw_amc.compress.split import split_layers
 from hw_amc.errors import ConfigError, UnsupportedLayer
 from hw_amc.files import file_digest
-from hw_amc.graph import Graph, golden
+from hw_amc.graph import Graph, Linear, golden
 from hw_amc.graph.reader import build_graph
 from hw_amc.models import GruCnnSpec, find, hard_sigmoid, hard_tanh
 from hw_amc.train.checkpoint import load_arrays
@@ -395,7 +396,7 @@ def test_heads_get_one_binary_point() -> None:
         layer.set_weights([weight * scale for weight in layer.get_weights()])
     deployed = deploy(model, frames_for(model))
     heads = [layer.kernel_quantizer_internal for layer in deployed.layers if type(layer).__name__ == "QDense"]
-    assert len({int(quantiser.integer) for quantiser in heads}) == 1
+    assert len({int(quantiser.bits - quantiser.integer) for quantiser in heads}) == 1
 
 
 def test_chosen_formats_hold_the_weights_they_were_chosen_from() -> None:
@@ -427,6 +428,36 @@ def test_convolution_kernels_fill_their_range() -> None:
     deployed = deploy(model, frames_for(model))
     for name in ("conv1", "conv2"):
         assert 0.5 < np.max(np.abs(deployed.get_layer(name).get_weights()[0])) <= 1.0
+
+
+def test_small_weights_of_many_layers_leave_the_head_its_own(tmp_path: Path) -> None:
+    """Factors that fill each kernel would add up to 2^15, and nothing would be left of the head's weights."""
+    x = inputs = keras.Input((32, 2))
+    for number in range(1, 6):
+        x = K.Conv1D(8, 3, padding="same", activation="relu", name=f"conv{number}")(x)
+    head = K.Dense(5, name="head")(K.GlobalAveragePooling1D()(x))
+    model, rng = keras.Model(inputs, head), np.random.default_rng(1)
+    for layer in model.layers:
+        layer.set_weights([rng.uniform(-1, 1, w.shape) * (0.05 if w.ndim == 3 else 0.2) for w in layer.get_weights()])
+    x = frames_for(model)
+    plan = plan_deploy(model)
+    save_deployed(deploy_plan(plan, x), tmp_path / "weights.h5")
+    deployed = load_deployed(tmp_path / "weights.h5")
+    assert measure_sqnr(plan, deployed, x)["head"] > 25
+    graph = build_graph(deployed, "deep", [tuple("abcde")])
+    linear = [node for node in graph.nodes if isinstance(node, Linear)]
+    assert [node.kernel_fmt.bits for node in linear] == [8] * 6
+    assert all(64 <= np.abs(node.kernel).max() <= 127 for node in linear)
+    assert linear[-1].kernel_fmt.frac > 8  # no bit right at the point
+
+
+@pytest.mark.parametrize(("largest", "finer"), [(0.0, 0), (0.5, 0), (0.4981, 0), (0.4980, 1), (0.1, 3), (1e-9, 16)])
+def test_bits_below_the_point_are_found(largest: float, finer: int) -> None:
+    kernel = np.array([[largest, -largest / 2]])
+    assert bits_below_point(kernel, 8) == finer
+    declared, integer = declare_below_point(8, finer)
+    assert (declared - 1 - integer, declared > 8) == (7 + finer, True)
+    assert np.abs(np.rint(kernel * 2.0 ** (7 + finer))).max() <= 127
 
 
 def test_an_lstm_gets_integer_bits_for_its_cell_state() -> None:

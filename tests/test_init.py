@@ -257,7 +257,10 @@ def test_a_sequential_model_is_the_functional_one(root: Path, made: Callable[[st
     [("hyphen", "conv-1", "conv_1"), ("slash", "block1/conv", "block1_conv"), ("sequential", "while", "layer_while")],
 )
 def test_names_become_identifiers(made: Callable[[str], Outcome], name: str, layer: str, node: str) -> None:
-    assert made(name).graph[node].layer_name == layer
+    outcome = made(name)
+    assert outcome.graph[node].layer_name == layer
+    assert f"{node} ({layer})" in [each.shown for each in outcome.layers]  # both are shown
+    assert f"| {node} ({layer}) |" in (outcome.folder / "MODEL_CARD.md").read_text()
 
 
 def test_classes_come_from_the_set_of_as_many(made: Callable[[str], Outcome]) -> None:
@@ -415,6 +418,67 @@ def test_layers_without_an_exact_form_are_refused_by_name(root: Path, tmp_path: 
     with pytest.raises(UnsupportedLayer, match=message):
         bring_in(root, tmp_path / f"{name}.h5", classes=None if name == "single" else "a,b,c")
     assert not (root / "hls_projects" / name).exists()
+
+
+def shared_layer() -> Any:
+    x, layer = keras.Input((T, 2)), K.Conv1D(2, 3, padding="same", name="c")
+    return keras.Model(x, K.Dense(3)(K.Flatten()(layer(layer(x)))))
+
+
+def two_inputs() -> Any:
+    inputs = [keras.Input((T, 2)), keras.Input((T, 2))]
+    return keras.Model(inputs, K.Dense(3)(K.Flatten()(K.Add()(inputs))))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"), [(shared_layer, "layer 'c' is used twice"), (two_inputs, "has 2 inputs; one of")]
+)
+def test_models_that_are_no_chain_from_frames_to_logits_are_refused(
+    root: Path, tmp_path: Path, build: Callable[[], Any], message: str
+) -> None:
+    build().save(tmp_path / "m.h5", save_format="h5")
+    with pytest.raises(UnsupportedLayer, match=message):
+        bring_in(root, tmp_path / "m.h5", classes="a,b,c")
+
+
+@pytest.mark.parametrize("file", ["m.h5", "m.keras", "saved"])
+def test_weights_that_are_no_numbers_are_refused_in_every_format(tmp_path: Path, file: str) -> None:
+    model = keras.Sequential([keras.Input((T, 2)), *flat(3)])
+    kernel, bias = model.layers[-1].get_weights()
+    kernel[:2, 1] = np.nan, np.inf
+    model.layers[-1].set_weights([kernel, bias])
+    model.save(tmp_path / file, **({"save_format": "h5"} if file == "m.h5" else {}))
+    with pytest.raises(DataError, match=f"2 of the {kernel.size} values of .* are not finite; take the weights"):
+        load_model_file(tmp_path / file)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.95])
+def test_files_cut_short_are_refused_in_one_line(tmp_path: Path, share: float) -> None:
+    model = keras.Sequential([keras.Input((T, 2)), *flat(3)])
+    model.save(tmp_path / "m.keras")
+    model.save(tmp_path / "saved")
+    places = ["keras_metadata.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"]
+    for path in [tmp_path / "m.keras", *(tmp_path / "saved" / place for place in places)]:
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(DataError) as told:
+            load_model_file(path if path.suffix == ".keras" else tmp_path / "saved")
+        assert "\n" not in str(told.value)
+        path.write_bytes(whole)
+    assert load_model_file(tmp_path / "saved").count_params() == model.count_params()
+
+
+@pytest.mark.parametrize("name", ["two words\n", 7, None])
+def test_the_name_of_a_model_does_not_matter(tmp_path: Path, name: Any) -> None:
+    """TensorFlow refuses some when it computes, with a page of its own frames."""
+    model = fill(keras.Sequential([keras.Input((T, 2)), *flat(3)]))
+    model.save(tmp_path / "m.h5", save_format="h5")
+    x = np.random.default_rng(3).normal(0, 1, (4, T, 2)).astype(np.float32)
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["name"] = name
+        file.attrs["model_config"] = json.dumps(config)
+    np.testing.assert_array_equal(load_model_file(tmp_path / "m.h5").predict(x, verbose=0), model.predict(x, verbose=0))
 
 
 @pytest.mark.parametrize("shape", [(2 * T,), (None, 2), (T, 3), (T, 2, 2)])

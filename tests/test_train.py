@@ -158,7 +158,8 @@ def train(folder: Path, out: Path, stop_after: int | None = None, restart: bool 
         if stop_after is not None and len(seen) == stop_after:
             raise KeyboardInterrupt
 
-    return run.run_recipe(model, folder / "train.toml", out, restart, folder / "data", progress)
+    options = run.RunOptions(restart, folder / "data", progress)
+    return run.run_recipe(model, folder / "train.toml", out, options)
 
 
 def test_a_killed_and_resumed_training_ends_in_the_same_weights(tiny: Tiny) -> None:

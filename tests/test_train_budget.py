@@ -96,10 +96,9 @@ def test_a_training_ends_in_its_time_and_says_how_many_steps_it_took(
     (tmp_path / "train.toml").write_text(RECIPE)
     (tmp_path / "project.toml").write_text('classes = "radioml2016"\nframe = [128, 2]\n')
     seen: list[tuple[str, int]] = []
-    run.run_recipe(
-        "tiny", tmp_path / "train.toml", tmp_path, data_dir=tmp_path / "data", minutes=0.02,
-        progress=lambda stage, phase, step, figures: seen.append((stage.name, step)),
-    )  # fmt: skip
+    told = lambda stage, phase, step, figures: seen.append((stage.name, step))  # noqa: E731
+    options = run.RunOptions(data_dir=tmp_path / "data", progress=told, minutes=0.02)
+    run.run_recipe("tiny", tmp_path / "train.toml", tmp_path, options)
     taken = json.loads((tmp_path / "checkpoints" / "summary.json").read_text())["steps"]
     assert sum(map(sum, taken.values())) == len(seen) < 100_000
     assert taken["float"][0] >= 4

@@ -176,8 +176,8 @@ def test_a_run_changes_devices_between_its_stages(tmp_path: Path) -> None:
             raise Killed
 
     def train(report: Any, device: str) -> Path:
-        given = tmp_path / "train.toml"
-        return run.run_recipe("gru_cnn_c40", given, tmp_path / "m", False, tmp_path / "data", report, device)
+        options = run.RunOptions(data_dir=tmp_path / "data", progress=report, device=device)
+        return run.run_recipe("gru_cnn_c40", tmp_path / "train.toml", tmp_path / "m", options)
 
     # PyTorch's own name for the processor that is not "cpu" to the run: the same code as on a GPU.
     with pytest.raises(Killed):

@@ -17,7 +17,7 @@ from hw_amc.radio.gains import GAINS_DB, GainAccuracy, scale_words
 from hw_amc.train.data import FrameSet
 from hw_amc.train.predictions import load_predictions
 from hw_amc.train.recipe import Data, load_recipe_file
-from hw_amc.train.run import run_recipe
+from hw_amc.train.run import RunOptions, run_recipe
 from hw_amc.train.sets import load_part
 
 T = 64
@@ -151,9 +151,8 @@ def test_a_network_is_trained_and_measured_on_a_file(
     told = []
 
     def train() -> Path:
-        return run_recipe(
-            "tiny", folder / "train.toml", folder, data_dir=tmp_path / "data", progress=lambda *a: told.append(a)
-        )
+        options = RunOptions(data_dir=tmp_path / "data", progress=lambda *a: told.append(a))
+        return run_recipe("tiny", folder / "train.toml", folder, options)
 
     with pytest.raises(ConfigError, match="feeds the network frames of normalise = 'none'"):
         train()

@@ -66,14 +66,19 @@ def init(
     options = InitOptions(model_file, name, classes, data, tuple(widths or ()), board, tune)
     outcome = run(InitFlow.open(options, command_of(context), printer))
     rows = [
-        (each.name, each.operation, " x ".join(map(str, each.shape)), each.format, shown_sqnr(each.sqnr_db))
+        (each.shown, each.operation, " x ".join(map(str, each.shape)), each.format, shown_sqnr(each.sqnr_db))
         for each in outcome.layers
     ]
     heads = ("layer", "operation", "shape", "format", "SQNR, dB (measured)")
     printer.table(heads, rows, f"{outcome.graph.name}  {outcome.graph.digest()[:16]}")
     printer.result({"model": outcome.graph.name, "digest": outcome.graph.digest(), "folder": outcome.folder})
     printer.result(
-        {"layers": [dict(zip(("layer", "operation", "shape", "format"), row[:4], strict=True)) for row in rows]}
+        {
+            "layers": [
+                {"layer": each.name, "operation": each.operation, "shape": row[2], "format": each.format}
+                for each, row in zip(outcome.layers, rows, strict=True)
+            ]
+        }
     )
     printer.done(shown(outcome.folder))
     if outcome.no_hls is None:

@@ -37,11 +37,11 @@ def train(
     if restart:
         _confirm_restart(workspace, path, yes)
     with printer.status("TensorFlow starts"):
-        from hw_amc.train import run_recipe
+        from hw_amc.train import RunOptions, run_recipe
 
     with printer.log(f"training {model}"):
-        folder, data = workspace.take_over(), workspace.root / "data"
-        weights = run_recipe(model, path, folder, restart, data, device=device, minutes=minutes)
+        options = RunOptions(restart, workspace.root / "data", device=device, minutes=minutes)
+        weights = run_recipe(model, path, workspace.take_over(), options)
     printer.result({"weights": weights})
 
 

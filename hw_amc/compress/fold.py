@@ -28,6 +28,9 @@ _ENDINGS = ("_norm", "_bn", "_batchnorm", "_batch_normalization")
 
 #: Largest scale that `equalise` may give a layer behind: 8 bits have no more than 7 left of the point.
 LARGEST_SCALE = 64.0
+#: Magnitude to which `equalise` may raise the values of an activation: factors add up from layer to layer, and what
+#: ends them, a head with logits of their own scale, would be left with weights of nothing.
+LARGEST_VALUE = 32.0
 
 
 def fold_norms(plan: Plan) -> None:
@@ -130,7 +133,8 @@ def equalise(plan: Plan, tops: dict[str, float]) -> None:
     """Scale convolutions and dense layers by powers of two so that their kernels fill -1..1, and `tops` with them.
 
     A ReLU passes a positive factor on, so what follows takes it back: the function stays the same. A layer stays
-    larger where the scale that follows would not fit its bits.
+    larger where the scale that follows would not fit its bits, and smaller where the values behind it would grow too
+    far; its kernel then has a finer format.
     """
     for step in plan.of(Linear):
         passed, takers = _reach(plan, step.name)
@@ -138,6 +142,8 @@ def equalise(plan: Plan, tops: dict[str, float]) -> None:
         if takers is None or largest == 0.0:
             continue
         factor = np.float32(2.0 ** -np.ceil(np.log2(largest)))
+        room = LARGEST_VALUE / max((tops[name] for name in passed & tops.keys()), default=LARGEST_VALUE)
+        factor = min(factor, np.float32(max(1.0, 2.0 ** np.floor(np.log2(room)))))
         for taker in takers:
             if not isinstance(taker, Linear) or _reach(plan, taker.name)[1] is None:
                 scale = _largest(taker) / LARGEST_SCALE

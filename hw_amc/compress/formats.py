@@ -30,6 +30,7 @@ from hw_amc.compress.plan import (
 from hw_amc.errors import ConfigError
 from hw_amc.graph.fixed import FixedFormat
 from hw_amc.graph.ops.table import MAX_TABLE_BITS
+from hw_amc.graph.reader import DECLARED_BITS
 
 #: Formats of every quantised layer, by layer and field.
 Formats = dict[str, dict[str, int]]
@@ -111,6 +112,22 @@ def integer_bits(largest: float, bits: int, signed: bool = True) -> int:
 def bias_integer_bits(largest: float) -> int:
     """Integer bits that never clip a bias of this magnitude, whatever its fraction bits."""
     return max(0, math.floor(math.log2(largest)) + 1) if largest > 0 else 0
+
+
+def bits_below_point(array: Floats, bits: int) -> int:
+    """Bits right of the point that no value of a kernel reaches; 0 where one does, or all are zero."""
+    largest, most = _largest(array), MOST_BITS - bits
+    holds = [count for count in range(1, most + 1) if largest < 2.0**-count - 2.0 ** (-count - bits)]
+    return max(holds, default=0) if largest else 0
+
+
+def declare_below_point(bits: int, finer: int) -> tuple[int, int]:
+    """(bits, integer bits) under which QKeras, that knows no negative count, holds a format from below the point on.
+
+    The leading bits stay unused, and the reader of the graph drops them where there are more than `DECLARED_BITS`.
+    """
+    declared = max(bits + finer, DECLARED_BITS + 1)
+    return declared, declared - bits - finer
 
 
 def best_integer_bits(array: Floats, bits: int, relative: bool = False, signed: bool = True) -> int:
@@ -243,7 +260,13 @@ class _Choice:
 
     def _linear(self, step: Linear) -> None:
         layer = self.formats[step.name]
-        self.set(step, "kernel_int", best_integer_bits(step.kernel, layer["kernel_bits"]))
+        finer = (
+            0 if "kernel_int" in self.fixed.get(step.name, {}) else bits_below_point(step.kernel, layer["kernel_bits"])
+        )
+        if finer:
+            layer["kernel_bits"], layer["kernel_int"] = declare_below_point(layer["kernel_bits"], finer)
+        else:
+            self.set(step, "kernel_int", best_integer_bits(step.kernel, layer["kernel_bits"]))
         # A bias finer than the products would widen the accumulator for nothing.
         least = layer["bias_bits"] - 1 - _product_frac(self.plan, self.formats, step)
         self.set(step, "bias_int", max(bias_integer_bits(_largest(step.bias) * BIAS_MARGIN), least))

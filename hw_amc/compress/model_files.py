@@ -7,6 +7,7 @@ numbers only. The wrappers that pruning left, and names of our own hard gates, b
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -20,7 +21,14 @@ from tensorflow import keras
 
 from hw_amc.compress.deployed import custom_objects, variables_of
 from hw_amc.compress.keras3 import datasets_of, is_keras3, to_keras2, weight_places
-from hw_amc.compress.safe_h5 import JSON_BYTES, WEIGHT_BYTES, read_config, require_config, require_weights
+from hw_amc.compress.safe_h5 import (
+    JSON_BYTES,
+    WEIGHT_BYTES,
+    read_config,
+    require_config,
+    require_finite,
+    require_weights,
+)
 from hw_amc.errors import DataError, HwAmcError, let_interrupt_through
 from hw_amc.files import temporary_folder
 from hw_amc.hdf5 import ERRORS, SIGNATURE, open_dataset, open_hdf5, read_attribute
@@ -44,6 +52,9 @@ _WRAPPER, _OF_PRUNING = "PruneLowMagnitude", ("mask:", "threshold:", "pruning_st
 
 #: Where a .keras archive keeps the weights of its layers.
 _LAYERS = "/_layer_checkpoint_dependencies/"
+
+#: Names that TensorFlow takes of a model; Keras 3 takes others.
+_SCOPE = re.compile(r"[A-Za-z.][A-Za-z0-9_./>-]*")
 
 #: Fields of a configuration that say nothing of what a model computes.
 _LEFT_OUT = ("shared_object_id", "build_config", "compile_config")
@@ -200,7 +211,10 @@ def _load_saved_model(path: Path) -> Any:
         status = model.load_weights(str(prefix))
         status.assert_existing_objects_matched()
         status.expect_partial()
-        return model
+    for layer in model.layers:
+        for weight in layer.weights:
+            require_finite(weight.numpy(), weight.name, path)
+    return model
 
 
 def _checkpoint_bytes(prefix: Path, path: Path) -> int:
@@ -237,6 +251,10 @@ def _building(path: Path, size: int) -> Iterator[None]:
 
 
 def _build(config: Any) -> Any:
+    """Make the model; its own name, which nothing goes by, may be none or one that TensorFlow does not take."""
+    inner = config["config"]
+    if isinstance(inner, dict) and not _SCOPE.fullmatch(str(inner.get("name", ""))):
+        config = {**config, "config": {**inner, "name": "model"}}
     return keras.models.model_from_json(json.dumps(config), custom_objects={**custom_objects(), **_OURS})
 
 

@@ -305,6 +305,17 @@ def _require_finite(node: Any, name: str, tensor: str, path: Path) -> None:
         raise DataError(f"{path}: {name[:80]!r} cannot be read ({brief(error)}); fetch it again") from error
     if dtype.kind not in "fiu":
         raise DataError(f"{path}: {name[:80]!r} holds {dtype}, not real numbers")
+    require_finite(values, tensor, path)
+
+
+def require_finite(values: Any, tensor: str, path: Path) -> None:
+    """Require weights that are numbers.
+
+    Raises
+    ------
+    DataError
+        Some are infinite or none.
+    """
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise DataError(

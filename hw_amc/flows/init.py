@@ -114,7 +114,8 @@ def _finish(
         say(said)
     with _timed(flow, "cost", "measuring what quantisation costs") as say:
         layers = [
-            Layer(node.name, node.op, node.shape, str(node.fmt), sqnr.get(node.layer_name)) for node in graph.nodes[1:]
+            Layer(node.name, node.op, node.shape, str(node.fmt), sqnr.get(node.layer_name), node.layer_name)
+            for node in graph.nodes[1:]
         ]
         judgement = init_judge.judge(flow, graph)
         if tuned is not None:

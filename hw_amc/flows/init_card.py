@@ -15,7 +15,7 @@ import numpy as np
 from hw_amc import __version__
 from hw_amc.files import file_digest, write_text
 from hw_amc.flows.init_files import MARK
-from hw_amc.flows.init_state import InitFlow, Judgement, Outcome, describe
+from hw_amc.flows.init_state import InitFlow, Judgement, Layer, Outcome, describe
 
 
 def write_accuracy(folder: Path, flow: InitFlow, judgement: Judgement) -> None:
@@ -47,7 +47,7 @@ def _figures(flow: InitFlow, outcome: Outcome, digest: str) -> dict[str, Any]:
     shares = {"same": judged.same, "before": judged.before, "untuned": judged.untuned, "after": judged.after}
     tuned = {} if judged.tuned is None else {"tuning": {**asdict(judged.tuned), "kept": judged.tuned.is_kept}}
     layers = [
-        {"layer": each.name, "operation": each.operation, "format": each.format, **_sqnr(each.sqnr_db)}
+        {"layer": each.name, **_given(each), "operation": each.operation, "format": each.format, **_sqnr(each.sqnr_db)}
         for each in outcome.layers
     ]
     return {
@@ -78,6 +78,10 @@ def _of_file(flow: InitFlow, outcome: Outcome) -> dict[str, Any]:
     return {"onnx": {"integers": noise.integers, "differ": noise.differ, "refitted": refitted}}
 
 
+def _given(layer: Layer) -> dict[str, str]:
+    return {"given": layer.given} if layer.shown != layer.name else {}
+
+
 def _sqnr(sqnr_db: float | None) -> dict[str, float]:
     """Of no noise and of no signal nothing is said: neither is a number."""
     return {"sqnr_db": round(sqnr_db, 1)} if sqnr_db is not None and math.isfinite(sqnr_db) else {}
@@ -99,7 +103,7 @@ def _card(flow: InitFlow, outcome: Outcome, figures: Mapping[str, Any]) -> str:
     heads = " + ".join(str(len(names)) for names in flow.classes)
     own = [(row.name, row.kind, _shape(row.shape), f"{row.parameters:,}") for row in entry.summarise(flow.model)]
     layers = [
-        (each.name, each.operation, _shape(each.shape), each.format, shown_sqnr(each.sqnr_db))
+        (each.shown, each.operation, _shape(each.shape), each.format, shown_sqnr(each.sqnr_db))
         for each in outcome.layers
     ]
     digest = f", SHA-256 {source['sha256']}" if "sha256" in source else ""

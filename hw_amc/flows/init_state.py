@@ -69,6 +69,13 @@ class Layer:
     format: str
     #: None where the float model has no such layer.
     sqnr_db: float | None
+    #: Its name in the model as it came, which may be no identifier.
+    given: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Its name for people: beside the identifier the name that it had, where that is another."""
+        return f"{self.name} ({self.given})" if self.given not in ("", self.name) else self.name
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["run_recipe"]
+__all__ = ["RunOptions", "run_recipe"]
 
 
 def __getattr__(name: str) -> Any:

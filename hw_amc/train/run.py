@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -136,16 +137,23 @@ class Run(TrainingLoop):
         return model
 
 
-def run_recipe(
-    model_name: str,
-    recipe_path: Path,
-    out_dir: Path,
-    restart: bool = False,
-    data_dir: Path = Path("data"),
-    progress: Progress | None = None,
-    device: str = "cpu",
-    minutes: float | None = None,
-) -> Path:
+@dataclass(frozen=True)
+class RunOptions:
+    """How a training goes about its recipe."""
+
+    #: Forget the checkpoints of an earlier run.
+    restart: bool = False
+    #: Where generated frames are kept.
+    data_dir: Path = Path("data")
+    #: Told about every step; None shows a bar.
+    progress: Progress | None = None
+    #: "cpu", or a GPU as PyTorch names it ("cuda"), for the float and prune stages of a GRU-CNN.
+    device: str = "cpu"
+    #: Time for the stages, in which fewer steps are taken evenly; frames and figures come on top.
+    minutes: float | None = None
+
+
+def run_recipe(model_name: str, recipe_path: Path, out_dir: Path, options: RunOptions | None = None) -> Path:
     """Train a network by its recipe, save its deployed form and measure it; go on where an earlier run stopped.
 
     Parameters
@@ -153,11 +161,7 @@ def run_recipe(
     model_name : a name of `hw_amc.models.MODELS`; the project.toml in `out_dir` may change its classes and frames
     recipe_path : the `train.toml`
     out_dir : the model's folder; gets `weights.h5`, `accuracy.json`, `MODEL_CARD.md` and `checkpoints/`
-    restart : forget the checkpoints of an earlier run
-    data_dir : where generated frames are kept
-    progress : told about every step; None shows a bar
-    device : "cpu", or a GPU as PyTorch names it ("cuda"), for the float and prune stages of a GRU-CNN
-    minutes : time for the stages, in which fewer steps are taken evenly; frames and figures come on top
+    options : those of `RunOptions` by default
 
     Returns
     -------
@@ -170,6 +174,7 @@ def run_recipe(
     DataError
         A checkpoint or kept data are damaged.
     """
+    options = options or RunOptions()
     spec, recipe = network_of(model_name, out_dir), load_recipe_file(recipe_path)
     if recipe.stages[-1].kind != "qat":
         raise ConfigError(f"{recipe_path}: the last stage must be of kind qat, to give a network that can be deployed")
@@ -179,19 +184,19 @@ def run_recipe(
         load_recipe(name)
     if recipe.start is not None and recipe.start.resolve() in {path.resolve() for path in recipe.files(folder)}:
         raise ConfigError(f"{recipe_path}: start = {recipe.start.name} is a file that this training writes; rename it")
-    with exclusive(folder, "a training"), training_bar(disable=progress is not None) as bar:
-        if restart:
+    with exclusive(folder, "a training"), training_bar(disable=options.progress is not None) as bar:
+        if options.restart:
             for old in recipe.files(folder):
                 old.unlink(missing_ok=True)
             shutil.rmtree(folder / "logs", ignore_errors=True)
         with bar.waiting("frames of the recipe, made once or read"):
-            run = Run(spec, recipe, folder, data_dir, progress or bar, device)
+            run = Run(spec, recipe, folder, options.data_dir, options.progress or bar, options.device)
         run.resume()
-        run.budget = Budget(None if minutes is None else 60 * minutes)
+        run.budget = Budget(None if options.minutes is None else 60 * options.minutes)
         run.run()
         with bar.waiting("measured on held-out frames"):
             run.deploy(weights)
             from hw_amc.train.card import measure
 
-            measure(spec, recipe, out_dir, data_dir)
+            measure(spec, recipe, out_dir, options.data_dir)
     return weights

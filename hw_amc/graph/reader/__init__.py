@@ -14,9 +14,10 @@ from importlib import import_module
 
 from hw_amc.graph.reader.base import format_of
 from hw_amc.graph.reader.build import build_graph, keras_tensor_of
+from hw_amc.graph.reader.linear import DECLARED_BITS
 from hw_amc.graph.reader.names import identifier
 
-__all__ = ["build_graph", "format_of", "identifier", "keras_tensor_of"]
+__all__ = ["DECLARED_BITS", "build_graph", "format_of", "identifier", "keras_tensor_of"]
 
 for _module in pkgutil.iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

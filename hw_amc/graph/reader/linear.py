@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
+import numpy as np
+
 from hw_amc import graph as ir
 from hw_amc.graph import Node, Weights
 from hw_amc.graph.fixed import MAX_BITS, FixedFormat
@@ -13,6 +15,9 @@ from hw_amc.graph.reader.base import format_of, integers, output_shape, reads, r
 from hw_amc.graph.reader.windows import window_of
 
 L = TypeVar("L", bound=ir.Linear)
+
+#: Kernels of so many bits keep the format that their quantiser declares.
+DECLARED_BITS = 8
 
 
 @reads("QDense")
@@ -95,7 +100,19 @@ def _linear(
     frac = source.fmt.frac + kernel_fmt.frac
     require(layer, bias_fmt.frac <= frac, f"its bias may have {frac} fraction bits, not {bias_fmt.frac}")
     wide = FixedFormat(MAX_BITS, frac)
+    if kind is not ir.Affine:
+        kernel_fmt = _without_unused_bits(kernel, kernel_fmt)
     return kind(layer.name, (source.name,), (), wide, arrange(kernel), bias, kernel_fmt, bias_fmt, **options)
+
+
+def _without_unused_bits(kernel: Weights, declared: FixedFormat) -> FixedFormat:
+    """Format of a wide kernel without the bits right of the point that no integer uses.
+
+    QKeras knows no format that begins below the point: there, a fine kernel is a wide one of small values.
+    """
+    bits = int(np.abs(kernel.astype(np.int64)).max(initial=1)).bit_length() + 1
+    below = declared.bits > DECLARED_BITS and declared.signed and bits <= declared.frac
+    return replace(declared, bits=bits) if below else declared
 
 
 def _narrowest(node: L, source: Node, shape: tuple[int, ...]) -> L:
