@@ -1,10 +1,12 @@
 """Changes one operator or constant at a time and asks the tests of its own block whether they notice.
 
 `python tests/mutate.py --only 'hw_amc/graph/ops/*' --sample 6 --out docs/results/mutation.json` (`make mutate`) draws
-that many changes of each file, of all that there are, and goes on where an earlier run ended. A copy of the tree is
-changed, never the tree itself; one process that has loaded pytest and numpy forks for each change. A change that no
-test notices is a hole in the tests, or makes no difference: then it stands with its reason in
-tests/data/mutation_equivalent.json.
+that many changes of each file, of all that there are, and goes on where an earlier run ended; a larger sample holds the
+smaller one. Changes that somebody thought of (tests/data/mutation_by_hand.json) come first. Which tests a file meets,
+tests/mutation_tests.py says. A copy of the tree is changed, never the tree itself. One process collects the tests and
+forks for each change: what takes seconds, loading and collecting, is done once; a function that is changed gets its new
+code in place. What survives is tried once more in a process that has loaded nothing. A change that no test notices is a
+hole in the tests, or makes no difference: then it stands with its reason in tests/data/mutation_equivalent.json.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ast
 import fnmatch
+import gc
 import json
 import os
 import random
@@ -21,60 +24,26 @@ import signal
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
+
+import pytest
+from mutation_tests import TESTS
 
 ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).parent / "data" / "mutation_equivalent.json"
+#: Changes that somebody thought of: file, text that stands there once, what takes its place.
+BY_HAND = Path(__file__).parent / "data" / "mutation_by_hand.json"
 #: What a copy of the tree needs.
 COPIED = ("hw_amc", "tests", "sim", "boards", "benchmarks", "hls_projects", "docs", "pyproject.toml", "README.md")
+#: What tests are run.
+OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "not lint")
 MARKERS = "not slow and not vendor and not gnuradio"
-#: Files (patterns) and the tests that they meet; the first pattern that fits counts.
-TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("hw_amc/graph/fixed.py", ("tests/test_fixed.py", "tests/test_graph_ops.py")),
-    ("hw_amc/graph/ops/lstm.py", ("tests/test_golden_bounds.py", "tests/test_graph_ops.py", "tests/test_rtl_lstm.py")),
-    ("hw_amc/graph/ops/*.py", ("tests/test_golden_bounds.py", "tests/test_graph_ops.py", "tests/test_golden.py")),
-    ("hw_amc/graph/golden.py", ("tests/test_golden_bounds.py", "tests/test_graph_ops.py", "tests/test_golden.py")),
-    ("hw_amc/rtl/blocks/amc_sum3*.v", ("tests/test_rtl_proofs.py",)),
-    ("hw_amc/rtl/blocks/amc_digit_add*.v", ("tests/test_rtl_matrix.py", "tests/test_rtl_proofs.py")),
-    ("hw_amc/rtl/blocks/amc_*_add.v", ("tests/test_rtl_matrix.py", "tests/test_rtl_proofs.py")),
-    ("hw_amc/rtl/blocks/amc_lstm*.v", ("tests/test_rtl_lstm.py",)),
-    ("hw_amc/rtl/blocks/amc_window.v", ("tests/test_rtl_conv2d.py",)),
-    ("hw_amc/rtl/blocks/amc_maximum.v", ("tests/test_rtl_conv2d.py", "tests/test_rtl_layers.py")),
-    ("hw_amc/rtl/blocks/amc_dense.v", ("tests/test_rtl_conv2d.py",)),
-    ("hw_amc/rtl/blocks/amc_add.v", ("tests/test_rtl_branches.py",)),
-    ("hw_amc/rtl/blocks/amc_align.v", ("tests/test_rtl_streams.py",)),
-    ("hw_amc/rtl/blocks/amc_choose.v", ("tests/test_rtl_streams.py",)),
-    ("hw_amc/rtl/blocks/amc_curve.v", ("tests/test_rtl_streams.py",)),
-    ("hw_amc/rtl/blocks/amc_gru_before.v", ("tests/test_rtl_streams.py",)),
-    ("hw_amc/rtl/blocks/amc_multiply.v", ("tests/test_rtl_streams.py",)),
-    ("hw_amc/rtl/blocks/amc_repeat.v", ("tests/test_rtl_streams.py",)),
-    ("hw_amc/rtl/blocks/amc_reverse.v", ("tests/test_rtl_streams.py",)),
-    ("hw_amc/rtl/blocks/amc_table.v", ("tests/test_rtl_streams.py",)),
-    ("hw_amc/rtl/blocks/amc_taps.v", ("tests/test_rtl_streams.py",)),
-    ("hw_amc/rtl/blocks/amc_round_saturate.v", ("tests/test_rtl_properties.py", "tests/test_rtl_core.py")),
-    ("hw_amc/rtl/blocks/*", ("tests/test_rtl_core.py", "tests/test_rtl_layers.py")),
-    ("hw_amc/rtl/shell/amc_shell_gain.v", ("tests/test_shell_gain.py",)),
-    ("hw_amc/rtl/shell/amc_shell_store.v", ("tests/test_shell_gain.py",)),
-    ("hw_amc/interface/gain.py", ("tests/test_gain.py",)),
-    ("hw_amc/rtl/shell/amc_*.v", ("tests/test_rtl_properties.py", "tests/test_shell.py", "tests/test_shell_fast.py")),
-    (
-        "hw_amc/rtl/shell/*",
-        ("tests/test_registers.py", "tests/test_rtl_properties.py", "tests/test_shell_registers.py"),
-    ),
-    ("hw_amc/rtl/*", ("tests/test_rtl_matrix.py", "tests/test_rtl_core.py", "tests/test_rtl_control.py")),
-    ("hw_amc/hls/firmware/*", ("tests/test_hls_csim.py",)),
-    ("hw_amc/driver/clock.py", ("tests/test_driver_clock.py",)),
-    ("hw_amc/driver/lock.py", ("tests/test_driver_lock.py", "tests/test_driver.py")),
-    ("hw_amc/driver/turns.py", ("tests/test_driver_turns.py", "tests/test_driver.py")),
-    ("hw_amc/driver/handoff.py", ("tests/test_handoff.py", "tests/test_driver.py")),
-    ("hw_amc/driver/selftest.py", ("tests/test_driver_selftest.py",)),
-    ("hw_amc/driver/__main__.py", ("tests/test_driver_selftest.py", "tests/test_doctor.py")),
-    ("hw_amc/driver/doctor.py", ("tests/test_doctor.py",)),
-    ("hw_amc/driver/*", ("tests/test_driver.py", "tests/test_driver_faults.py")),
-)
 
 
 @dataclass(frozen=True)
@@ -161,6 +130,8 @@ def token_mutants(path: str, text: str) -> list[Mutant]:
     for number, line in enumerate(text.splitlines(keepends=True), 1):
         code = re.sub(r"//.*|/\*.*?\*/", lambda match: " " * len(match[0]), line)
         if not re.match(r"\s*(parameter|localparam|#|`|static_assert|/?\*)", code):
+            # A loop that steps backwards never ends.
+            code = re.sub(r"\b(\w+) = \1 \+ 1\)", lambda match: " " * len(match[0]), code)
             for pattern, new in _TOKENS:
                 for match in re.finditer(pattern, code):
                     token = {"<0>": "1", "<1>": "2"}.get(match.expand(new), new)
@@ -173,8 +144,29 @@ def token_mutants(path: str, text: str) -> list[Mutant]:
 
 
 def mutants_of(path: str) -> list[Mutant]:
+    """Every change of one operator or constant."""
     text = (ROOT / path).read_text(encoding="utf-8")
     return python_mutants(path, text) if path.endswith(".py") else token_mutants(path, text)
+
+
+def by_hand(path: str) -> list[Mutant]:
+    """Changes of a file that somebody thought of."""
+    text, found = (ROOT / path).read_text(encoding="utf-8"), []
+    for file, old, new in json.loads(BY_HAND.read_text(encoding="utf-8")):
+        if file == path:
+            if text.count(old) != 1:
+                raise SystemExit(f"{BY_HAND.name}: {path} has {old!r} {text.count(old)} times, not once")
+            line = text[: text.index(old)].count("\n") + 1
+            change = f"by hand: {' '.join(old.split())} -> {' '.join(new.split()) or 'nothing'}"
+            found.append(Mutant(path, line, change, text.replace(old, new)))
+    return found
+
+
+def drawn(path: str, sample: int, seed: int) -> list[Mutant]:
+    """Changes by hand, then so many of the others in an order that the seed gives."""
+    mutants = mutants_of(path)
+    random.Random(f"{seed} {path}").shuffle(mutants)
+    return [*by_hand(path), *mutants[:sample]]
 
 
 def met_by(path: str) -> tuple[str, ...]:
@@ -182,43 +174,149 @@ def met_by(path: str) -> tuple[str, ...]:
     return next((tests for pattern, tests in TESTS if fnmatch.fnmatch(path, pattern)), ())
 
 
-def _child(copy: Path, tests: list[str], log: Path) -> None:
-    """In a process of its own: the copy's tests, up to the first that fails."""
-    os.setsid()
-    with log.open("w") as output:
-        os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
-    os.chdir(copy)
-    # What a changed program keeps must not be found by anybody else.
-    os.environ.update(PYTHONPATH=str(copy), XDG_CACHE_HOME=str(copy / "cache"))
-    sys.path.insert(0, str(copy))
-    import pytest
-
-    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--basetemp", str(copy / "tmp"), "-m", MARKERS]
-    os._exit(int(pytest.main([*options, *tests])))
+def _code_of(text: str, path: str) -> Iterator[types.CodeType]:
+    """Code of all functions of a file, in order."""
+    open_ends = [compile(text, path, "exec", dont_inherit=True)]
+    while open_ends:
+        code = open_ends.pop()
+        yield code
+        open_ends += [inner for inner in code.co_consts if isinstance(inner, types.CodeType)]
 
 
-def outcome(copy: Path, mutant: Mutant, seconds: float) -> str:
-    """Put a change into the copy, run its tests, take it back: "killed", "survived", "too long" or "no tests"."""
-    target, number = copy / mutant.path, time.time_ns() // 1_000_000_000
-    before = target.read_text(encoding="utf-8")
-    target.write_text(mutant.text, encoding="utf-8")
-    # Compiled files are found by time and size.
-    os.utime(target, (number + random.randrange(1, 1 << 20),) * 2)
-    pid = os.fork()
-    if pid == 0:
-        _child(copy, [test for test in met_by(mutant.path) if (copy / test).exists()], copy / "log.txt")
+def change_functions(path: str, before: str, text: str) -> None:
+    """Give the functions of a file, which has been loaded, the code that another text of it has."""
+    pairs = zip(_code_of(before, path), _code_of(text, path), strict=True)
+    codes = {(old.co_qualname, old.co_firstlineno): new for old, new in pairs}
+    for function in gc.get_objects():
+        if isinstance(function, types.FunctionType) and function.__code__.co_filename == path:
+            code = function.__code__
+            function.__code__ = codes[code.co_qualname, code.co_firstlineno]
+
+
+class Tries:
+    """A plugin of pytest: in place of its tests' one run, a run in a process of its own for each change."""
+
+    def __init__(self, copy: Copy, mutants: list[Mutant], seconds: float, fresh: bool) -> None:
+        self.copy, self.mutants, self.seconds, self.fresh = copy, mutants, seconds, fresh
+        #: Tests that have failed with some change, and pass without.
+        self.passing: set[str] = set()
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        if session.testsfailed or not session.items:
+            raise SystemExit(f"tests cannot be collected: {session.testsfailed} of {session.items}")
+        tests = met_by(self.mutants[0].path)
+        # pytest takes a file's tests together, whichever of them were named first.
+        items = sorted(session.items, key=lambda item: [item.nodeid.startswith(test) for test in tests].index(True))
+        for mutant in self.mutants:
+            status, failed, used = self._fork(session, mutant, items)
+            found = "too long" if status is None else "killed" if status else "survived"
+            if found == "killed":
+                self._require_passing(session, failed)
+            self.copy.tell(mutant, found, failed, used)
+        return True
+
+    def _require_passing(self, session: Any, failed: str) -> None:
+        """Require that the test that has failed passes without the change."""
+        if failed not in self.passing:
+            items = [item for item in session.items if item.nodeid == failed]
+            if self._fork(session, None, items)[0] != 0:
+                raise SystemExit(f"{failed or 'something'} fails without any change")
+            self.passing.add(failed)
+
+    def _fork(self, session: Any, mutant: Mutant | None, items: list[Any]) -> tuple[int | None, str, float]:
+        """Exit code (None: it took too long), test that failed, processor's time."""
+        note = self.copy.folder / "failed.txt"
+        note.write_text("")
+        with self.copy.changed(mutant):
+            pid = os.fork()
+            if pid == 0:
+                self._run(session, mutant, items, note)
+            status, used = wait_for(pid, self.seconds)
+        return status, note.read_text(), used
+
+    def _run(self, session: Any, mutant: Mutant | None, items: list[Any], note: Path) -> None:
+        """In the process of its own."""
+        os.setsid()
+        try:
+            if mutant is not None and mutant.path.endswith(".py") and not self.fresh:
+                before = (ROOT / mutant.path).read_text(encoding="utf-8")
+                change_functions(str(self.copy.folder / mutant.path), before, mutant.text)
+            for item, behind in zip(items, [*items[1:], None], strict=True):
+                note.write_text(item.nodeid)
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=behind)
+                if session.testsfailed:
+                    os._exit(1)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+
+
+def wait_for(pid: int, seconds: float) -> tuple[int | None, float]:
+    """Exit code of a process and the time that it took of a processor; None, and it is killed, if it takes longer."""
     ended = time.monotonic() + seconds
-    status: int | None = None
-    while status is None and time.monotonic() < ended:
-        done, raw = os.waitpid(pid, os.WNOHANG)
-        status = os.waitstatus_to_exitcode(raw) if done else None
-        time.sleep(0.1)
-    if status is None:
-        os.killpg(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    target.write_text(before, encoding="utf-8")
-    return {None: "too long", 0: "survived", 5: "no tests"}.get(status, "killed")
+    while time.monotonic() < ended:
+        done, raw, used = os.wait4(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(raw), used.ru_utime + used.ru_stime
+        time.sleep(0.02)
+    os.killpg(pid, signal.SIGKILL)
+    used = os.wait4(pid, 0)[2]
+    return None, used.ru_utime + used.ru_stime
+
+
+class Copy:
+    """A copy of the tree, in which one file at a time is changed."""
+
+    def __init__(self, folder: Path, log: Log) -> None:
+        self.folder, self.log = folder.resolve(), log
+        ignored = shutil.ignore_patterns("build", "_build", "__pycache__", "checkpoints")
+        for name in COPIED:
+            source = ROOT / name
+            shutil.copytree(source, folder / name, ignore=ignored) if source.is_dir() else shutil.copy(source, folder)
+
+    @contextmanager
+    def changed(self, mutant: Mutant | None) -> Iterator[None]:
+        """With the change in its file."""
+        if mutant is None:
+            yield
+            return
+        target = self.folder / mutant.path
+        before = target.read_text(encoding="utf-8")
+        target.write_text(mutant.text, encoding="utf-8")
+        # Compiled files are found by time and size.
+        os.utime(target, (time.time_ns() // 1_000_000_000 + random.randrange(1, 1 << 20),) * 2)
+        try:
+            yield
+        finally:
+            target.write_text(before, encoding="utf-8")
+
+    def tell(self, mutant: Mutant, found: str, failed: str, used: float) -> None:
+        """Note an outcome."""
+        self.log.note(mutant, found)
+        print(f"{used:5.1f} s", found, mutant.key, f"by {failed}" if found == "killed" else "", flush=True)
+
+    def run(self, mutants: list[Mutant], seconds: float, fresh: bool = False) -> None:
+        """Try changes of files that meet the same tests; `fresh`: each in a process that has loaded nothing."""
+        for some in [[mutant] for mutant in mutants] if fresh else [mutants]:
+            with self.changed(some[0] if fresh else None):
+                pid = os.fork()
+                if pid == 0:
+                    self._collect(some, seconds, fresh)
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if status:
+                print(f"pytest ended with {status}: {(self.folder / 'log.txt').read_text()[-2000:]}", flush=True)
+
+    def _collect(self, mutants: list[Mutant], seconds: float, fresh: bool) -> None:
+        """In a process of its own: the copy's tests, and what is ours, loaded."""
+        os.chdir(self.folder)
+        # What a changed program keeps must not be found by anybody else.
+        os.environ.update(PYTHONPATH=str(self.folder), XDG_CACHE_HOME=str(self.folder / "cache"))
+        sys.path.insert(0, str(self.folder))
+        for name in [name for name in sys.modules if name.startswith("mutat")]:
+            del sys.modules[name]
+        options = [*OPTIONS, "--basetemp", str(self.folder / "tmp"), "-m", MARKERS]
+        tests = list(dict.fromkeys(met_by(mutants[0].path)))
+        os._exit(int(pytest.main([*options, *tests], plugins=[Tries(self, mutants, seconds, fresh)])))
 
 
 def files_of(pattern: str) -> list[str]:
@@ -233,41 +331,62 @@ def summary(results: dict[str, dict[str, object]]) -> dict[str, int]:
     return {name: outcomes.count(name) for name in sorted(set(outcomes))}
 
 
+class Log:
+    """Results so far, in their file."""
+
+    def __init__(self, path: Path, seed: int) -> None:
+        self.path, self.seed = path, seed
+        self.files: dict[str, Any] = json.loads(path.read_text())["mutation"]["files"] if path.exists() else {}
+
+    def outcomes(self, path: str) -> dict[str, str]:
+        """Outcomes of a file's changes; those of another text of it are dropped."""
+        possible = mutants_of(path)
+        keys = {mutant.key for mutant in (*possible, *by_hand(path))}
+        before = self.files.get(path, {"mutants": {}})["mutants"]
+        kept = {key: outcome for key, outcome in before.items() if key in keys}
+        self.files[path] = {"possible": len(possible), "tests": list(met_by(path)), "mutants": kept}
+        return kept
+
+    def note(self, mutant: Mutant, outcome: str) -> None:
+        """Keep an outcome, and write all."""
+        if self.path.exists():
+            # Written by a process that this one has started, too.
+            self.files = json.loads(self.path.read_text())["mutation"]["files"]
+        self.outcomes(mutant.path)[mutant.key] = outcome
+        facts = {"date": f"{date.today()}", "kind": "measured", "seed": self.seed}
+        files = dict(sorted(self.files.items()))
+        found = {"schema": 1, "mutation": {**facts, "outcomes": summary(files), "files": files}}
+        self.path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _open(chosen: argparse.Namespace, log: Log) -> dict[tuple[str, ...], list[Mutant]]:
+    """Changes that are to be tried, by the tests that they meet."""
+    groups: dict[tuple[str, ...], list[Mutant]] = {}
+    wanted = ("survived", "too long") if chosen.again else (None,)
+    for path in files_of(chosen.only):
+        outcomes = log.outcomes(path)
+        mutants = drawn(path, 1 << 30 if chosen.again else chosen.sample, chosen.seed)
+        left = [mutant for mutant in mutants if outcomes.get(mutant.key) in wanted]
+        groups.setdefault(met_by(path), []).extend(left)
+    return {tests: mutants for tests, mutants in groups.items() if mutants}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="*", help="files, by a pattern of their paths")
-    parser.add_argument("--sample", type=int, default=6, help="changes of each file")
+    parser.add_argument("--sample", type=int, default=6, help="changes of each file, beside those by hand")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=600.0, help="the longest that a change's tests may take")
-    parser.add_argument("--again", action="store_true", help="only changes that survived before")
+    parser.add_argument("--again", action="store_true", help="only changes that survived before, in fresh processes")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "mutation.json")
     chosen = parser.parse_args()
-    found = json.loads(chosen.out.read_text()) if chosen.out.exists() else {"schema": 1, "mutation": {"files": {}}}
-    results = found["mutation"]["files"]
+    log = Log(chosen.out.resolve(), chosen.seed)
     with tempfile.TemporaryDirectory(prefix="hw_amc_mutation_") as folder:
-        copy = Path(folder)
-        for name in COPIED:
-            source = ROOT / name
-            ignored = shutil.ignore_patterns("build", "__pycache__", "checkpoints")
-            shutil.copytree(source, copy / name, ignore=ignored) if source.is_dir() else shutil.copy(source, copy)
-        for path in files_of(chosen.only):
-            mutants = mutants_of(path)
-            drawn = random.Random(f"{chosen.seed} {path}").sample(mutants, min(chosen.sample, len(mutants)))
-            entry = results.setdefault(path, {"possible": len(mutants), "tests": list(met_by(path)), "mutants": {}})
-            for mutant in drawn:
-                before = entry["mutants"].get(mutant.key)
-                if before != "survived" if chosen.again else before is not None:
-                    continue
-                entry["mutants"][mutant.key] = outcome(copy, mutant, chosen.seconds)
-                print(entry["mutants"][mutant.key], mutant.key, flush=True)
-                facts = {"date": f"{date.today()}", "kind": "measured", "seed": chosen.seed}
-                found["mutation"] = {**facts, "outcomes": summary(results), "files": results}
-                chosen.out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(summary(results))
+        copy = Copy(Path(folder), log)
+        for mutants in _open(chosen, log).values():
+            copy.run(mutants, chosen.seconds, chosen.again)
+    print(summary(Log(log.path, chosen.seed).files))
 
 
 if __name__ == "__main__":
-    import numpy  # noqa: F401
-    import pytest  # noqa: F401
-
     main()

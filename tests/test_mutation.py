@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
-from mutate import EQUIVALENT, ROOT, files_of, met_by, mutants_of, python_mutants, token_mutants
+from mutate import (
+    BY_HAND,
+    EQUIVALENT,
+    ROOT,
+    by_hand,
+    change_functions,
+    drawn,
+    files_of,
+    met_by,
+    mutants_of,
+    python_mutants,
+    token_mutants,
+)
+from mutation_tests import TESTS
 
 RESULTS = json.loads((ROOT / "docs" / "results" / "mutation.json").read_text())["mutation"]
 
@@ -55,8 +70,45 @@ def test_every_kind_of_source_has_mutations_and_tests_that_exist() -> None:
         "hw_amc/rtl/*.py",
         "hw_amc/driver/*",
         "hw_amc/hls/firmware/*",
+        "hw_amc/hls/*.py",
     ):
         files = files_of(pattern)
         assert files
         assert sum(len(mutants_of(path)) for path in files) > 200
-        assert all((ROOT / test).exists() for path in files for test in met_by(path))
+
+
+def test_the_tests_that_files_meet_exist() -> None:
+    for test in sorted({test for _, tests in TESTS for test in tests}):
+        file, _, name = test.partition("::")
+        text = (ROOT / file).read_text()
+        name, _, case = name.partition("[")
+        network = case.removesuffix("]").partition("-")[0]
+        assert not name or re.search(rf"^def {name}\(", text, re.MULTILINE), test
+        assert not network or f'"{network}": ' in text + (ROOT / "tests" / "hls_networks.py").read_text(), test
+
+
+def test_changes_by_hand_can_be_made_and_come_first() -> None:
+    paths = {file for file, _, _ in json.loads(BY_HAND.read_text())}
+    for path in paths:
+        assert met_by(path)
+        found = by_hand(path)
+        assert drawn(path, 3, 1)[: len(found)] == found
+        assert all(mutant.text != (ROOT / path).read_text() for mutant in found)
+
+
+def test_a_larger_sample_holds_the_smaller_one() -> None:
+    path = "hw_amc/rtl/blocks/amc_pool.v"
+    assert drawn(path, 40, 1)[:3] == drawn(path, 3, 1)
+    assert drawn(path, 3, 2) != drawn(path, 3, 1)
+
+
+def _twice(x: int) -> int:
+    return (lambda y: y * 2)(x)
+
+
+def test_a_loaded_function_gets_the_code_of_another_text() -> None:
+    text = Path(__file__).read_text()
+    change_functions(__file__, text, text.replace("y * " + "2", "y + 5"))
+    assert _twice(10) == 15
+    change_functions(__file__, text, text)
+    assert _twice(10) == 20
