@@ -117,6 +117,33 @@ def _chain_with(*nodes_of: Any, largest: bool = False) -> Any:
     return ir.Graph("net", tuple(net), ("gap",), (tuple("abcdef")[: net[-1].shape[0]],))
 
 
+@pytest.mark.cosim
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [
+        (FixedFormat(5, 3), FixedFormat(6, 4)),
+        (FixedFormat(5, 4, signed=False), FixedFormat(6, 3)),
+        (FixedFormat(5, 4), FixedFormat(6, 4, signed=False)),
+        (FixedFormat(4, 2, signed=False), FixedFormat(5, 4)),
+    ],
+)
+def test_sums_of_any_binary_points(early: FixedFormat, late: FixedFormat, cache: Path, tmp_path: Path) -> None:
+    """Either branch is the coarser one, by a bit and by two; either is unsigned, and reaches its highest bit."""
+    rng = np.random.default_rng(7)
+    graph = _chain_with(
+        lambda net: quantize("early", net[1], early),
+        lambda net: linear(rng, ir.Conv1d, "conv", net[1], 2, 3),
+        lambda net: quantize("late", net[3], late),
+        lambda net: add("sum", net[2], net[4]),
+    )
+    frames = random_frames(np.random.default_rng(5), graph, 4)
+    tensors = golden.run(graph, frames, keep=["early", "late"])
+    assert all(
+        tensors[name].max() >= 1 << (fmt.bits - 1 - fmt.signed) for name, fmt in (("early", early), ("late", late))
+    )
+    check(graph, RtlSettings(), tmp_path, frames=4, cache=cache)
+
+
 def test_branches_that_overtake_each_other_are_refused(cache: Path) -> None:
     """One waits for six samples in mid-frame, but two slots at the end; the other for three and three."""
     rng, act = np.random.default_rng(1), FixedFormat(5, 4)

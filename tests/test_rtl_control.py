@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from networks import global_pool, gru_cnn_graph, linear, lstm_graph, max_pool, quantize, random_frames
 from rtl_bench import CompiledBench, Traffic, compile_bench, core_samples
+from test_rtl_streams import ALL
 
 from hw_amc import graph as ir
 from hw_amc.config import RtlSettings
@@ -92,3 +93,12 @@ def test_an_lstm_whose_source_hardly_gives(cycles: int, cache: Path, tmp_path: P
     settings = RtlSettings(contexts=2, cycles_per_step=cycles)
     _, bench, want = _bench(graph, settings, 4, tmp_path, Traffic(busy=0.025), cache)
     assert bench.run().words == want
+
+
+@pytest.mark.parametrize("name", ["shapes", "branches"])
+def test_resets_of_streams(name: str, cache: Path, tmp_path: Path) -> None:
+    """Frames that wait to be reversed, repeated or joined when the reset comes are forgotten."""
+    core, bench, want = _bench(ALL[name](0), RtlSettings(), 3, tmp_path, Traffic(), cache)
+    whole = core.latency_cycles + core.cycles_per_frame
+    for instant in range(core.frame_len, whole, whole // 6):
+        assert bench.run(reset_at=instant).words == want, instant
