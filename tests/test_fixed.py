@@ -33,6 +33,10 @@ def test_requantize_is_exact_between_any_two_formats(
     assert int(requantize(np.array([raw]), source.frac, fmt)[0]) == expected
 
 
+def test_bits_left_of_the_point() -> None:
+    assert [FixedFormat(8, frac).integer_bits for frac in (-2, 0, 5, 8, 11)] == [10, 8, 3, 0, -3]
+
+
 def test_requantize_widens_narrow_integers() -> None:
     assert requantize(np.array([-128, 127], np.int8), 0, FixedFormat(20, 8)).tolist() == [-32768, 32512]
 

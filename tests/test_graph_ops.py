@@ -19,6 +19,7 @@ from networks import (
     linear,
     max_pool,
     quantize,
+    random_gru,
     random_weights,
     reshape,
     with_tables,
@@ -190,6 +191,16 @@ def test_a_plain_maximum_is_over_time() -> None:
     assert run(node, [[[1, 8], [5, 2], [7, 0], [-3, 4]]], source) == [[[5, 8], [7, 4]]]
 
 
+def test_a_maximum_over_rows_and_columns() -> None:
+    """Windows of 2 x 2, a row and two columns from one to the next; the last column fills none."""
+    source = replace(INPUT, shape=(3, 3, 1), fmt=Q)
+    node = ir.MaxPool2d("m", ("input",), (2, 1, 1), Q, (2, 2), (1, 2))
+    node.verify([source])
+    assert run(node, [[[[1], [2], [7]], [[4], [-5], [0]], [[3], [6], [5]]]], source) == [[[[4]], [[6]]]]
+    with pytest.raises(DataError, match="format"):
+        replace(node, fmt=FixedFormat(Q.bits + 1, Q.frac)).verify([source])
+
+
 def test_axes_change_places() -> None:
     source = replace(INPUT, shape=(2, 3, 1), fmt=Q)
     turned = ir.Permute("p", ("input",), (1, 2, 3), Q, (2, 0, 1))
@@ -240,6 +251,29 @@ def strided(**options: Any) -> Graph:
     rounded = quantize("r", conv, Q)
     pool = global_pool("pool", rounded, largest=True)
     return chain(conv, rounded, pool, linear(np.random.default_rng(2), ir.Dense, "head", pool, 2))
+
+
+@pytest.mark.parametrize("gate", [FixedFormat(6, 6), FixedFormat(6, 5, signed=False)])
+def test_gates_are_unsigned_and_all_fraction(gate: FixedFormat) -> None:
+    node = replace(random_gru(np.random.default_rng(0), "n", QUANT, 2), gate_fmt=gate)
+    with pytest.raises(DataError, match=r"'n' .*must be unsigned, all fraction"):
+        node.verify([QUANT])
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"gate_in_fmt": None}, "gate_table and gate_in_fmt belong together"),
+    ({"gate_table": None}, "gate_table and gate_in_fmt belong together"),
+    ({"gate_in_fmt": FixedFormat(13, 3)}, "a table's input has at most 12 bits"),
+    ({"gate_in_fmt": FixedFormat(6, 3, signed=False)}, "must be signed"),
+    ({"gate_in_fmt": FixedFormat(5, 3)}, r"gate_table has shape \(64,\), expected \(32,\)"),
+    ({"candidate_in_fmt": FixedFormat(5, 3)}, "candidate_table and candidate_in_fmt belong together"),
+])  # fmt: skip
+def test_a_gates_table_has_an_entry_for_every_integer(change: dict[str, Any], message: str) -> None:
+    rng = np.random.default_rng(0)
+    node = with_tables(rng, random_gru(rng, "n", QUANT, 2), FixedFormat(6, 3))
+    node.verify([QUANT])
+    with pytest.raises(DataError, match=f"'n' .*{message}"):
+        replace(node, **change).verify([QUANT])
 
 
 @pytest.mark.parametrize("options", [{}, {"stride": 2}, {"dilation": 2}, {"pads": (0, 0)}])

@@ -48,7 +48,7 @@ def _equal(graph: Graph, samples: list[int], cache: Path, folder: Path, cycles: 
     core = build_core(graph, RtlSettings(cycles_per_step=cycles, contexts=1), cache=cache)
     frame = np.repeat(np.array(samples, np.int16)[:, np.newaxis], 2, axis=1)
     frames = np.stack([frame, frame])
-    want = golden.run(graph, frames)["mean"]
+    want = golden.run(graph, frames)[graph.outputs[0]]
     run = simulate(core, core_samples(graph, frames, core).reshape(-1), want.size, folder)
     return run.words == want.reshape(-1).tolist()
 
@@ -179,3 +179,24 @@ def test_an_affine_of_either_sign(cycles: int, signed: bool, cache: Path, tmp_pa
     graph = _chain(dense, activation, affine)
     assert golden.run(graph, np.full((1, T, 2), HIGH, np.int16), keep=["act"])["act"].max() == 63 >> signed
     assert _equal(graph, samples, cache, tmp_path, cycles)
+
+
+def test_a_product_of_streams_at_its_ends(cache: Path, tmp_path: Path) -> None:
+    """The least value squared is the one product that takes all bits."""
+
+    def square(source: Node) -> Node:
+        fmt = ir.product_format(source.fmt, source.fmt)
+        return ir.Multiply("square", (source.name, source.name), source.shape, fmt)
+
+    assert _equal(_chain(square), [LOW] * T, cache, tmp_path)
+
+
+def test_a_head_at_its_ends(cache: Path, tmp_path: Path) -> None:
+    """The least mean times the least weight, in a network that has no layer over time."""
+    graph = _chain()
+    vector = quantize("vector", graph["mean"], FixedFormat(6, 5))
+    head = linear(np.random.default_rng(0), ir.Dense, "head", vector, 2)
+    kernel = np.full(head.kernel.shape, head.kernel_fmt.min_raw, np.int32)
+    head = with_exact_format(replace(head, kernel=kernel, bias=np.zeros_like(head.bias)), vector)
+    graph = Graph("ends", (*graph.nodes, vector, head), ("head",), (("0", "1"),))
+    assert _equal(graph, [LOW] * T, cache, tmp_path)

@@ -12,8 +12,10 @@ import pytest
 from networks import gru_cnn_graph, random_frames
 from rtl_bench import check_rhythm, core_samples, simulate
 
+from hw_amc import graph as ir
 from hw_amc.config import RtlSettings
-from hw_amc.graph import Graph, golden
+from hw_amc.graph import Graph, Node, golden
+from hw_amc.graph.ops.pool import mean_format
 from hw_amc.parts import FAMILIES, Family
 from hw_amc.rtl import RtlCore, build_core
 from hw_amc.rtl.verilog import library
@@ -21,6 +23,7 @@ from hw_amc.sources import Sources
 from hw_amc.synth.yosys import run_yosys, synthesis
 from hw_amc.tools import run
 
+PROJECTS = Path(__file__).parents[1] / "hls_projects"
 #: Yosys has no model of UltraScale+'s block RAM, and none of its DSP48E2.
 WITHOUT = {"xc7": (), "xcup": ("-nodsp", "-nobram")}
 #: The net alone, no buffers of pins and clocks.
@@ -74,6 +77,39 @@ def test_a_netlist_equals_golden(family: Family, cycles: int, tmp_path: Path) ->
     script = synthesis(family.yosys, core.name, (*BARE, *WITHOUT[family.yosys]))
     netlist = _map(core, script, family, tmp_path / "synth")
     assert ("DSP48E1 #" in netlist.sources.files["netlist.v"]) == (family.yosys == "xc7" and cycles > 1)
+    _check(core, netlist, graph, tmp_path)
+
+
+def _shortened(graph: Graph, frame_len: int) -> Graph:
+    """The same layers over shorter frames; the format of the mean over a frame follows."""
+    nodes = dict[str, Node]()
+    for node in graph.nodes:
+        shape = node.shape
+        if len(shape) > 1:
+            shape = (shape[0] * frame_len // graph.frame_len, *shape[1:])
+        source = nodes[node.inputs[0]] if node.inputs else node
+        is_mean = isinstance(node, ir.GlobalAvgPool1d)
+        fmt = mean_format(source.fmt, source.shape[0]) if is_mean else node.fmt
+        nodes[node.name] = replace(node, shape=shape, fmt=fmt)
+    return replace(graph, nodes=tuple(nodes.values()))
+
+
+def test_shorter_frames_have_the_same_layers() -> None:
+    long, short = (gru_cnn_graph(np.random.default_rng(0), frame_len=length) for length in (32, 8))
+    assert _shortened(long, 8).digest() == short.digest()
+
+
+@pytest.mark.cosim
+@pytest.mark.slow
+def test_the_lead_models_netlist_equals_golden(tmp_path: Path) -> None:
+    """All its matrices and cells at R = 10, over frames of 16 samples: Icarus takes 100,000 cells some thousand cycles.
+
+    A longer frame has a deeper buffer and wider counters, no other logic.
+    """
+    graph = _shortened(Graph.load(PROJECTS / "gru_cnn_sparse07"), 16)
+    core = build_core(graph, RtlSettings(cycles_per_step=10))
+    netlist = _map(core, synthesis("xc7", core.name, BARE), FAMILIES[0], tmp_path / "synth")
+    assert netlist.sources.files["netlist.v"].count("LUT6_2 #") > 5000
     _check(core, netlist, graph, tmp_path)
 
 

@@ -96,7 +96,8 @@ class Schedule:
     def rhythm(self) -> Rhythm:
         """When results come, counted cycle by cycle."""
         steps = {step.block.name: step for step in self.steps}
-        hops, slowest = [Hop(self.entry.latency)], max(step.timing.round_cycles for step in self.steps)
+        slowest = max([self.timing.round_cycles, *(step.timing.round_cycles for step in self.steps)])
+        hops = [Hop(self.entry.latency)]
         for step in (steps[block.name] for block in self.branch.blocks):
             slow = step.timing if isinstance(step.block, RetimeBlock) else None
             hops.append(Hop(step.block.lag * step.timing.round_cycles + step.block.latency(step.timing), slow))
