@@ -112,7 +112,7 @@ def test_no_adder_is_wider_than_the_accumulator() -> None:
 
 @pytest.mark.parametrize(
     ("bits", "on_dsp", "wanted"),
-    [((8, 8), False, (41, 0)), ((8, 8), True, (0, 1)), ((25, 18), True, (0, 1)), ((8, 26), True, (0, 2))],
+    [((8, 8), False, (176, 0)), ((8, 8), True, (0, 1)), ((25, 18), True, (0, 1)), ((8, 26), True, (0, 2))],
 )
 def test_multiplier(bits: Any, on_dsp: bool, wanted: Any) -> None:
     assert multiplier(*bits, on_dsp) == wanted
@@ -133,20 +133,52 @@ def test_rom_luts_by_hand(depth: int, bits: int, luts: int) -> None:
 SHARED = [((24, 24), 1, 12, 0.7), ((22, 80), 4, 20, 0.7), ((40, 8), 1, 40, 0.5), ((16, 64), 4, 32, 0.5)]
 
 
+#: Bits of inputs and weights of multipliers without a DSP block, beside the 8 and 8 of all of SHARED.
+NARROW = (8, 4), (6, 6), (12, 8)
+
+
+def shared(
+    shape: tuple[int, int], members: int, factor: int, sparsity: float, bits: tuple[int, int], dsp: int | None
+) -> Product:
+    """A product of random weights on shared multipliers, all on DSP blocks or, with `dsp` 0, none."""
+    x_fmt, w_fmt = (FixedFormat(each, each - 1) for each in bits)
+    weights = random_weights(np.random.default_rng(1), shape, w_fmt, sparsity).astype(np.int64)
+    bias = np.random.default_rng(2).integers(-2000, 2000, shape[1])
+    pools = (Pool(0, shape[0], factor),)
+    return Product("p", weights, bias, 0, x_fmt, FixedFormat(sum(bits) + 4, 14), "resource", members, pools, dsp=dsp)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("shape", "members", "factor", "sparsity"), SHARED)
 def test_shared_products_cost_what_yosys_says(
     tmp_path: Path, shape: tuple[int, int], members: int, factor: int, sparsity: float
 ) -> None:
     """Selections, ROMs, trees and accumulators, as Verilog: the table of docs/estimate.md."""
-    weights = random_weights(np.random.default_rng(1), shape, FixedFormat(8, 7), sparsity).astype(np.int64)
-    bias = np.random.default_rng(2).integers(-2000, 2000, shape[1])
-    formats, pools = (FixedFormat(8, 7), FixedFormat(20, 14)), (Pool(0, shape[0], factor),)
-    product = Product("p", weights, bias, 0, *formats, "resource", members, pools)
+    product = shared(shape, members, factor, sparsity, (8, 8), None)
     found = yosys.run(folded_verilog.emit(product), folded_verilog.TOP, tmp_path, options=["-nodsp"])
     cost = product_cost(product, Context(SEVEN_SERIES, 5.84))
     assert cost.dsp == product.folding.multipliers
     assert 0.85 <= cost.lut / found.lut <= 1.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("matrix", "bits"), [*((each, (8, 8)) for each in SHARED), *((SHARED[0], b) for b in NARROW)])
+def test_multipliers_of_luts_cost_what_yosys_says(tmp_path: Path, matrix: Any, bits: tuple[int, int]) -> None:
+    """The same products without a DSP block: the second table of docs/estimate.md."""
+    product = shared(*matrix, bits, 0)
+    found = yosys.run(folded_verilog.emit(product), folded_verilog.TOP, tmp_path, options=["-nodsp"])
+    cost = product_cost(product, Context(SEVEN_SERIES, 5.84))
+    assert cost.dsp == 0
+    assert 0.94 <= cost.lut / found.lut <= 1.11
+
+
+@pytest.mark.parametrize(("resource", "percent", "fits"), [("lut", 85, True), ("lut", 85.1, False), ("dsp", 100, True)])
+def test_fits_leaves_room_for_the_error_of_the_estimate(
+    graph: Graph, board: BoardSettings, resource: str, percent: float, fits: bool
+) -> None:
+    found = estimate.hls(graph, with_reuse(gru=12), board)
+    assert found.fits
+    assert replace(found, percent={**found.percent, resource: percent}).fits is fits
 
 
 def test_the_committed_network_fits_its_board_at_2000_frames_a_second() -> None:
@@ -157,6 +189,14 @@ def test_the_committed_network_fits_its_board_at_2000_frames_a_second() -> None:
     assert found.clock_mhz == 125
     assert found.frames_per_s >= 2000
     assert max(found.percent.values()) <= 85
+
+
+@pytest.mark.parametrize("model", sorted(path.parent.name for path in (ROOT / "hls_projects").glob("*/graph.json")))
+def test_reuse_factors_that_a_project_chooses_fit_its_board(model: str) -> None:
+    settings = load_project(ROOT / "hls_projects" / model)
+    if settings.hls.layers:
+        graph = Graph.load(ROOT / "hls_projects" / model)
+        assert estimate.hls(graph, settings.hls, load_board(settings.board, BOARDS)).fits
 
 
 def test_stages_pack_operations_into_cycles() -> None:
