@@ -500,8 +500,8 @@ def test_a_value_that_fits_no_format_names_its_layer() -> None:
     model = randomise(TINY.build())
     layer = model.get_layer("conv1_norm")
     gamma, *rest = layer.get_weights()
-    layer.set_weights([gamma * 1e4, *rest])
-    with pytest.raises(ConfigError, match=r"conv2_relu: a magnitude of \d+ does not fit 8 bits"):
+    layer.set_weights([gamma * 1e9, *rest])
+    with pytest.raises(ConfigError, match=r"conv2_relu: a magnitude of \S+ is above 2\^24"):
         deploy(model, frames_for(model))
 
 

@@ -98,15 +98,15 @@ def default_formats(plan: Plan, changes: Changes | None = None) -> Formats:
 
 
 def integer_bits(largest: float, bits: int, signed: bool = True) -> int:
-    """Fewest integer bits that hold `largest` after rounding to `bits` bits, at least 0.
+    """Fewest integer bits that hold `largest` after rounding to `bits` bits, at least 0; above `bits` a step exceeds 1.
 
     QKeras computes 2^int in integers, so negative counts do not exist.
     """
-    for count in range(bits):
+    for count in range(MOST_BITS + 1):
         step = 2.0 ** (count - bits + signed)
         if largest <= 2.0**count - step / 2:
             return count
-    raise ConfigError(f"a magnitude of {largest:.4g} does not fit {bits} bits; give the layer more bits")
+    raise ConfigError(f"a magnitude of {largest:.4g} is above 2^{MOST_BITS}; scale the layers before down")
 
 
 def bias_integer_bits(largest: float) -> int:
@@ -142,7 +142,7 @@ def best_integer_bits(array: Floats, bits: int, relative: bool = False, signed: 
         rounded = np.clip(np.rint(array / step) * step, -top if signed else 0.0, top - step)
         return float(np.sum(np.square((rounded - array) / (np.where(array == 0, 1.0, array) if relative else 1.0))))
 
-    return min(range(bits), key=error)
+    return min(range(MOST_BITS + 1), key=error)
 
 
 def affine_bias(layer: Mapping[str, int], input_frac: int) -> tuple[int, int]:
