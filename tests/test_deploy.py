@@ -451,6 +451,24 @@ def test_small_weights_of_many_layers_leave_the_head_its_own(tmp_path: Path) -> 
     assert linear[-1].kernel_fmt.frac > 8  # no bit right at the point
 
 
+def test_factors_stop_where_what_follows_would_lose() -> None:
+    """In front of a recurrent layer, whose kernel has no finer format, and where no value is above zero."""
+    x = inputs = keras.Input((8, 2))
+    x = K.Conv1D(4, 3, padding="same", activation="relu", name="small")(x)
+    states = K.GRU(3, return_sequences=True, activation=hard_tanh, recurrent_activation=hard_sigmoid, name="gru")(x)
+    dead = K.Conv1D(3, 3, padding="same", activation="relu", name="dead")(states)
+    model, rng = keras.Model(inputs, K.Dense(2)(K.Flatten()(dead))), np.random.default_rng(1)
+    for layer in model.layers:
+        small, down = layer.name == "small", layer.name == "dead"
+        layer.set_weights([
+            rng.uniform(-1, 1, w.shape) * (0.03 if small else 0.3) - 9.0 * (down and w.ndim == 1)
+            for w in layer.get_weights()
+        ])  # fmt: skip
+    deployed = deploy(model, frames_for(model))
+    np.testing.assert_array_equal(deployed.get_layer("gru").get_weights()[0], model.get_layer("gru").get_weights()[0])
+    np.testing.assert_array_equal(deployed.get_layer("small").get_weights()[0], model.layers[1].get_weights()[0])
+
+
 @pytest.mark.parametrize(("largest", "finer"), [(0.0, 0), (0.5, 0), (0.4981, 0), (0.4980, 1), (0.1, 3), (1e-9, 16)])
 def test_bits_below_the_point_are_found(largest: float, finer: int) -> None:
     kernel = np.array([[largest, -largest / 2]])

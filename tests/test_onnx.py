@@ -127,6 +127,18 @@ def test_make_hls_works_on_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert found["csim"]["ap_fixed"]["integers"] == 4 * sum(int(np.prod(node.shape)) for node in graph.nodes[1:])
 
 
+@pytest.mark.slow
+@pytest.mark.cosim
+def test_it_becomes_verilog_and_an_overlay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HW_AMC_ROOT", str(root))
+    assert run("init", str(DATA / "po2.onnx"), "--name", "verilog") == 0
+    for command in (("rtl",), ("cosim", "--fast", "--frames", "4"), ("bench", "--frames", "4"), ("overlay",)):
+        assert run(command[0], "verilog", *command[1:]) == 0
+    found = json.loads((root / "hls_projects" / "verilog" / "build" / "report.json").read_text())
+    assert (found["cosim"]["verilator"]["frames"], found["cosim"]["verilator"]["mismatches"]) == (4, 0)
+    assert (found["bench"]["sim"]["frames"], found["bench"]["sim"]["mismatches"]) == (4, 0)
+
+
 # -- every operation, beside the file's own numbers ----------------------------------------------------------
 
 

@@ -142,8 +142,7 @@ def equalise(plan: Plan, tops: dict[str, float]) -> None:
         if takers is None or largest == 0.0:
             continue
         factor = np.float32(2.0 ** -np.ceil(np.log2(largest)))
-        room = LARGEST_VALUE / max((tops[name] for name in passed & tops.keys()), default=LARGEST_VALUE)
-        factor = min(factor, np.float32(max(1.0, 2.0 ** np.floor(np.log2(room)))))
+        factor = min(factor, _largest_factor([tops[name] for name in passed & tops.keys()], takers))
         for taker in takers:
             if not isinstance(taker, Linear) or _reach(plan, taker.name)[1] is None:
                 scale = _largest(taker) / LARGEST_SCALE
@@ -153,6 +152,17 @@ def equalise(plan: Plan, tops: dict[str, float]) -> None:
             _take_back(taker, factor)
         for name in passed & tops.keys():
             tops[name] *= float(factor)
+
+
+def _largest_factor(tops: list[float], takers: list[Linear | Affine | Recurrent]) -> np.float32:
+    """Power of two, 1 or more, that values of these magnitudes bear, and the kernels of recurrent layers behind them.
+
+    Those have no format below the point, so that what is taken from them is lost.
+    """
+    rooms = [LARGEST_VALUE / top for top in tops if top > 0]
+    rooms += [2 * _largest(taker) for taker in takers if isinstance(taker, Recurrent)]
+    room = max(min(rooms, default=np.inf), 1.0)
+    return np.float32(room if np.isinf(room) else 2.0 ** np.floor(np.log2(room)))
 
 
 def _reach(plan: Plan, name: str) -> tuple[set[str], list[Linear | Affine | Recurrent] | None]:
