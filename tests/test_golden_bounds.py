@@ -49,6 +49,28 @@ def test_the_formats_of_a_cells_products_hold_their_extremes_and_no_more() -> No
     assert found == format_for(min(sums), max(sums), frac)
 
 
+def test_the_format_of_an_lstms_sums_holds_their_extremes_and_no_more() -> None:
+    """Kernels of binary points of their own: each sum is shifted by its own distance."""
+    source = ir.Input("input", (), (2, 2), INPUT)
+    node = random_lstm(np.random.default_rng(3), "cells", source, 1)
+    kernel = np.array([[3, -7, 15, 1], [-4, 5, -16, 0]], np.int32)
+    recurrent = np.array([[-3, 2, 1, -4]], np.int32)
+    node = replace(
+        node, kernel_fmt=FixedFormat(5, 2), kernel=kernel, recurrent_fmt=FixedFormat(3, 1), recurrent=recurrent
+    )
+    frac = node.acc_frac(INPUT)
+    up = (frac - 2 - INPUT.frac, frac - 1 - node.fmt.frac, frac - node.bias_fmt.frac)
+    assert min(up) >= 0
+    assert up[0] != up[1]
+    fed = [int(a) * x + int(b) * y for a, b in kernel.T for x in (-128, 127) for y in (-128, 127)]
+    back = [int(a) * h for a in recurrent[0] for h in (-128, 127)]
+    bias = [int(b) for b in node.bias]
+    low, high = (
+        sum(end(found) << shift for found, shift in zip((fed, back, bias), up, strict=True)) for end in (min, max)
+    )
+    assert node.product_range(INPUT) == format_for(low, high, frac)
+
+
 def _inverse(odd: int, bits: int) -> int:
     return pow(odd, -1, 1 << bits)
 
