@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mutation_tests import TESTS
+from mutation_tests import GROUPS, TESTS, group_of
 
 ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).parent / "data" / "mutation_equivalent.json"
@@ -337,6 +337,12 @@ class Log:
     def __init__(self, path: Path, seed: int) -> None:
         self.path, self.seed = path, seed
         self.files: dict[str, Any] = json.loads(path.read_text())["mutation"]["files"] if path.exists() else {}
+        #: Kind of files -> how many there are, and their changes.
+        self.all = {name: {"files": 0, "possible": 0} for name in GROUPS}
+        for file in files_of("*"):
+            found = self.all[group_of(file)]
+            found["files"] += 1
+            found["possible"] += len(mutants_of(file))
 
     def outcomes(self, path: str) -> dict[str, str]:
         """Outcomes of a file's changes; those of another text of it are dropped."""
@@ -355,7 +361,7 @@ class Log:
         self.outcomes(mutant.path)[mutant.key] = outcome
         facts = {"date": f"{date.today()}", "kind": "measured", "seed": self.seed}
         files = dict(sorted(self.files.items()))
-        found = {"schema": 1, "mutation": {**facts, "outcomes": summary(files), "files": files}}
+        found = {"schema": 1, "mutation": {**facts, "outcomes": summary(files), "all": self.all, "files": files}}
         self.path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

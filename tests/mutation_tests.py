@@ -5,6 +5,8 @@ Lint is left out: it would notice a width, not what comes of it.
 
 from __future__ import annotations
 
+import fnmatch
+
 
 def _of(file: str, *names: str) -> tuple[str, ...]:
     """All tests of a file, or those of some names."""
@@ -22,6 +24,11 @@ def _stream(*cases: str) -> tuple[str, ...]:
     name = "test_streams_equal_golden"
     names = [case.replace("-", "-settings") + "-traffic" + case.partition("-")[2] for case in cases]
     return _of("rtl_streams", *(f"{name}[{each}]" for each in names), name)
+
+
+def group_of(path: str) -> str:
+    """Kind of a file."""
+    return next(name for name, pattern in GROUPS.items() if fnmatch.fnmatch(path, pattern))
 
 
 _GOLDEN = _of("graph_ops") + _of("golden_bounds") + _of("golden")
@@ -193,6 +200,17 @@ _OF_DRIVER = (
     *_rows("driver", "doctor.py", _of("doctor")),
     *_rows("driver", "*", _of("driver") + _of("driver_faults")),
 )
+#: What the results are told of: kind of files -> their pattern; the first that fits counts.
+GROUPS = {
+    "golden": "hw_amc/graph/*",
+    "blocks in Verilog": "hw_amc/rtl/blocks/*.v",
+    "shell in Verilog": "hw_amc/rtl/shell/*.v",
+    "what writes Verilog": "hw_amc/rtl/*.py",
+    "C++ firmware": "hw_amc/hls/firmware/*",
+    "what writes C++": "hw_amc/hls/*.py",
+    "driver": "hw_amc/driver/*",
+    "the rest: arithmetic of the gain": "*",
+}
 #: Files (patterns) and the tests that they meet; the first pattern that fits counts.
 TESTS: tuple[Row, ...] = (
     *_OF_GRAPH,

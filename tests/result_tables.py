@@ -1,6 +1,7 @@
-"""Writes the tables of kills and of fuzzing in docs/verification.md anew, from docs/results/chaos.json and fuzz.json.
+"""Writes the tables of kills, fuzzing and mutation in docs/verification.md anew, from docs/results/*.json.
 
-`python tests/result_tables.py` after `make chaos` or `make fuzz`; tests/test_result_tables.py holds that they agree.
+`python tests/result_tables.py` after `make chaos`, `make fuzz` or `make mutate`; tests/test_result_tables.py holds that
+they agree.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+
+from mutation_tests import group_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "verification.md"
@@ -24,6 +27,11 @@ _KILLS = {
 _INPUTS = {
     "inputs": "inputs", "of": "goal", "read": "read", "refused": "refused", "findings": "findings",
     "a second of a processor": "inputs_per_cpu_s", "hours of it left": "cpu_hours_to_goal",
+}  # fmt: skip
+#: The same of the table of mutation.
+_CHANGES = {
+    "files with a change": "files", "of": "of", "possible changes": "possible", "tried": "tried", "killed": "killed",
+    "make no difference": "survived", "too long": "too long",
 }  # fmt: skip
 
 
@@ -51,9 +59,24 @@ def fuzz_table(told: dict[str, Any]) -> str:
     return _table("reader", _INPUTS, {**readers, f"all {len(readers)}": sums})
 
 
+def mutation_table(told: dict[str, Any]) -> str:
+    """Kinds of files, and all of them."""
+    found = told["mutation"]
+    rows = {
+        name: {"of": all_["files"], "possible": all_["possible"], "files": 0} for name, all_ in found["all"].items()
+    }
+    for path, file in found["files"].items():
+        row, outcomes = rows[group_of(path)], list(file["mutants"].values())
+        row["files"] += bool(outcomes)
+        for key in ("tried", "killed", "survived", "too long"):
+            row[key] = row.get(key, 0) + (len(outcomes) if key == "tried" else outcomes.count(key))
+    rows["all"] = {key: sum(row.get(key, 0) for row in rows.values()) for key in (*_CHANGES.values(),)}
+    return _table("what", _CHANGES, rows)
+
+
 def tables() -> dict[str, str]:
     """Name of a table in the page -> its text."""
-    made = {"chaos": chaos_table, "fuzz": fuzz_table}
+    made = {"chaos": chaos_table, "fuzz": fuzz_table, "mutation": mutation_table}
     return {name: make(json.loads((RESULTS / f"{name}.json").read_text())) for name, make in made.items()}
 
 

@@ -147,6 +147,29 @@ def test_what_is_a_stream_stays_as_it_is(build: Any) -> None:
     assert as_streams(graph) is graph
 
 
+def test_a_frame_from_its_end_keeps_what_stands_outside() -> None:
+    """Columns of zeros beside an image, whose rows are read from the last one on."""
+    net = Net(6, 12)
+    x = net(hls_networks.reshape("image", net.last, (12, 2, 1)))
+    x = net(ir.ZeroPad("padded", (x.name,), (12, 4, 1), x.fmt, ((0, 0), (1, 1))))
+    x = net(hls_networks.reshape("rows", x, (12, 4)))
+    x = net(ir.Reverse("back", (x.name,), x.shape, x.fmt))
+    x = net(random_gru(net.rng, "gru", x, 2))
+    graph = net.end("outside", net(hls_networks.global_pool("most", x, largest=True)))
+    equal_outputs(graph, as_streams(graph), random_frames(np.random.default_rng(2), graph, 9))
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_hidden_layers_behind_a_vector_are_a_program_where_no_loop_is(recurrent: bool, cache: Path) -> None:
+    net = Net(2, 8)
+    x = net(random_gru(net.rng, "gru", net.last, 2)) if recurrent else net.last
+    x = net(hls_networks.quantize("mean_q", net(hls_networks.global_pool("mean", x, largest=False)), ACT))
+    graph = net.end("hidden", net.dense("one", x, 3))
+    chain = lower(graph, Options("t", cache=cache))
+    assert isinstance(chain.results, DenseProgram) == (not recurrent)
+    equal_outputs(graph, as_streams(graph), random_frames(np.random.default_rng(2), graph, 9))
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_blocks_model_the_stream(name: str, cache: Path) -> None:
     """Every integer between blocks is golden's of the stream."""
