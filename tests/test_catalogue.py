@@ -78,7 +78,8 @@ def test_published_figures_stand_apart_from_ours(capsys: pytest.CaptureFixture[s
     assert (found["gru2"]["published"]["parameters"], found["gru2"]["parameters"]) == (39_224, 39_576)
     assert "no variant" in found["gru2"]["differs"]
     assert "published" not in found["drcnn"]
-    assert (found["mtl"]["memory_bytes"], found["mtl"]["classes"]) == (253_576 + 2 * 580, [9, 11])
+    assert found["mtl"]["classes"] == [9, 11]
+    assert found["inception"]["memory_bytes"] == 10_141_266 + 2 * 767  # not trained: estimated
 
 
 def entry(spec: NetworkSpec) -> catalogue.Entry:

@@ -19,6 +19,12 @@ GRAPHS = {
     "gru_cnn_sparse08": "95b868a9dbf089bc",
     "gru_cnn_sparse085": "a1c5ad15dfd25081",
     "gru_cnn_w4_sparse085": "c10abb0b69d48b9f",
+    "gru_utrilla": "60a94fa707264836",
+    "hakimi": "643f592d6ca4c2ad",
+    "hakimi_optimised": "c5fca2e15af38989",
+    "mcnet": "5ec55b927b517138",
+    "mtl": "2265c757d6b760d6",
+    "mtl_dynamic": "ed9847ef1fb18554",
 }
 #: gru_cnn_sparse07 in the shell, at the R of its project.toml: its Verilog, without the manifest.
 VERILOG = "a033dd40fa1355c5"
