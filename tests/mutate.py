@@ -193,6 +193,13 @@ def change_functions(path: str, before: str, text: str) -> None:
             function.__code__ = codes[code.co_qualname, code.co_firstlineno]
 
 
+def met_by_items(path: str, items: list[Any]) -> list[Any]:
+    """Those of the collected tests that a file meets, in the order of its row."""
+    tests = met_by(path)
+    ranks = {item: [place for place, test in enumerate(tests) if item.nodeid.startswith(test)] for item in items}
+    return sorted((item for item in items if ranks[item]), key=lambda item: min(ranks[item]))
+
+
 class Tries:
     """A plugin of pytest: in place of its tests' one run, a run in a process of its own for each change."""
 
@@ -204,11 +211,8 @@ class Tries:
     def pytest_runtestloop(self, session: Any) -> bool:
         if session.testsfailed or not session.items:
             raise SystemExit(f"tests cannot be collected: {session.testsfailed} of {session.items}")
-        tests = met_by(self.mutants[0].path)
-        # pytest takes a file's tests together, whichever of them were named first.
-        items = sorted(session.items, key=lambda item: [item.nodeid.startswith(test) for test in tests].index(True))
         for mutant in self.mutants:
-            status, failed, used = self._fork(session, mutant, items)
+            status, failed, used = self._fork(session, mutant, met_by_items(mutant.path, session.items))
             found = "too long" if status is None else "killed" if status else "survived"
             if found == "killed":
                 self._require_passing(session, failed)
@@ -296,7 +300,7 @@ class Copy:
         print(f"{used:5.1f} s", found, mutant.key, f"by {failed}" if found == "killed" else "", flush=True)
 
     def run(self, mutants: list[Mutant], seconds: float, fresh: bool = False) -> None:
-        """Try changes of files that meet the same tests; `fresh`: each in a process that has loaded nothing."""
+        """Try changes; `fresh`: each in a process that has loaded nothing."""
         for some in [[mutant] for mutant in mutants] if fresh else [mutants]:
             with self.changed(some[0] if fresh else None):
                 pid = os.fork()
@@ -315,7 +319,7 @@ class Copy:
         for name in [name for name in sys.modules if name.startswith("mutat")]:
             del sys.modules[name]
         options = [*OPTIONS, "--basetemp", str(self.folder / "tmp"), "-m", MARKERS]
-        tests = list(dict.fromkeys(met_by(mutants[0].path)))
+        tests = list(dict.fromkeys(test for mutant in mutants for test in met_by(mutant.path)))
         os._exit(int(pytest.main([*options, *tests], plugins=[Tries(self, mutants, seconds, fresh)])))
 
 
@@ -365,16 +369,16 @@ class Log:
         self.path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _open(chosen: argparse.Namespace, log: Log) -> dict[tuple[str, ...], list[Mutant]]:
-    """Changes that are to be tried, by the tests that they meet."""
-    groups: dict[tuple[str, ...], list[Mutant]] = {}
+def _open(chosen: argparse.Namespace, log: Log) -> list[list[Mutant]]:
+    """Changes that are to be tried; those of the HLS core, whose tests load TensorFlow, apart."""
+    groups: tuple[list[Mutant], list[Mutant]] = ([], [])
     wanted = ("survived", "too long") if chosen.again else (None,)
     for path in files_of(chosen.only):
         outcomes = log.outcomes(path)
         mutants = drawn(path, 1 << 30 if chosen.again else chosen.sample, chosen.seed)
         left = [mutant for mutant in mutants if outcomes.get(mutant.key) in wanted]
-        groups.setdefault(met_by(path), []).extend(left)
-    return {tests: mutants for tests, mutants in groups.items() if mutants}
+        groups[path.startswith("hw_amc/hls/")].extend(left)
+    return [mutants for mutants in groups if mutants]
 
 
 def main() -> None:
@@ -389,7 +393,7 @@ def main() -> None:
     log = Log(chosen.out.resolve(), chosen.seed)
     with tempfile.TemporaryDirectory(prefix="hw_amc_mutation_") as folder:
         copy = Copy(Path(folder), log)
-        for mutants in _open(chosen, log).values():
+        for mutants in _open(chosen, log):
             copy.run(mutants, chosen.seconds, chosen.again)
     print(summary(Log(log.path, chosen.seed).files))
 
