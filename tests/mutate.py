@@ -214,7 +214,7 @@ class Tries:
         for mutant in self.mutants:
             status, failed, used = self._fork(session, mutant, met_by_items(mutant.path, session.items))
             found = "too long" if status is None else "killed" if status else "survived"
-            if found == "killed":
+            if found == "killed" and not self.fresh:
                 self._require_passing(session, failed)
             self.copy.tell(mutant, found, failed, used)
         return True
@@ -239,7 +239,6 @@ class Tries:
         return status, note.read_text(), used
 
     def _run(self, session: Any, mutant: Mutant | None, items: list[Any], note: Path) -> None:
-        """In the process of its own."""
         os.setsid()
         try:
             if mutant is not None and mutant.path.endswith(".py") and not self.fresh:
@@ -358,9 +357,8 @@ class Log:
         return kept
 
     def note(self, mutant: Mutant, outcome: str) -> None:
-        """Keep an outcome, and write all."""
+        """Keep an outcome beside those that other processes have written."""
         if self.path.exists():
-            # Written by a process that this one has started, too.
             self.files = json.loads(self.path.read_text())["mutation"]["files"]
         self.outcomes(mutant.path)[mutant.key] = outcome
         facts = {"date": f"{date.today()}", "kind": "measured", "seed": self.seed}

@@ -1,4 +1,4 @@
-"""docs/verification.md says of kills and of fuzzing what docs/results says."""
+"""docs/verification.md says of kills, fuzzing and mutation what docs/results says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chaos_place import COMMANDS
 from fuzz_targets import TARGETS
 
 
-@pytest.mark.parametrize("name", ["chaos", "fuzz"])
+@pytest.mark.parametrize("name", ["chaos", "fuzz", "mutation"])
 def test_the_tables_are_those_of_the_results(name: str) -> None:
     page = result_tables.PAGE.read_text()
     assert result_tables.put(page, name, result_tables.tables()[name]) == page
