@@ -307,7 +307,7 @@ class Copy:
                     self._collect(some, seconds, fresh)
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             if status:
-                print(f"pytest ended with {status}: {(self.folder / 'log.txt').read_text()[-2000:]}", flush=True)
+                print(f"pytest ended with {status}", flush=True)
 
     def _collect(self, mutants: list[Mutant], seconds: float, fresh: bool) -> None:
         """In a process of its own: the copy's tests, and what is ours, loaded."""
