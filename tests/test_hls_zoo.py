@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ from test_rtl_zoo import CLASSES, NETWORKS, SIZES
 
 from hw_amc import hls
 from hw_amc.compress.deploy import deploy
-from hw_amc.config import LayerHls
 from hw_amc.graph import Graph, golden
 from hw_amc.graph.reader import build_graph
-from hw_amc.hls import csim
-from hw_amc.hls.estimate.whole import legal_reuse_factors
+from hw_amc.hls import csim, estimate
 from hw_amc.models import MODELS, drcnn, gru_cnn, mtl, vtcnn2
 from hw_amc.verify import equality
 from hw_amc.verify.keras import KerasReference
 
+BENCH = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "zoo_csim.py"))
+#: Of a layer.
+MULTIPLIERS = 16
 TWO = (("a", "b", "c"), ("d", "e"))
 #: Sizes that stand in the modules of the networks, in small.
 SMALL = SIZES | {gru_cnn: {"CONV_FILTERS": 3}, mtl: {"SIDE": 8, "UNITS": 5}}
@@ -54,19 +56,7 @@ def deployed(spec: Any) -> tuple[Any, Graph]:
     return exact, build_graph(exact, spec.name, list(spec.classes))
 
 
-def reuse(graph: Graph, multipliers: int) -> dict[str, LayerHls]:
-    """Settings that leave so many multipliers to each layer."""
-    found = {}
-    for node in graph.nodes[1:]:
-        weights = sum(int(np.count_nonzero(array)) for array in node.arrays().values())
-        legal = legal_reuse_factors(graph, node)
-        factor = next((each for each in legal if weights <= multipliers * each), legal[-1])
-        if factor > 1:
-            found[node.name] = LayerHls(reuse_factor=factor)
-    return found
-
-
-def require_equal(folder: Path, spec: Any, frames: int, multipliers: int) -> None:
+def require_equal(folder: Path, spec: Any, frames: int) -> None:
     """Keras = golden = C-sim in every integer of every layer."""
     model, graph = deployed(spec)
     layers = [node.name for node in graph.nodes[1:]]
@@ -76,7 +66,7 @@ def require_equal(folder: Path, spec: Any, frames: int, multipliers: int) -> Non
     equality.require_equal(graph, ("Keras", "golden"), KerasReference(model, graph).run(wire, layers), tensors)
     assert all(len(np.unique(tensors[head])) > 2 for head in graph.outputs)  # or it would prove nothing
     heads = {name: tensors[name] for name in graph.outputs}
-    target = hls.Target("Vitis", hls_project.PART, 8.0, reuse(graph, multipliers))
+    target = hls.Target("Vitis", hls_project.PART, 8.0, estimate.sharing(graph, MULTIPLIERS))
     hls.build_project(model, graph, target, wire, heads).write(folder)
     hls_project.require_equal(folder, graph, wire, tensors, "native")
 
@@ -87,10 +77,12 @@ def test_a_small_network_of_the_zoo_is_keras_in_cpp(name: str, tmp_path: Path, m
         for field, size in sizes.items():
             monkeypatch.setattr(module, field, size)
     monkeypatch.setitem(csim.FLAVOURS, "native", ("-O0", *csim.FLAVOURS["native"][1:]))
-    require_equal(tmp_path, SPECS[name](), 3, 16)
+    require_equal(tmp_path, SPECS[name](), 3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
-def test_a_whole_network_of_the_zoo_is_keras_in_cpp(name: str, tmp_path: Path) -> None:
-    require_equal(tmp_path, MODELS[name], 2, 64)
+def test_a_whole_network_of_the_zoo_is_keras_in_cpp(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Keras' first weights, as `benchmarks/zoo_csim.py` measures it."""
+    monkeypatch.setitem(csim.FLAVOURS, "native", (BENCH["OPTIMISE"], *csim.FLAVOURS["native"][1:]))
+    assert BENCH["measure"](name, tmp_path, 2)["mismatches"] == 0

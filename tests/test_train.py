@@ -6,6 +6,7 @@ import json
 import re
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import deployed
 import numpy as np
@@ -18,12 +19,13 @@ from hw_amc.compress import load_deployed
 from hw_amc.compress.build import input_format_of
 from hw_amc.compress.deploy import round_input
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.models import MODELS, GruCnnSpec, find, from_dict
+from hw_amc.models import MODELS, GruCnnSpec, find, from_dict, kim, vtcnn2
 from hw_amc.report import load_accuracy
 from hw_amc.train import duration, evaluate, run
 from hw_amc.train.card import confusion
 from hw_amc.train.checkpoint import load_arrays, save_arrays
 from hw_amc.train.data import FrameSet, Varied, crop, load_frames, whole
+from hw_amc.train.fit import require_fitting, takes_length
 from hw_amc.train.optimiser import Adam
 from hw_amc.train.predictions import Predictions, load_predictions
 from hw_amc.train.progress import training_bar
@@ -421,6 +423,23 @@ def test_what_does_not_fit_a_network_is_said_before_training(tiny: Tiny) -> None
         (folder / "train.toml").write_text(RECIPE.replace(old, new))
         with pytest.raises(ConfigError, match=message):
             train(folder, folder / "a")
+
+
+@pytest.mark.parametrize("build", [kim.KimSpec, vtcnn2.Vtcnn2Spec])
+def test_a_network_of_one_length_takes_no_crops(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One begins with a Reshape, the other has a dense layer behind a Flatten."""
+    for field in ("FIRST", "SECOND", "UNITS"):
+        monkeypatch.setattr(vtcnn2, field, 4)
+    spec = build("small", classes=FOUR, frame=(64, 2))
+    assert takes_length(spec, 64)
+    assert not takes_length(spec, 32)
+    assert takes_length(GruCnnSpec("tiny", 4, frame=(64, 2)), 32)
+    phase = Phase(crop=32, steps=1, batch=1)
+    recipe = load_recipe_file(PROJECTS / "lightweight" / "train.toml")
+    stage = recipe.stages[0].model_copy(update={"phases": (phase,)})
+    frames = FrameSet(np.zeros((1, 64, 2), np.int16), np.zeros(1, np.uint8), np.array([30], np.int8))
+    with pytest.raises(ConfigError, match="small takes whole frames alone; crop must be 64, not 32"):
+        require_fitting(spec, recipe.model_copy(update={"stages": (stage,), "head_shares": ()}), frames)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from hw_amc.errors import ConfigError, UnsupportedLayer
+from hw_amc.config import BoardSettings, HlsSettings
+from hw_amc.errors import ConfigError, HwAmcError, UnsupportedLayer
 from hw_amc.files import temporary_folder
 from hw_amc.flows import init_card, init_files, init_judge, init_onnx, init_report, init_tune
 from hw_amc.flows.graph import WIDTH_OF, build_graph
@@ -104,7 +103,7 @@ def _finish(
     """Build the graph, prove and measure it, and write what is left of the folder."""
     folder = staged.own_folder
     graph = build_graph(staged, deployed)
-    reuse, no_hls = _reuse_factors(graph)
+    reuse, no_hls = _reuse_factors(graph, flow.board)
     init_files.write_settings(folder, _settings(flow, _by_node(flow.widths, graph), reuse, no_hls))
     graph = build_graph(staged, deployed)
     graph.save(folder)
@@ -137,26 +136,22 @@ def _by_node(widths: Widths, graph: Graph) -> Widths:
     }
 
 
-#: Multipliers of a layer that the first project.toml allows.
-_MULTIPLIERS = 64
+def _reuse_factors(graph: Graph, board: BoardSettings) -> tuple[dict[str, int], str | None]:
+    """Reuse factors at which it fits the board, else of few multipliers a layer, and why the HLS flow would stop.
 
+    Where the estimate knows no formula for the part, or nothing fits, `hw-amc estimate` says so.
+    """
+    from hw_amc.hls import estimate
 
-def _reuse_factors(graph: Graph) -> tuple[dict[str, int], str | None]:
-    """Reuse factors that leave few multipliers to each layer, and why the HLS flow would stop, where it would."""
-    from hw_amc.hls.estimate.whole import legal_reuse_factors
-
-    found, why = {}, None
-    for node in graph.nodes[1:]:
-        try:
-            legal = legal_reuse_factors(graph, node)
-        except UnsupportedLayer as error:
-            why = why or str(error)
-            continue
-        weights = sum(int(np.count_nonzero(array)) for array in node.arrays().values())
-        factor = next((each for each in legal if weights <= _MULTIPLIERS * each), legal[-1])
-        if factor > 1:
-            found[node.name] = factor
-    return found, why
+    try:
+        few = estimate.sharing(graph, estimate.MOST_MULTIPLIERS)
+    except UnsupportedLayer as error:
+        return {}, str(error)
+    try:
+        found = estimate.fitting(graph, HlsSettings(), board) or few
+    except HwAmcError:  # the part is unknown to the estimate
+        found = few
+    return {name: layer.reuse_factor for name, layer in found.items()}, None
 
 
 def _warn_of_level(flow: InitFlow) -> None:

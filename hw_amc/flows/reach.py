@@ -41,7 +41,7 @@ class Reach:
     Attributes
     ----------
     golden, csim, rtl : what the back ends say
-    boards : those whose parts hold the HLS accelerator at some reuse factor (estimated)
+    boards : those whose parts hold the HLS accelerator at some number of multipliers a layer (estimated)
     """
 
     golden: str
@@ -133,11 +133,11 @@ def _require_hls(graph: Graph) -> None:
 
 
 def _holds(graph: Graph, board: BoardSettings) -> bool:
-    """Whether the estimate fits the board's part at some reuse factor."""
+    """Whether the estimate fits the board's part at some number of multipliers a layer."""
     from hw_amc.hls import estimate
 
     try:
-        return any(row["fits"] for row in estimate.sweep(graph, HlsSettings(), board))
+        return estimate.fitting(graph, HlsSettings(), board) is not None
     except HwAmcError:  # no formula for the part
         return False
 

@@ -41,6 +41,8 @@ Tensor = NDArray[Any]
 Progress = Callable[[int], object]
 
 SOURCE = "hw_amc_csim.cpp"
+#: Most bytes of a file of a project: ten million weights are 45 MB.
+FILE_BYTES = 64 << 20
 #: Beside a shared object: what it took to compile.
 SECONDS = ".seconds"
 _LIBRARY = "csim.so"
@@ -209,7 +211,7 @@ def load_sources(folder: Path) -> Sources:
     places = [folder / SOURCE, folder / DESCRIPTION]
     for part in _PARTS:
         places += sorted(path for path in (folder / part).rglob("*") if not path.is_dir())
-    return Sources({path.relative_to(folder).as_posix(): read_text(path) for path in places})
+    return Sources({path.relative_to(folder).as_posix(): read_text(path, FILE_BYTES) for path in places})
 
 
 def build(folder: Path, flavour: str) -> CSim:

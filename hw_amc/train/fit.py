@@ -27,7 +27,8 @@ def require_fitting(spec: NetworkSpec, recipe: TrainRecipe, frames: FrameSet) ->
     Raises
     ------
     ConfigError
-        Frames of another length, a crop that is longer, or a stage that takes none of the frames.
+        Frames of another length, a crop that is longer, or one that is shorter where the network takes whole frames
+        alone, or a stage that takes none of the frames.
     """
     T, length = spec.frame[0], frames.wire.shape[1]
     if length != T:
@@ -37,8 +38,26 @@ def require_fitting(spec: NetworkSpec, recipe: TrainRecipe, frames: FrameSet) ->
     for stage in recipe.stages:
         if longest := max((phase.crop for phase in stage.phases if phase.crop > T), default=0):
             raise ConfigError(f"stage {stage.name!r}: crop = {longest} is more than the {T} samples of a frame")
+        shorter = sorted({phase.crop for phase in stage.phases if phase.crop < T})
+        if shorter and find_spec("tensorflow") and not takes_length(spec, shorter[0]):
+            raise ConfigError(
+                f"stage {stage.name!r}: {spec.name} takes whole frames alone; crop must be {T}, not {shorter[0]}"
+            )
         if not (frames.snr_db >= stage.min_snr_db).any():
             raise ConfigError(f"stage {stage.name!r}: no training frame has min_snr_db = {stage.min_snr_db} dB or more")
+
+
+def takes_length(spec: NetworkSpec, samples: int) -> bool:
+    """Whether a network takes so many samples: a Reshape, and a dense layer behind a Flatten, have one length."""
+    import tensorflow as tf
+
+    from hw_amc.train.fast_model import FastModel
+
+    try:
+        FastModel(spec.build())(tf.zeros((1, samples, spec.frame[1])))
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return False
+    return True
 
 
 def require_normalisation(recipe: TrainRecipe, folder: Path) -> None:

@@ -8,6 +8,6 @@ multipliers of `terms.Schedule` serve their rounds. Zero weights are in neither.
 from __future__ import annotations
 
 from hw_amc.hls.estimate.cost import Cost
-from hw_amc.hls.estimate.whole import Estimate, hls, sweep
+from hw_amc.hls.estimate.whole import MOST_MULTIPLIERS, Estimate, fitting, hls, sharing, sweep
 
-__all__ = ["Cost", "Estimate", "hls", "sweep"]
+__all__ = ["MOST_MULTIPLIERS", "Cost", "Estimate", "fitting", "hls", "sharing", "sweep"]

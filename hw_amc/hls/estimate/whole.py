@@ -17,6 +17,8 @@ from hw_amc.parts import family_of
 
 #: Rows of a sweep that nobody chose the factors of.
 MOST_FACTORS = 10
+#: Multipliers of a layer that are tried first where nobody chose reuse factors, then half as many.
+MOST_MULTIPLIERS = 64
 
 #: Percent of the board's budget up to which an accelerator is said to fit, where it is not 100: Yosys took up to 1.17
 #: times the LUTs that the estimate has for a product, and flip-flops were compared with nothing (docs/estimate.md).
@@ -102,6 +104,45 @@ def legal_reuse_factors(graph: Graph, node: Node) -> list[int]:
     operation = ops.find(layer.node)
     operation.require_form(layer)
     return operation.legal(layer) if isinstance(operation, ops.LinearOperation | ops.RecurrentOperation) else [1]
+
+
+def sharing(graph: Graph, multipliers: int) -> dict[str, LayerHls]:
+    """Settings that leave about so many multipliers to each layer: those of the layers whose reuse factor is not 1.
+
+    Raises
+    ------
+    UnsupportedLayer
+        The HLS core lacks a layer.
+    """
+    found = {}
+    for node in graph.nodes[1:]:
+        layer = ops.LayerBuild.of(graph, node.name)
+        weights, legal = ops.find(layer.node).weights_of_step(layer), legal_reuse_factors(graph, node)
+        factor = next((each for each in legal if weights <= multipliers * each), legal[-1])
+        if factor > 1:
+            found[node.name] = LayerHls(reuse_factor=factor)
+    return found
+
+
+def fitting(graph: Graph, settings: HlsSettings, board: BoardSettings) -> dict[str, LayerHls] | None:
+    """Settings with the most multipliers a layer, a power of two up to 64, at which the accelerator fits a board.
+
+    Returns
+    -------
+    Those of the layers whose reuse factor is not 1; None where the board's part is too small for all.
+
+    Raises
+    ------
+    UnsupportedLayer
+        The HLS core lacks a layer, or no formula is known for the part.
+    """
+    multipliers = MOST_MULTIPLIERS
+    while multipliers:
+        layers = sharing(graph, multipliers)
+        if hls(graph, settings.model_copy(update={"layers": layers}), board).fits:
+            return layers
+        multipliers //= 2
+    return None
 
 
 def sweep(

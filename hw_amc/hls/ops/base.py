@@ -146,6 +146,10 @@ class Operation(ABC):
         shared = (product for product in self.products(layer) if product.strategy == "resource")
         return sum(strategy_of(product).multiplications(product) for product in shared)
 
+    def weights_of_step(self, layer: LayerBuild) -> int:
+        """Count the weights by which an element of the stream is multiplied, without zeros that cost nothing."""
+        return sum(int(np.count_nonzero(array)) for array in layer.node.arrays().values())
+
     def locate(self, layer: LayerBuild, row: int, column: int) -> str:
         """Name of the integer that stands at a place of a matrix; the rows of several products are counted on."""
         raise NotImplementedError

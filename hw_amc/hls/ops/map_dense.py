@@ -31,6 +31,9 @@ class DenseOverMap(LinearOperation):
     def build_products(self, layer: LayerBuild) -> tuple[Product, ...]:
         return (self.build_product(layer, "resource", prod(layer.source.shape[:-1])),)
 
+    def weights_of_step(self, layer: LayerBuild) -> int:
+        return int(layer.source.shape[-1] * layer.node.shape[-1])
+
     def locate(self, layer: LayerBuild, row: int, column: int) -> str:
         return f"kernel[{row}, {column}]"
 
