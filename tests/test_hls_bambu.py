@@ -223,6 +223,13 @@ module banks(clock, out1);
     end
   endgenerate
 endmodule
+module halves(clock, out1);
+  parameter MEMORY_INIT_file_a="array_a.mem", MEMORY_INIT_file_b="array_b.mem";
+  input clock;
+  output [15:0] out1;
+  inner #(.MEMORY_INIT_file(MEMORY_INIT_file_a), .n_elements(2)) even (.clock(clock), .out1(out1[7:0]));
+  inner #(.MEMORY_INIT_file(MEMORY_INIT_file_b), .n_elements(2)) odd (.clock(clock), .out1(out1[15:8]));
+endmodule
 module hw_amc_core(clock, reset, start_port, samples_TDATA, samples_TVALID, samples_TREADY, logits_TDATA,
   logits_TVALID, logits_TREADY, done_port);
   input clock;
@@ -240,7 +247,9 @@ module hw_amc_core(clock, reset, start_port, samples_TDATA, samples_TVALID, samp
   outer #(.MEMORY_INIT_file("other.mem"), .n_elements(2)) y (.clock(clock), .out1(b));
   wire [15:0] c;
   banks #(.MEMORY_INIT_file("third.mem"), .n_elements(2)) z (.clock(clock), .out1(c));
-  assign logits_TDATA = {c, a, b};
+  wire [15:0] d;
+  halves #(.MEMORY_INIT_file_a("first.mem"), .MEMORY_INIT_file_b("other.mem")) w (.clock(clock), .out1(d));
+  assign logits_TDATA = {c, a, b} ^ d;
 endmodule
 """
 
@@ -259,6 +268,9 @@ def test_memories_of_bambu_hold_their_words(tmp_path: Path) -> None:
     assert "memory[1] = 8'b00000011;" in text
     assert "memory[1] = 8'b10000000;" in text
     assert re.search(r'inner__third #\(\s*\.MEMORY_INIT_file\(ii1 == 0 \? "third.mem" : ""\)', text)
+    assert 'halves__first__other #(.MEMORY_INIT_file_a("first.mem"), .MEMORY_INIT_file_b("other.mem"))' in text
+    assert 'inner__first #(.MEMORY_INIT_file("first.mem"), .n_elements(2)) even' in text
+    assert 'inner__other #(.MEMORY_INIT_file("other.mem"), .n_elements(2)) odd' in text
     assert "if (MEMORY_INIT_file != \"\")\n      begin\nmemory[0] = 8'b00000001;\nmemory[1] = 8'b01000000;" in text
     adapter = core.sources.files["dense_core.v"]
     assert ".clock(clk), .reset(!rst), .start_port(1'b1), .done_port()," in adapter

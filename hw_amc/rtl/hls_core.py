@@ -25,13 +25,12 @@ _MOST_BYTES = 512 << 20
 _SKIPPED = r"^[ \t]*//[ \t]*(?:synthesis|synopsys)[ \t]+translate_"
 _SIMULATION = re.compile(rf"{_SKIPPED}off.*?{_SKIPPED}on[^\n]*", re.MULTILINE | re.DOTALL)
 _READ = re.compile(r'\$readmem([hb])\s*\(\s*"([^"]+)"\s*,\s*(\w+)\s*\)\s*;')
-#: bambu names a memory's table in a parameter, which its modules hand on to each other.
-_TABLE = "MEMORY_INIT_file"
-_READ_PARAMETER = re.compile(rf"\$readmem([bh])\s*\(\s*{_TABLE}\s*,\s*(\w+)[^;]*;")
-_GIVEN = re.compile(rf'(\w+)(\s*#\([^;]*?\.{_TABLE}\()"([^"]+)"\)')
-_PASSED = re.compile(rf"(\w+)(\s*#\([^;]*?\.{_TABLE}\(){_TABLE}\)")
+#: bambu names a memory's table in a parameter, those of its halves in two, which its modules hand on to each other.
+_TABLE = r"MEMORY_INIT_file(?:_[ab])?"
+_READ_PARAMETER = re.compile(rf"\$readmem([bh])\s*\(\s*({_TABLE})\s*,\s*(\w+)[^;]*;")
+_WITH_TABLES = re.compile(rf"(\w+)(\s*#\([^;]*?\.{_TABLE}\([^;]*;)")
 #: Of banks that are written side by side the first begins with the table; what reads it asks whether there is one.
-_FIRST_BANK = re.compile(rf'(\w+)(\s*#\([^;]*?\.{_TABLE}\(\w+ == 0 \? ){_TABLE}( : ""\))')
+_HANDED = re.compile(rf'(\.({_TABLE})\((?:\w+ == 0 \? )?)({_TABLE}|"[^"]+")')
 _MODULE = re.compile(r"^module[ \t]+(\w+)\b.*?^endmodule\b[^\n]*", re.MULTILINE | re.DOTALL)
 _INSTANCE = re.compile(r"^\s*(\w+)\s+(?:#\(|\w+\s*\()", re.MULTILINE)
 _INCLUDE = re.compile(r'^[ \t]*`include[ \t]+"([^"]+)"[^\n]*', re.MULTILINE)
@@ -137,18 +136,30 @@ def _resolve_parameters(text: str, top: str, texts: dict[str, str], where: Path)
         return text
     modules = {found[1]: found[0] for found in _MODULE.finditer(text)}
 
-    def own(kind: str, table: str) -> str:
-        """Name of the module for one table."""
-        name = f"{kind}__{Path(table).stem}"
+    def own(kind: str, tables: dict[str, str]) -> str:
+        """Name of the module for these tables, by parameter."""
+        name = "__".join([kind, *(Path(table.strip('"')).stem for table in tables.values())])
         if name not in modules:
-            body = re.sub(rf"\b{kind}\b", name, modules[kind], count=1)
-            body = _PASSED.sub(lambda inner: f'{own(inner[1], table)}{inner[2]}"{table}")', body)
-            body = _FIRST_BANK.sub(lambda inner: f'{own(inner[1], table)}{inner[2]}"{table}"{inner[3]}', body)
-            modules[name] = _READ_PARAMETER.sub(lambda call: _words(call[1], call[2], table, texts, where), body)
+            body = hand_on(re.sub(rf"\b{kind}\b", name, modules[kind], count=1), tables)
+            modules[name] = _READ_PARAMETER.sub(
+                lambda call: _words(call[1], call[3], tables[call[2]].strip('"'), texts, where), body
+            )
         return name
 
+    def hand_on(body: str, tables: dict[str, str]) -> str:
+        """Let a module's instances be of those for the tables that it gives them; `tables` are its own."""
+
+        def instance(found: re.Match[str]) -> str:
+            handed = {each[2]: tables.get(each[3], each[3]) for each in _HANDED.finditer(found[2])}
+            if not handed or not all(table.startswith('"') for table in handed.values()):
+                return found[0]  # a module that has no table itself yet
+            given = _HANDED.sub(lambda each: each[1] + handed[each[2]], found[2])
+            return own(found[1], handed) + given
+
+        return _WITH_TABLES.sub(instance, body)
+
     for name, body in list(modules.items()):
-        modules[name] = _GIVEN.sub(lambda given: f'{own(given[1], given[3])}{given[2]}"{given[3]}")', body)
+        modules[name] = hand_on(body, {})
     kept, waiting = {}, [top]
     while waiting:
         name = waiting.pop()
