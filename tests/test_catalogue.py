@@ -43,6 +43,25 @@ def test_the_page_has_the_table_that_the_command_prints(capsys: pytest.CaptureFi
     assert len(shown) == 2 + len(MODELS)
 
 
+def trained_row(name: str) -> str | None:
+    """A line of the page's table of networks trained in two stages, of what is committed of them."""
+    parts = [ROOT / "hls_projects" / name / part for part in ("accuracy.json", "checkpoints/summary.json")]
+    if not all(part.is_file() for part in parts):
+        return None
+    figures, log = (json.loads(part.read_text()) for part in parts)
+    if list(log.get("steps", ())) != ["float", "quantised"]:
+        return None
+    shares = [figures["average"], figures["at_least_10_db"], figures["float"]["average"]]
+    cells = [f"{100 * share:.2f}" for share in shares] + [f"{sum(steps):,}" for steps in log["steps"].values()]
+    return f"| `{name}` | {' | '.join(cells)} | {log['seconds'] / 60:.1f} |"
+
+
+def test_the_page_has_what_the_zoo_was_measured_to_know() -> None:
+    page = (ROOT / "docs" / "models.md").read_text()
+    shown = page.partition("<!-- table: trained -->\n")[2].partition("<!-- end -->")[0].strip().splitlines()
+    assert shown[2:] == [row for name in MODELS if (row := trained_row(name))]
+
+
 def test_a_narrow_terminal_shows_every_name_whole(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ PROJECTS = Path(__file__).parents[1] / "hls_projects"
 
 GRAPHS = {
     "gru_cnn_c40": "376a0f58faa1ce9d",
+    "gru_cnn_c50": "c29a74995ce67297",
     "gru_cnn_c80": "1e305d49e4209040",
     "gru_cnn_sparse05": "3b040945a2c6ca46",
     "gru_cnn_sparse07": "11d8df310d9d1f20",
