@@ -46,9 +46,8 @@ _CORE = _ODD + _of(
     "test_reset_in_mid_frame",
     "test_cycles_are_predicted",
 )
-_CORE_MODEL = _of("rtl_core", "test_blocks_model_the_layers")
+_CORE_MODEL = _of("rtl_core", "test_blocks_model_the_layers", "test_impossible_settings_list_the_legal_ones")
 _CONTROL = _of("rtl_control")
-_EXTREMES = _of("rtl_extremes")
 _LAYERS = _of("rtl_layers")
 _BRANCHES = _of("rtl_branches", "test_branches_equal_golden") + _of("rtl_branches")
 _STREAMS = _of("rtl_streams", "test_blocks_model_the_stream", "test_streams_equal_golden")
@@ -143,7 +142,7 @@ _OF_EMITTERS = (
     *_rows("rtl/blocks", "add.py", _COSTS + _of("rtl_branches", "test_blocks_model_the_layers") + _BRANCHES),
     *_rows("rtl/blocks", "lstm.py", _COSTS + _LSTM),
     *_rows("rtl/blocks", "pool.py", _COSTS + _CORE_MODEL + _BRANCHES),
-    *_rows("rtl/blocks", "*.py", _COSTS + _CORE_MODEL + _EXTREMES + _SHORT + _CORE + _LAYERS),
+    *_rows("rtl/blocks", "*.py", _COSTS + _CORE_MODEL + _ENDS + _SHORT + _CORE),
     *_rows("rtl/lowering/streams", "*.py", _MODELS + _stream("rows-14", "image-6", "selu-15")[:3]),
     *_rows("rtl/lowering", "*.py", _COSTS + _MODELS + _IMAGE_MODEL + _CORE + _IMAGES),
     *_rows("rtl", "clock.py", _of("rtl_input")),
