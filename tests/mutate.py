@@ -184,7 +184,7 @@ def _code_of(text: str, path: str) -> Iterator[types.CodeType]:
 
 
 def change_functions(path: str, before: str, text: str) -> None:
-    """Give the functions of a file, which has been loaded, the code that another text of it has."""
+    """Give the functions of a loaded file the code that another text of it has."""
     pairs = zip(_code_of(before, path), _code_of(text, path), strict=True)
     codes = {(old.co_qualname, old.co_firstlineno): new for old, new in pairs}
     for function in gc.get_objects():
@@ -294,7 +294,6 @@ class Copy:
             target.write_text(before, encoding="utf-8")
 
     def tell(self, mutant: Mutant, found: str, failed: str, used: float) -> None:
-        """Note an outcome."""
         self.log.note(mutant, found)
         print(f"{used:5.1f} s", found, mutant.key, f"by {failed}" if found == "killed" else "", flush=True)
 
@@ -306,7 +305,9 @@ class Copy:
                 if pid == 0:
                     self._collect(some, seconds, fresh)
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            if status:
+            if status and fresh:
+                self.tell(some[0], "killed", "tests that cannot be collected", 0.0)
+            elif status:
                 print(f"pytest ended with {status}", flush=True)
 
     def _collect(self, mutants: list[Mutant], seconds: float, fresh: bool) -> None:

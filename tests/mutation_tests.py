@@ -51,7 +51,13 @@ _CONTROL = _of("rtl_control")
 _LAYERS = _of("rtl_layers")
 _BRANCHES = _of("rtl_branches", "test_branches_equal_golden") + _of("rtl_branches")
 _STREAMS = _of("rtl_streams", "test_blocks_model_the_stream", "test_streams_equal_golden")
-_MODELS = _of("rtl_streams", "test_a_stream_has_the_graphs_integers", "test_blocks_model_the_stream")
+_MODELS = _of(
+    "rtl_streams",
+    "test_a_stream_has_the_graphs_integers",
+    "test_a_frame_from_its_end_keeps_what_stands_outside",
+    "test_hidden_layers_behind_a_vector_are_a_program_where_no_loop_is",
+    "test_blocks_model_the_stream",
+)
 _MATRIX = _of("rtl_matrix", "test_three_terms_of_every_sign_and_shift", "test_serial") + _of("rtl_matrix")
 _PROOFS = _of("rtl_proofs", "test_sums_of_three_terms", "test_digit_serial_sums")
 _LSTM = _of("rtl_lstm")
