@@ -184,7 +184,6 @@ def _code_of(text: str, path: str) -> Iterator[types.CodeType]:
 
 
 def change_functions(path: str, before: str, text: str) -> None:
-    """Give the functions of a loaded file the code that another text of it has."""
     pairs = zip(_code_of(before, path), _code_of(text, path), strict=True)
     codes = {(old.co_qualname, old.co_firstlineno): new for old, new in pairs}
     for function in gc.get_objects():
