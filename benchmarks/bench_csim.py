@@ -62,7 +62,9 @@ def stock_model(deployed: Any) -> Any:
     return model
 
 
-def stock_csim(model: Any, target: hls.Target, values: Any, folder: Path) -> dict[str, float]:
+def stock_csim(
+    model: Any, target: hls.Target, values: Any, folder: Path, io_type: str = "io_stream"
+) -> dict[str, float]:
     """Stock hls4ml's compile() and predict() of a model, its precision and strategy by default."""
     with contextlib.redirect_stdout(io.StringIO()):
         config = hls4ml.utils.config_from_keras_model(model, granularity="name", backend=target.backend)
@@ -71,7 +73,7 @@ def stock_csim(model: Any, target: hls.Target, values: Any, folder: Path) -> dic
             hls_config=config,
             output_dir=str(folder),
             backend=target.backend,
-            io_type="io_stream",
+            io_type=io_type,
             part=target.part,
             clock_period=target.clock_ns,
         )

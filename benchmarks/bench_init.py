@@ -105,6 +105,7 @@ def least_sqnr_db(folder: Path) -> float:
 
 def make_root(folder: Path) -> Path:
     """A workspace with no model in it."""
+    folder.mkdir(exist_ok=True)
     (folder / "boards").symlink_to(SHIPPED / "boards")
     (folder / "hls_projects").mkdir()
     return folder
