@@ -185,7 +185,7 @@ def test_a_second_run_on_the_same_model_is_refused(root: Path, capsys: pytest.Ca
         (["hls", "small", "--board", "pynq-z9"], 2, "did you mean pynq-z"),
         (["hls", "small", "--start", "synth"], 2, "the steps are graph, golden"),
         (["hls", "small", "--start", "csim", "--stop", "graph"], 2, "comes behind"),
-        (["hls", "gru_cnn_c50"], 7, "hw-amc train gru_cnn_c50"),
+        (["hls", "gru_cnn_c100"], 7, "hw-amc train gru_cnn_c100"),
         (["csim", "small", "--backend", "Vivado"], 7, "run `hw-amc hls small` first"),
     ],
 )

@@ -44,8 +44,8 @@ def test_another_wire_format_is_noticed(workspace: Workspace) -> None:
 
 
 def test_an_untrained_model_says_how_to_train_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="run `hw-amc train gru_cnn_c50`"):
-        Workspace.open("gru_cnn_c50", tmp_path).weights  # noqa: B018
+    with pytest.raises(DataError, match="run `hw-amc train gru_cnn_c100`"):
+        Workspace.open("gru_cnn_c100", tmp_path).weights  # noqa: B018
 
 
 def test_unknown_models_suggest_near_names(tmp_path: Path) -> None:
