@@ -25,6 +25,7 @@ from typing import Any
 
 from bench_dataset import children, resident_mib
 
+from hw_amc.files import write_text
 from hw_amc.graph import Graph
 from hw_amc.models import MODELS, Classes, find
 from hw_amc.workspace import SHIPPED
@@ -135,7 +136,7 @@ def main() -> None:
             "goal": {"seconds": SECONDS, "memory_mib": MEMORY_MIB},
             "networks": {key: found[key] for key in MODELS if key in found},
         }  # fmt: skip
-        arguments.json.write_text(json.dumps(whole, indent=1) + "\n")
+        write_text(arguments.json, json.dumps(whole, indent=1) + "\n")
 
 
 if __name__ == "__main__":

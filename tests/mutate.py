@@ -212,6 +212,8 @@ class Tries:
             raise SystemExit(f"tests cannot be collected: {session.testsfailed} of {session.items}")
         for mutant in self.mutants:
             status, failed, used = self._fork(session, mutant, met_by_items(mutant.path, session.items))
+            if status and not failed:
+                raise SystemExit(f"{mutant.path}:{mutant.line}: {mutant.change} cannot be put in place")
             found = "too long" if status is None else "killed" if status else "survived"
             if found == "killed" and not self.fresh:
                 self._require_passing(session, failed)

@@ -13,9 +13,7 @@ import pytest
 from test_rtl_zoo import CLASSES, NETWORKS, SIZES
 
 from hw_amc import hls
-from hw_amc.compress.deploy import deploy
-from hw_amc.graph import Graph, golden
-from hw_amc.graph.reader import build_graph
+from hw_amc.graph import golden
 from hw_amc.hls import csim, estimate
 from hw_amc.models import MODELS, drcnn, gru_cnn, mtl, vtcnn2
 from hw_amc.verify import equality
@@ -39,26 +37,9 @@ SPECS: dict[str, Callable[[], Any]] = {
 LONG = {"gru_cnn", "oshea_resnet", "lightweight", "mcnet"}
 
 
-def deployed(spec: Any) -> tuple[Any, Graph]:
-    """A network of random weights, deployed, and its graph."""
-    model, rng = spec.build(), np.random.default_rng(5)
-    for layer in model.layers:
-        # Scales and variances are positive.
-        is_norm = "normalization" in type(layer).__name__.lower()
-        scale = 0.4 if len(layer.get_weights()) < 2 else min(0.4, 2 / np.sqrt(np.size(layer.get_weights()[0])))
-        layer.set_weights([
-            np.abs(rng.normal(0, 0.4, array.shape)) + 0.3 if is_norm and place in (0, 3)
-            else rng.normal(0, scale if array.ndim > 1 else 0.1, array.shape)
-            for place, array in enumerate(layer.get_weights())
-        ])  # fmt: skip
-    frames = rng.uniform(-1, 1, (32, *model.input_shape[1:])).astype(np.float32)
-    exact = deploy(model, frames)
-    return exact, build_graph(exact, spec.name, list(spec.classes))
-
-
 def require_equal(folder: Path, spec: Any, frames: int) -> None:
     """Keras = golden = C-sim in every integer of every layer."""
-    model, graph = deployed(spec)
+    model, graph = BENCH["deployed"](spec)
     layers = [node.name for node in graph.nodes[1:]]
     low, high = graph.input.fmt.min_raw, graph.input.fmt.max_raw
     wire = np.random.default_rng(1).integers(low, high + 1, (frames, *graph.input.shape)).astype(np.int16)

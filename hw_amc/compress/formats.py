@@ -260,9 +260,8 @@ class _Choice:
 
     def _linear(self, step: Linear) -> None:
         layer = self.formats[step.name]
-        finer = (
-            0 if "kernel_int" in self.fixed.get(step.name, {}) else bits_below_point(step.kernel, layer["kernel_bits"])
-        )
+        is_fixed = "kernel_int" in self.fixed.get(step.name, {})
+        finer = 0 if is_fixed else bits_below_point(step.kernel, layer["kernel_bits"])
         if finer:
             layer["kernel_bits"], layer["kernel_int"] = declare_below_point(layer["kernel_bits"], finer)
         else:

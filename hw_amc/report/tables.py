@@ -125,7 +125,8 @@ def sweep_table(report: Report) -> Table | None:
         for row in whole["sweep"]
     )
     board = whole.get("board", "the board")
-    return Table(("Reuse factor", "Cycles/frame", "Frames/s", "LUT", "FF", "DSP", f"Fits {board}"), rows)
+    heads = ("Reuse factor", "Cycles/frame", "Frames/s", "LUT", "FF", "DSP", f"Fits {board}")
+    return Table(heads, rows, caption="fits: at most 85 % of LUTs and flip-flops, all of the rest")
 
 
 def rate_table(report: Report) -> Table | None:

@@ -72,9 +72,12 @@ class LinearOperation(Operation):
         return {"kernel": kernel, "bias": bias}
 
     def members(self, layer: LayerBuild) -> list[str]:
+        return [f"static const int steps = {layer.steps};", *self.types(layer)]
+
+    def types(self, layer: LayerBuild) -> list[str]:
+        """Types of the kernel's numbers, and its product."""
         product = self.product(layer)
         return [
-            f"static const int steps = {layer.steps};",
             f"typedef {raw_type(product.x_fmt)} operand_raw_t;",
             f"typedef {raw_type(product.acc_fmt)} acc_raw_t;",
             f"typedef {product.name} product;",

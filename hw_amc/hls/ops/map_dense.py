@@ -6,7 +6,6 @@ from math import prod
 from typing import ClassVar
 
 from hw_amc.graph import Node
-from hw_amc.hls.cpp import raw_type
 from hw_amc.hls.estimate.cost import Cost
 from hw_amc.hls.estimate.logic import Context
 from hw_amc.hls.estimate.product import product_cost
@@ -41,12 +40,7 @@ class DenseOverMap(LinearOperation):
         return f"hw_amc::{self.kernel_name}"
 
     def members(self, layer: LayerBuild) -> list[str]:
-        product = self.product(layer)
-        return [
-            f"typedef {raw_type(product.x_fmt)} operand_raw_t;",
-            f"typedef {raw_type(product.acc_fmt)} acc_raw_t;",
-            f"typedef {product.name} product;",
-        ]
+        return self.types(layer)
 
     def cost(self, layer: LayerBuild, context: Context) -> Cost:
         product = self.product(layer)
