@@ -108,7 +108,7 @@ def test_float_network_has_the_parameters_of_its_spec(name: str) -> None:
 
 def test_a_family_is_registered_by_its_file() -> None:
     assert sorted(FAMILIES) == sorted({path.stem for path in FOLDER.glob("*.py")} - {
-        "__init__", "activations", "blocks", "counts", "network", "registry"})  # fmt: skip
+        "__init__", "activations", "blocks", "cells", "counts", "network", "registry"})  # fmt: skip
     assert {type(spec).__module__ for spec in MODELS.values()} == {f"hw_amc.models.{name}" for name in FAMILIES}
     assert all(name == spec.name for name, spec in MODELS.items())
 

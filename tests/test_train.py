@@ -19,7 +19,7 @@ from hw_amc.compress import load_deployed
 from hw_amc.compress.build import input_format_of
 from hw_amc.compress.deploy import round_input
 from hw_amc.errors import ConfigError, DataError
-from hw_amc.models import MODELS, GruCnnSpec, find, from_dict, kim, vtcnn2
+from hw_amc.models import MODELS, GruCnnSpec, find, find_classes, from_dict, kim, vtcnn2
 from hw_amc.report import load_accuracy
 from hw_amc.train import duration, evaluate, run
 from hw_amc.train.card import confusion
@@ -234,6 +234,19 @@ recurrent_bits = 4
     (folder / "a" / "checkpoints" / "pruned.npz").unlink()
     with pytest.raises(ConfigError, match="run the recipe that makes it"):
         train(folder, folder / "c")
+
+
+@pytest.mark.parametrize("cells", [6, 14])
+def test_a_recipe_goes_on_from_one_of_other_cells(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
+    _, folder = tiny
+    train(folder, folder / "a")
+    monkeypatch.setitem(MODELS, "other", GruCnnSpec("other", cells))
+    (folder / "train.toml").write_text('start = "a/checkpoints/dense.npz"\n' + RECIPE)
+    counts = evaluate.count_weights(load_deployed(train(folder, folder / "b", model="other")))
+    assert counts["kernel_nonzeros"] <= MODELS["other"].kernel_weights
+    monkeypatch.setitem(MODELS, "other", GruCnnSpec("other", cells, classes=(find_classes("radioml2018")[0][:5],)))
+    with pytest.raises(ConfigError, match="holds the weights of another network"):
+        train(folder, folder / "c", model="other")
 
 
 def test_the_soft_loss_is_the_divergence_from_the_teacher() -> None:

@@ -13,7 +13,7 @@ from hw_amc.errors import ConfigError
 from hw_amc.models.network import NetworkSpec
 
 #: Modules of this folder that are no family.
-_OTHERS = {"activations", "blocks", "counts", "network", "registry"}
+_OTHERS = {"activations", "blocks", "cells", "counts", "network", "registry"}
 
 FAMILIES: tuple[str, ...] = tuple(
     module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name not in _OTHERS

@@ -149,10 +149,14 @@ class TrainingLoop(ABC):
             if before is None:
                 learner.draw_weights(self.generator)
             else:
-                read_weights(before, learner.set_weights)
+                read_weights(before, lambda arrays: self._take_weights(learner, arrays))
         if stage.keep_zeros:
             learner.keep_zeros()
         return learner
+
+    def _take_weights(self, learner: Learner, arrays: list[Any]) -> None:
+        """Give a network the weights that its stage begins with."""
+        learner.set_weights(arrays)
 
     def run(self) -> None:
         """Run every stage that is left."""

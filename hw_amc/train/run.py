@@ -15,6 +15,8 @@ import numpy as np
 from hw_amc.errors import ConfigError
 from hw_amc.files import exclusive, write_text
 from hw_amc.graph.graph import Graph
+from hw_amc.models.cells import fit_cells
+from hw_amc.models.gru_cnn import GruCnnSpec
 from hw_amc.models.network import NetworkSpec
 from hw_amc.radio import load_recipe
 from hw_amc.train.budget import Budget
@@ -102,6 +104,15 @@ class Run(TrainingLoop):
         if stage.kind == "qat":
             return Trainee(self.deployed(stage), None, taught, shares, freeze)
         return Trainee(self.spec.build(stage.dropout), self.input_format, taught, shares, freeze)
+
+    def _take_weights(self, learner: Learner, arrays: list[Any]) -> None:
+        """Give a network the weights that its stage begins with; a GRU-CNN those of one of more or fewer cells, too."""
+        born = learner.weights
+        shapes = [[array.shape for array in each] for each in (arrays, born)]
+        if isinstance(self.spec, GruCnnSpec) and shapes[0] != shapes[1]:
+            learner.draw_weights(self.generator)
+            arrays = fit_cells(arrays, learner.weights)
+        learner.set_weights(arrays)
 
     def deployed(self, stage: Stage) -> Any:
         """Deploy what the stage before a qat stage left; formats are chosen from its weights and validation frames."""
