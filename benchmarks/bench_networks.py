@@ -13,6 +13,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -39,6 +40,8 @@ COMMAND = "python benchmarks/bench_networks.py"
 ROUNDS = 3
 #: Frames of Keras, of golden and C-sim, and of stock hls4ml.
 ONE_BY_ONE, FRAMES, STOCK_FRAMES = 100, 2048, 2
+#: Seconds that stock hls4ml has for a network, each way: g++ may take hours for what it writes.
+STOCK_S = 600
 #: Goal: C-sim beside stock hls4ml's.
 TIMES_STOCK = 50
 
@@ -94,7 +97,12 @@ def bench_stock(model: Any, target: hls.Target, values: Any, folder: Path) -> di
         # A process of its own: an assertion of its C++ ends it.
         process = multiprocessing.get_context("spawn").Process(target=answer, args=(place, target, values, io_type))
         process.start()
-        process.join()
+        process.join(STOCK_S)
+        if process.is_alive():
+            end(process.pid)
+            process.join()
+            found[f"{io_type}_refused"] = f"no answer within {STOCK_S} s"
+            continue
         if (place / "answer.json").exists():
             return {**found, "io_type": io_type, **json.loads((place / "answer.json").read_text())}
         lines = [line for line in (place / "said.txt").read_text(errors="replace").splitlines() if line.strip()]
@@ -102,8 +110,15 @@ def bench_stock(model: Any, target: hls.Target, values: Any, folder: Path) -> di
     return found
 
 
+def end(leader: int | None) -> None:
+    """Kill a process that leads a session, and all that it runs."""
+    if leader is not None:
+        os.killpg(leader, signal.SIGKILL)
+
+
 def answer(place: Path, target: hls.Target, values: Any, io_type: str) -> None:
     """Let stock hls4ml answer frames, and write down its figures; what it says goes to said.txt."""
+    os.setsid()  # its compiler ends with it
     with (place / "said.txt").open("w") as said:
         os.dup2(said.fileno(), sys.stderr.fileno())
         model = keras.models.load_model(place / "model.h5", compile=False)

@@ -488,6 +488,8 @@ def test_an_lstm_gets_integer_bits_for_its_cell_state() -> None:
     formats = formats_of(deploy(model, frames_for(model), {"second": {"state_bits": 12}}))
     assert formats["second"]["state_int"] == 5  # 16 steps: a cell state of 16
     assert formats["second"]["state_bits"] == 12
+    formats = formats_of(deploy(model, frames_for(model)))
+    assert (formats["second"]["state_bits"], formats["second"]["state_int"]) == (13, 5)  # 8 beside those of the cell
 
 
 def test_widths_reach_the_input_and_pin_integer_bits() -> None:

@@ -312,6 +312,12 @@ def test_a_crash_is_a_failure(case: Case, tmp_path: Path, capfd: pytest.CaptureF
     assert "Fatal Python error" not in capfd.readouterr().err
 
 
+def test_arrays_of_a_large_network_have_room(case: Case, tmp_path: Path) -> None:
+    deep = "({ volatile char maps[64 << 20]; maps[0] = 1; head.read(); });"
+    folder = case.changed(tmp_path / "deep", "firmware/hw_amc_core.cpp", "head.read();", deep)
+    assert case.simulate("native", folder) > 0
+
+
 def test_the_bench_compares_every_layer_and_names_the_first_difference(case: Case, tmp_path: Path) -> None:
     folder = case.changed(tmp_path / "bench", "tb_data/logits.dat", "", "")
     sources = ["hw_amc_test.cpp", "firmware/hw_amc_core.cpp", f"firmware/{network_name(case.graph)}.cpp"]

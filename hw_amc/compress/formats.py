@@ -255,6 +255,8 @@ class _Choice:
             self.set(step, f"{field}_int", best_integer_bits(array, layer[f"{field}_bits"]))
         if step.is_lstm:
             self.set(step, "state_int", self._fitting(step, layer["state_bits"]))
+            # One format has the cell, which grows with the frame, and the output below 1, of which 8 bits are to stay.
+            self.set(step, "state_bits", min(layer["state_bits"] + layer["state_int"], MOST_BITS))
         for what, function in step.curves.items():
             self.set(step, f"{what}_in_int", _curve_integer_bits(function, layer[f"{what}_in_bits"]))
 

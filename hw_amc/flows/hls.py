@@ -300,7 +300,7 @@ def require_sources(flow: HlsFlow, vendor: bool = False) -> None:
     wanted = texts if vendor else {name: text for name, text in texts.items() if csim.is_compiled(name)}
     as_is = f"or `hw-amc csim {model} --edited` to run what lies there"
     for name, text in wanted.items():
-        if not (folder / name).exists() or read_text(folder / name) != text:
+        if not (folder / name).exists() or read_text(folder / name, csim.FILE_BYTES) != text:
             said = f"is not what weights.h5 and project.toml give; run `hw-amc hls {model}` to write it again"
             raise DataError(f"{shown(folder / name)} {said}, {as_is}")
     for name in sorted(found.keys() - wanted.keys()):

@@ -14,8 +14,10 @@ import os
 import re
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -56,6 +58,8 @@ FLAVOURS = {
 }
 #: Calls of arithmetic in the products up to which g++ inlines them all within seconds.
 FEW_CALLS = 1000
+#: Stack of a simulation: the text's arrays lie there, some of a whole frame of maps. Memory is taken as it is touched.
+STACK_BYTES = 1 << 30
 #: Frames in one call into the shared object: a multiple of the native build's lanes.
 BATCH = {"ap_fixed": 2, "native": 32}
 
@@ -319,8 +323,14 @@ def _work(
     life, parents, writer = pipes
     parents.close()
     follow(life)
-    for done in simulate(share, *args):
-        writer.send(done)
+
+    def run() -> None:
+        for done in simulate(share, *args):
+            writer.send(done)
+
+    threading.stack_size(STACK_BYTES)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run).result()
 
 
 def _require_success(exit_code: int | None) -> None:
