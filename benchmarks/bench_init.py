@@ -5,8 +5,8 @@
 Each float network, with the weights that it is born with, is saved as `.h5` and brought in by the command, which draws
 frames to calibrate on, proves golden equal to Keras and measures the noise of every layer. Seconds are of the whole
 command, by the clock and of the processors; memory is resident in the command and all its workers, looked at five times
-a second. Then `hls` writes the project, compiles it, and compares each integer of each layer with Keras'. FILE keeps what
-earlier runs found of other networks.
+a second. Then `hls` writes the project, compiles it, and compares each integer of each layer with Keras'. FILE keeps
+what earlier runs found of other networks.
 """
 
 from __future__ import annotations
