@@ -1,4 +1,4 @@
-"""Weights of a GRU-CNN with another number of cells: those that count most, or new ones that hardly reach the others."""
+"""Weights of a GRU-CNN with another number of cells: those that count most, or new ones that hardly reach the rest."""
 
 from __future__ import annotations
 
