@@ -24,6 +24,7 @@ GRAPHS = {
     "gru_utrilla": "60a94fa707264836",
     "hakimi": "643f592d6ca4c2ad",
     "hakimi_optimised": "c5fca2e15af38989",
+    "lightweight": "045bc0b1400595f9",
     "mcnet": "5ec55b927b517138",
     "mtl": "b7db52a92232cb8f",
     "mtl_dynamic": "665f5a889a64e129",
