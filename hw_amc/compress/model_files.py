@@ -167,7 +167,7 @@ def _from_archive(found: Any, weights: Path, path: Path) -> Any:
 def _set_weights(model: Any, config: Any, file: Any, path: Path) -> None:
     """Give every layer the weights that an archive of Keras 3 keeps for it."""
     layers = config["config"]["layers"]
-    for layer, place in zip(layers, weight_places(layers), strict=True):
+    for layer, place in zip(layers, weight_places(layer["class_name"] for layer in layers), strict=True):
         mine = model.get_layer(layer["config"]["name"]) if layer["class_name"] != "InputLayer" else None
         if mine is not None and mine.weights:
             names = list(datasets_of(file, place))
