@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +126,13 @@ def _parameters(kind: str) -> set[str]:
     return set(inspect.signature(getattr(keras.layers, kind).__init__).parameters)
 
 
-def weight_places(layers: Any) -> list[str]:
-    """Groups of an archive's weights, one a layer of a configuration: names of their classes, numbered."""
+def weight_places(classes: Iterable[str], root: str = "layers") -> list[str]:
+    """Groups of an archive's weights, one a layer: names of the layers' classes, numbered."""
     seen: Counter[str] = Counter()
     places = []
-    for layer in layers:
-        word = _snake(layer["class_name"])
-        places.append(f"layers/{word}_{seen[word]}" if seen[word] else f"layers/{word}")
+    for name in classes:
+        word = _snake(name)
+        places.append(f"{root}/{word}_{seen[word]}" if seen[word] else f"{root}/{word}")
         seen[word] += 1
     return places
 

@@ -21,6 +21,15 @@ from tensorflow import keras
 
 from hw_amc.compress.deployed import custom_objects, variables_of
 from hw_amc.compress.keras3 import datasets_of, is_keras3, to_keras2, weight_places
+from hw_amc.compress.pruned import (
+    ARCHIVED,
+    how_to_save,
+    is_of_pruning,
+    require_shapes,
+    restore_inner,
+    strip_pruning,
+    write_inner,
+)
 from hw_amc.compress.safe_h5 import (
     JSON_BYTES,
     WEIGHT_BYTES,
@@ -46,12 +55,6 @@ _OURS = {
         activations.cosine,
     )
 }
-
-#: The wrapper that pruning leaves around a layer, and the weights that it adds.
-_WRAPPER, _OF_PRUNING = "PruneLowMagnitude", ("mask:", "threshold:", "pruning_step:")
-
-#: Where a .keras archive keeps the weights of its layers.
-_LAYERS = "/_layer_checkpoint_dependencies/"
 
 #: Names that TensorFlow takes of a model; Keras 3 takes others.
 _SCOPE = re.compile(r"[A-Za-z.][A-Za-z0-9_./>-]*")
@@ -108,14 +111,17 @@ def load_model_file(path: Path) -> Any:
 
 def _load_h5(path: Path) -> Any:
     with open_hdf5(path) as file:
-        found = read_config(file, path)
-        config, wrapped = strip_pruning(_plain(to_keras2(found, path) if is_keras3(found) else found))
+        held = read_config(file, path)
+        config, wrapped = strip_pruning(_plain(to_keras2(held, path) if is_keras3(held) else held))
         require_config(config, path)
         with _building(path, require_weights(file, path)):
             model = _build(config)
             for layer in model.layers:
                 if layer.weights:
-                    layer.set_weights(_stored(file, wrapped.get(layer.name, layer.name), path))
+                    found = _stored(file, wrapped.get(layer.name, layer.name), path)
+                    if layer.name in wrapped:
+                        require_shapes(layer, [array.shape for array in found], path)
+                    layer.set_weights(found)
     return model
 
 
@@ -128,10 +134,10 @@ def _stored(file: Any, layer: str, path: Path) -> list[Any]:
     found = []
     for name in [] if names is None else names:
         text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-        if layer.startswith("prune_low_magnitude_") and text.rpartition("/")[2].startswith(_OF_PRUNING):
+        if is_of_pruning(layer, text):
             continue
         if open_dataset(file, f"{place}/{text}", path) is None:
-            raise DataError(f"{path} has lost {text[:80]!r}, a weight of layer {layer[:80]!r}; save the model again")
+            raise DataError(f"{path} has lost {text[:80]!r}, a weight of layer {layer[:80]!r}; {how_to_save(layer)}")
         found.append(np.asarray(file[f"{place}/{text}"]))
     return found
 
@@ -150,24 +156,27 @@ def _load_keras(path: Path) -> Any:
 def _from_archive(found: Any, weights: Path, path: Path) -> Any:
     """Make the model of an archive's configuration and of its file of weights."""
     third = is_keras3(found)
-    config = _plain(to_keras2(found, path) if third else found)
+    config, wrapped = strip_pruning(_plain(to_keras2(found, path) if third else found))
     require_config(config, path)
+    inner = weights.with_name("inner.weights.h5")
     with open_hdf5(weights) as file:
-        size = require_weights(file, path, "/layers/" if third else _LAYERS)
+        size = require_weights(file, path, "/layers/" if third else f"/{ARCHIVED}/")
         with _building(path, size):
             model = _build(config)
             if third:
                 _set_weights(model, config, file, path)
+            elif wrapped:
+                write_inner(inner, model, config, wrapped, file, path)
     if not third:
         with _building(path, size):
-            model.load_weights(weights)
+            model.load_weights(inner if wrapped else weights)
     return model
 
 
 def _set_weights(model: Any, config: Any, file: Any, path: Path) -> None:
     """Give every layer the weights that an archive of Keras 3 keeps for it."""
     layers = config["config"]["layers"]
-    for layer, place in zip(layers, weight_places(layers), strict=True):
+    for layer, place in zip(layers, weight_places(layer["class_name"] for layer in layers), strict=True):
         mine = model.get_layer(layer["config"]["name"]) if layer["class_name"] != "InputLayer" else None
         if mine is not None and mine.weights:
             names = list(datasets_of(file, place))
@@ -204,13 +213,16 @@ def _load_saved_model(path: Path) -> Any:
         raise DataError(f"{metadata} is damaged ({brief(error)}); save the model again") from error
     roots = [node.metadata for node in parsed.nodes if node.node_path == "root"]
     held = parse_json(roots[0], f"{metadata}: its model") if roots else {}
-    config = _plain(held.get("model_config") if isinstance(held, dict) else None)
+    config, wrapped = strip_pruning(_plain(held.get("model_config") if isinstance(held, dict) else None))
     require_config(config, path)
     with _building(path, _checkpoint_bytes(prefix, path)):
         model = _build(config)
-        status = model.load_weights(str(prefix))
-        status.assert_existing_objects_matched()
-        status.expect_partial()
+        if wrapped:
+            restore_inner(model, config, wrapped, prefix, path)
+        else:
+            status = model.load_weights(str(prefix))
+            status.assert_existing_objects_matched()
+            status.expect_partial()
     for layer in model.layers:
         for weight in layer.weights:
             require_finite(weight.numpy(), weight.name, path)
@@ -269,52 +281,3 @@ def _plain(data: Any) -> Any:
     if data.get("class_name") == "function" and isinstance(data.get("config"), str):
         return data["config"]
     return {key: _plain(value) for key, value in data.items() if key not in _LEFT_OUT}
-
-
-def strip_pruning(config: Any) -> tuple[Any, dict[str, str]]:
-    """Take the wrappers of pruning off a model's configuration.
-
-    Returns
-    -------
-    (configuration, layer -> name that its wrapper had, under which its weights are stored)
-    """
-    inner = config.get("config") if isinstance(config, dict) else None
-    layers = inner.get("layers") if isinstance(inner, dict) else None
-    if not isinstance(layers, list):
-        return config, {}
-    wrapped: dict[str, str] = {}
-    plain = [_unwrapped(layer, wrapped) for layer in layers]
-    if not wrapped:
-        return config, {}
-    names = {wrapper: layer for layer, wrapper in wrapped.items()}
-    return _renamed({**config, "config": {**config["config"], "layers": plain}}, names), wrapped
-
-
-def _unwrapped(layer: Any, wrapped: dict[str, str]) -> Any:
-    """Return the layer in a wrapper, and note both names; another layer as it is."""
-    if not isinstance(layer, dict) or str(layer.get("class_name")).rpartition(">")[2] != _WRAPPER:
-        return layer
-    outer = layer.get("config")
-    inner = outer.get("layer") if isinstance(outer, dict) else None
-    own = inner.get("config") if isinstance(inner, dict) else None
-    if not isinstance(outer, dict) or not isinstance(inner, dict) or not isinstance(own, dict):
-        return layer
-    if not isinstance(own.get("name"), str) or not isinstance(outer.get("name"), str):
-        return layer
-    wrapped[own["name"]] = outer["name"]
-    kept = {key: value for key, value in layer.items() if key in ("name", "inbound_nodes")}
-    return {**inner, **kept}
-
-
-def _renamed(data: Any, names: dict[str, str]) -> Any:
-    """Replace the names of wrappers wherever layers are named: as `name`, and at the head of a connection."""
-    if isinstance(data, dict):
-        return {
-            key: names.get(value, value) if key == "name" and isinstance(value, str) else _renamed(value, names)
-            for key, value in data.items()
-        }
-    if isinstance(data, list):
-        if len(data) >= 3 and isinstance(data[0], str):
-            return [names.get(data[0], data[0]), *data[1:]]
-        return [_renamed(item, names) for item in data]
-    return data
