@@ -109,11 +109,21 @@ def load_model_file(path: Path) -> Any:
     )
 
 
+def admit(found: Any, path: Path) -> tuple[Any, dict[str, str]]:
+    """Say a file's configuration as Keras 2 does, without wrappers, and require that a model can be made of it.
+
+    Returns
+    -------
+    As `strip_pruning`; errors as `load_model_file`.
+    """
+    config, wrapped = strip_pruning(_plain(to_keras2(found, path) if is_keras3(found) else found))
+    require_config(config, path)
+    return config, wrapped
+
+
 def _load_h5(path: Path) -> Any:
     with open_hdf5(path) as file:
-        held = read_config(file, path)
-        config, wrapped = strip_pruning(_plain(to_keras2(held, path) if is_keras3(held) else held))
-        require_config(config, path)
+        config, wrapped = admit(read_config(file, path), path)
         with _building(path, require_weights(file, path)):
             model = _build(config)
             for layer in model.layers:
@@ -156,8 +166,7 @@ def _load_keras(path: Path) -> Any:
 def _from_archive(found: Any, weights: Path, path: Path) -> Any:
     """Make the model of an archive's configuration and of its file of weights."""
     third = is_keras3(found)
-    config, wrapped = strip_pruning(_plain(to_keras2(found, path) if third else found))
-    require_config(config, path)
+    config, wrapped = admit(found, path)
     inner = weights.with_name("inner.weights.h5")
     with open_hdf5(weights) as file:
         size = require_weights(file, path, "/layers/" if third else f"/{ARCHIVED}/")
@@ -213,8 +222,7 @@ def _load_saved_model(path: Path) -> Any:
         raise DataError(f"{metadata} is damaged ({brief(error)}); save the model again") from error
     roots = [node.metadata for node in parsed.nodes if node.node_path == "root"]
     held = parse_json(roots[0], f"{metadata}: its model") if roots else {}
-    config, wrapped = strip_pruning(_plain(held.get("model_config") if isinstance(held, dict) else None))
-    require_config(config, path)
+    config, wrapped = admit(held.get("model_config") if isinstance(held, dict) else None, path)
     with _building(path, _checkpoint_bytes(prefix, path)):
         model = _build(config)
         if wrapped:
