@@ -2,9 +2,9 @@
 
 `python tests/fuzz.py --seconds 600 --out docs/results/fuzz.json` (`make fuzz`) counts what came of it and keeps each
 input that broke a reader in tests/data/fuzz/<reader>; tests/test_fuzz.py reads those again, and a bounded slice of the
-same inputs. With `--resume` the numbers of `--out` are gone on from, up to 10^6 for each reader. A reader may answer
-with a result or with an error of the package; anything else is a finding: a foreign exception, a crash, 5 seconds, or
-1 GB more than its process began with.
+same inputs. With `--resume` the numbers of `--out` are gone on from, up to each reader's goal: 10^6, or fewer where
+Keras makes a model of what is read. A reader may answer with a result or with an error of the package; anything else is
+a finding: a foreign exception, a crash, 5 seconds, or 1 GB more than its process began with.
 """
 
 from __future__ import annotations
@@ -43,8 +43,6 @@ import hw_amc
 FOUND = Path(__file__).parent / "data" / "fuzz"
 LONGEST_S = 5.0
 MEMORY = 1 << 30
-#: Inputs that each reader is to be given, in all runs together.
-GOAL = 1_000_000
 #: Inputs that one process is given; then another takes its place, so that nothing adds up.
 BATCH = 20_000
 #: A reader that does not even see its alarm, seconds.
@@ -269,12 +267,14 @@ class Reader:
 
     def to_dict(self) -> dict[str, Any]:
         counts, rate = self.tally.counts, self.tally.timed / max(self.tally.cpu_s, 1e-9)
+        left = max(0, self.target.goal - counts.total())
         return {
-            "inputs": counts.total(), "goal": GOAL, **{key: counts[key] for key in (READ, REFUSED, "findings")},
+            "inputs": counts.total(), "goal": self.target.goal,
+            **{key: counts[key] for key in (READ, REFUSED, "findings")},
             "next": self.following, "seconds": round(self.seconds, 1),
             "inputs_per_s": round(counts.total() / max(self.seconds, 1e-9), 1),
             "cpu_s": round(self.tally.cpu_s, 2), "timed": self.tally.timed, "inputs_per_cpu_s": round(rate, 1),
-            "cpu_hours_to_goal": round(max(0, GOAL - counts.total()) / rate / 3600, 2) if rate else None,
+            "cpu_hours_to_goal": round(left / rate / 3600, 2) if rate else None,
             "longest_s": round(self.tally.longest_s, 3), "peak_mib": round(self.tally.peak_bytes / 2**20, 1),
         }  # fmt: skip
 
@@ -313,7 +313,7 @@ def write(given: argparse.Namespace, readers: list[Reader]) -> None:
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=60.0, help="for each reader, in this run")
-    options.add_argument("--inputs", type=int, default=GOAL, help="for each reader, with those of --resume")
+    options.add_argument("--inputs", type=int, help="for each reader, with those of --resume; its goal")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", nargs="*", default=[target.name for target in TARGETS])
     options.add_argument("--out", type=Path)
@@ -324,7 +324,8 @@ def main() -> int:
         load(given.out, readers, given.seed)
     for reader in readers:
         if reader.target.name in given.only:
-            reader.run(given.seed, given.seconds, given.inputs, partial(write, given, readers))
+            most = given.inputs or reader.target.goal
+            reader.run(given.seed, given.seconds, most, partial(write, given, readers))
             print(reader.target.name, reader.to_dict(), flush=True)
     return int(any(reader.tally.counts["findings"] for reader in readers))
 

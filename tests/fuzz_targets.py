@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,8 @@ MODEL = ROOT / "hls_projects" / "gru_cnn_sparse07"
 KEPT = f"k-{hashlib.sha256(b'[1]').hexdigest()[:16]}-wire.npy"
 WEIGHTS = hashlib.sha256(b"weights").hexdigest()
 UNLABELLED = CaptureOptions(frame_len=16, samples="float32", stand_in="unlabelled")
+#: Inputs that a reader is to be given, in all runs together; those of which Keras makes a model take longest.
+GOAL, GOAL_OF_MODELS = 1_000_000, 10_000
 #: What a valid file gives.
 READ, REFUSED = "read", "refused"
 
@@ -71,6 +74,7 @@ class Target:
     valid: str = READ
     #: Its worker needs TensorFlow.
     heavy: bool = False
+    goal: int = GOAL
 
 
 def read_frames(path: Path) -> None:
@@ -367,6 +371,48 @@ def read_weights(path: Path) -> None:
     clear()
 
 
+def check_weights(path: Path) -> None:
+    from hw_amc.compress.safe_h5 import require_safe
+
+    require_safe(path)
+
+
+def make_pruned_config(path: Path) -> None:
+    """Write a configuration whose layers are wrapped as pruning wraps them."""
+    config = json.loads(model(False).to_json())
+    names = {each["config"]["name"] for each in config["config"]["layers"] if each["class_name"] in ("Conv1D", "Dense")}
+    path.write_text(json.dumps(wrap(config, names)))
+
+
+def wrap(config: Any, names: set[str]) -> Any:
+    """Put the layers of these names into pruning's wrappers."""
+    text = json.dumps(config)
+    for name in names:
+        text = text.replace(f'[["{name}"', f'[["prune_low_magnitude_{name}"').replace(
+            f'[[["{name}"', f'[[["prune_low_magnitude_{name}"')  # fmt: skip
+    wrapped = json.loads(text)
+    for layer in wrapped["config"]["layers"]:
+        if (name := layer["config"]["name"]) in names:
+            inner = {"class_name": layer["class_name"], "config": layer["config"]}
+            layer |= {"class_name": "PruneLowMagnitude", "name": f"prune_low_magnitude_{name}"}
+            layer["config"] = {"name": f"prune_low_magnitude_{name}", "trainable": True, "layer": inner}
+    return wrapped
+
+
+def make_third_config(path: Path) -> None:
+    import hw_amc.compress.model_files  # noqa: F401 - it takes seconds, which are not the reader's
+
+    with zipfile.ZipFile(ROOT / "tests/data/keras3/functional.keras") as archive:
+        path.write_bytes(archive.read("config.json"))
+
+
+def check_config(path: Path) -> None:
+    """Read a model's configuration up to the point where Keras would make layers of it."""
+    from hw_amc.compress.model_files import admit
+
+    admit(load_json(path), path)
+
+
 def read_model(path: Path) -> None:
     from hw_amc.compress.model_files import load_model_file
 
@@ -395,11 +441,16 @@ def clear() -> None:
 
 
 HEAVY = (
-    Target("weights.h5", "weights.h5", make_weights, read_weights, containers.json_in_hdf5, heavy=True),
-    Target("model.h5", "model.h5", make_model, read_model, containers.json_in_hdf5, heavy=True),
-    Target("model.keras", "model.keras", make_model, read_model, containers.json_in_zip("config.json"), heavy=True),
+    Target("weights.h5, before Keras", "weights.h5", make_weights, check_weights, containers.json_in_hdf5, heavy=True),
+    Target("config of a pruned model", "config.json", make_pruned_config, check_config, forms.Json, heavy=True),
+    Target("config of Keras 3", "config.json", make_third_config, check_config, forms.Json, heavy=True),
+    Target("weights.h5", "weights.h5", make_weights, read_weights, containers.json_in_hdf5, heavy=True,
+           goal=GOAL_OF_MODELS),
+    Target("model.h5", "model.h5", make_model, read_model, containers.json_in_hdf5, heavy=True, goal=GOAL_OF_MODELS),
+    Target("model.keras", "model.keras", make_model, read_model, containers.json_in_zip("config.json"), heavy=True,
+           goal=GOAL_OF_MODELS),
     Target("saved model", "keras_metadata.pb", make_saved, lambda path: read_model(path.parent),
-           containers.json_in_protobuf, heavy=True),
+           containers.json_in_protobuf, heavy=True, goal=GOAL_OF_MODELS),
     Target("saved variables", "variables/variables.index", make_saved, lambda path: read_model(path.parents[1]),
            heavy=True),
     Target("onnx", "a.onnx", make_onnx, read_onnx, heavy=True),

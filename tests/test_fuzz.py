@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from fuzz import FOUND, GOAL, Reader, folder_of, fuzz, load, outcome, run_batch, save
+from fuzz import FOUND, Reader, folder_of, fuzz, load, outcome, run_batch, save
 from fuzz_inputs import make_input
-from fuzz_targets import HEAVY, LIGHT, READ, REFUSED, TARGETS, Target
+from fuzz_targets import GOAL, HEAVY, LIGHT, READ, REFUSED, TARGETS, Target
 
 KEPT = [(target, path) for target in TARGETS for path in sorted((FOUND / folder_of(target)).glob("*"))]
 

@@ -11,7 +11,7 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 #: Places of a GRU-CNN's weights that have an axis of cells: the GRU, its batch normalisation, the convolution behind.
 _KERNEL, _RECURRENT, _BIAS = range(3)
-_GAMMA, _BETA, _MEAN, _VARIANCE = range(3, 7)
+_GAMMA, _VARIANCE = 3, 6
 _CONV = 7
 _GATES = 3
 #: What is left of the weights by which new cells reach the rest: not zero, which pruning would keep.
@@ -64,12 +64,12 @@ def _by_gate(array: Floats) -> Floats:
 
 def _taken(place: int, array: Floats, cells: Any) -> Floats:
     """The part of an array that belongs to some cells."""
-    if place == _CONV:
-        return array[:, cells]
-    if place >= _GAMMA:
-        return array[cells]
-    columns = _by_gate(array)[..., cells]
-    return (columns[cells] if place == _RECURRENT else columns).reshape(-1, _GATES * len(cells))
+    if place in (_KERNEL, _RECURRENT, _BIAS):
+        columns = _by_gate(array)[..., cells]
+        taken: Floats = (columns[cells] if place == _RECURRENT else columns).reshape(-1, _GATES * len(cells))
+    else:
+        taken = array[:, cells] if place == _CONV else array[cells]
+    return taken
 
 
 def _grown(place: int, part: Floats, own: Floats) -> Floats:
