@@ -13,6 +13,7 @@ PROJECTS = Path(__file__).parents[1] / "hls_projects"
 
 GRAPHS = {
     "gru2": "a6a61d1892d48eeb",
+    "gru_cnn_c100": "01cc39855ce77d42",
     "gru_cnn_c40": "376a0f58faa1ce9d",
     "gru_cnn_c50": "c29a74995ce67297",
     "gru_cnn_c80": "1e305d49e4209040",
