@@ -17,6 +17,7 @@ GRAPHS = {
     "gru_cnn_c40": "376a0f58faa1ce9d",
     "gru_cnn_c50": "c29a74995ce67297",
     "gru_cnn_c80": "1e305d49e4209040",
+    "gru_cnn_c90": "b183f4ef426eec29",
     "gru_cnn_sparse05": "3b040945a2c6ca46",
     "gru_cnn_sparse07": "11d8df310d9d1f20",
     "gru_cnn_sparse08": "95b868a9dbf089bc",
