@@ -388,8 +388,7 @@ def wrap(config: Any, names: set[str]) -> Any:
     """Put the layers of these names into pruning's wrappers."""
     text = json.dumps(config)
     for name in names:
-        text = text.replace(f'[["{name}"', f'[["prune_low_magnitude_{name}"').replace(
-            f'[[["{name}"', f'[[["prune_low_magnitude_{name}"')  # fmt: skip
+        text = text.replace(f'[["{name}"', f'[["prune_low_magnitude_{name}"')
     wrapped = json.loads(text)
     for layer in wrapped["config"]["layers"]:
         if (name := layer["config"]["name"]) in names:
