@@ -16,6 +16,7 @@ GRAPHS = {
     "gru_cnn_c100": "01cc39855ce77d42",
     "gru_cnn_c40": "376a0f58faa1ce9d",
     "gru_cnn_c50": "c29a74995ce67297",
+    "gru_cnn_c60": "9a56839fd09a5d70",
     "gru_cnn_c70": "59c0b9a311ab356b",
     "gru_cnn_c80": "1e305d49e4209040",
     "gru_cnn_c90": "b183f4ef426eec29",
