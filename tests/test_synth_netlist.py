@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import gru_cnn_graph, random_frames
-from rtl_bench import check_rhythm, core_samples, simulate
+from netlist_bench import BARE, WITHOUT, cell_models, check, check_model, map_core, shortened
+from networks import gru_cnn_graph
 
-from hw_amc import graph as ir
 from hw_amc.config import RtlSettings
-from hw_amc.graph import Graph, Node, golden
-from hw_amc.graph.ops.pool import mean_format
+from hw_amc.graph import Graph
 from hw_amc.parts import FAMILIES, Family
 from hw_amc.rtl import RtlCore, build_core
 from hw_amc.rtl.verilog import library
 from hw_amc.sources import Sources
 from hw_amc.synth.yosys import run_yosys, synthesis
 from hw_amc.tools import run
-
-PROJECTS = Path(__file__).parents[1] / "hls_projects"
-#: Yosys has no model of UltraScale+'s block RAM, and none of its DSP48E2.
-WITHOUT = {"xc7": (), "xcup": ("-nodsp", "-nobram")}
-#: The net alone, no buffers of pins and clocks.
-BARE = ("-noiopad", "-noclkbuf")
-
-
-def _map(core: RtlCore, script: list[str], family: Family, folder: Path) -> RtlCore:
-    """Synthesise: the core with its netlist, and Yosys' models of the cells, in place of its Verilog."""
-    run_yosys(core.sources, folder, [*script, "write_verilog -noattr -noexpr netlist.v"], family.defines)
-    netlist = (folder / "netlist.v").read_text()
-    return replace(core, sources=Sources({"netlist.v": netlist, "cells.v": _cells()}))
-
-
-def _cells() -> str:
-    """Yosys' models of a part's cells."""
-    spec = importlib.util.find_spec("pyosys")
-    assert spec is not None
-    assert spec.origin is not None
-    return (Path(spec.origin).parent / "share" / "xilinx" / "cells_sim.v").read_text()
-
-
-def _check(core: RtlCore, netlist: RtlCore, graph: Graph, folder: Path) -> None:
-    """Golden's logits at full speed, each in its cycle, and with uneven traffic."""
-    raw = random_frames(np.random.default_rng(5), graph, 4)
-    want = golden.run(graph, raw)["head"]
-    words = core_samples(graph, raw, core).reshape(-1)
-    run = simulate(netlist, words, want.size, folder / "full")
-    np.testing.assert_array_equal(run.words, want.reshape(-1))
-    check_rhythm(core, run)
-    run = simulate(netlist, words, want.size, folder / "uneven", busy=0.6, ready=0.3)
-    np.testing.assert_array_equal(run.words, want.reshape(-1))
 
 
 def _core(folder: Path, cycles: int) -> tuple[Graph, RtlCore]:
@@ -75,42 +39,39 @@ def test_a_netlist_equals_golden(family: Family, cycles: int, tmp_path: Path) ->
     graph, core = _core(tmp_path, cycles)
     assert any(cell in text for cell in ("amc_sum3 #", "amc_digit_add3 #") for text in core.sources.files.values())
     script = synthesis(family.yosys, core.name, (*BARE, *WITHOUT[family.yosys]))
-    netlist = _map(core, script, family, tmp_path / "synth")
+    netlist = map_core(core, script, family, tmp_path / "synth")
     assert ("DSP48E1 #" in netlist.sources.files["netlist.v"]) == (family.yosys == "xc7" and cycles > 1)
-    _check(core, netlist, graph, tmp_path)
-
-
-def _shortened(graph: Graph, frame_len: int) -> Graph:
-    """The same layers over shorter frames; the format of the mean over a frame follows."""
-    nodes = dict[str, Node]()
-    for node in graph.nodes:
-        shape = node.shape
-        if len(shape) > 1:
-            shape = (shape[0] * frame_len // graph.frame_len, *shape[1:])
-        source = nodes[node.inputs[0]] if node.inputs else node
-        is_mean = isinstance(node, ir.GlobalAvgPool1d)
-        fmt = mean_format(source.fmt, source.shape[0]) if is_mean else node.fmt
-        nodes[node.name] = replace(node, shape=shape, fmt=fmt)
-    return replace(graph, nodes=tuple(nodes.values()))
+    check(netlist, graph, tmp_path / "sim")
 
 
 def test_shorter_frames_have_the_same_layers() -> None:
     long, short = (gru_cnn_graph(np.random.default_rng(0), frame_len=length) for length in (32, 8))
-    assert _shortened(long, 8).digest() == short.digest()
+    assert shortened(long, 8).digest() == short.digest()
 
 
 @pytest.mark.cosim
 @pytest.mark.slow
 def test_the_lead_models_netlist_equals_golden(tmp_path: Path) -> None:
-    """All its matrices and cells at R = 10, over frames of 16 samples: Icarus takes 100,000 cells some thousand cycles.
+    """All its matrices and cells at R = 10."""
+    found = check_model("gru_cnn_sparse07", 10, FAMILIES[0], tmp_path, runs=20)
+    assert found["cells"]["LUT6_2"] > 5000
 
-    A longer frame has a deeper buffer and wider counters, no other logic.
-    """
-    graph = _shortened(Graph.load(PROJECTS / "gru_cnn_sparse07"), 16)
-    core = build_core(graph, RtlSettings(cycles_per_step=10))
-    netlist = _map(core, synthesis("xc7", core.name, BARE), FAMILIES[0], tmp_path / "synth")
-    assert netlist.sources.files["netlist.v"].count("LUT6_2 #") > 5000
-    _check(core, netlist, graph, tmp_path)
+
+@pytest.mark.cosim
+@pytest.mark.slow
+def test_verilator_agrees_with_icarus_and_finds_a_turned_bit(tmp_path: Path) -> None:
+    graph, core = _core(tmp_path, 6)
+    netlist = map_core(core, synthesis("xc7", core.name, BARE), FAMILIES[0], tmp_path / "synth")
+    check(netlist, graph, tmp_path / "whole", "netlist")
+    # What an adder of the second convolution gives where all of its inputs are zero.
+    files = dict(netlist.sources.files)
+    init = re.search(r"\.INIT\(64'h\w{15}(\w)\)\n  \) \\conv2_relu_matrix\.add_n0\.pair", files["netlist.v"])
+    assert init is not None
+    turned = f"{int(init[1], 16) ^ 1:x}"
+    files["netlist.v"] = files["netlist.v"][: init.start(1)] + turned + files["netlist.v"][init.end(1) :]
+    for simulator in ("icarus", "netlist"):
+        with pytest.raises(AssertionError, match="Mismatched elements"):
+            check(replace(netlist, sources=Sources(files)), graph, tmp_path / simulator, simulator)
 
 
 @pytest.mark.cosim
@@ -119,7 +80,7 @@ def test_the_verilog_does_not_rest_on_our_script(tmp_path: Path) -> None:
     """Synthesised as anybody would: registers of products are as wide as Yosys' DSP blocks need them."""
     graph, core = _core(tmp_path, 6)
     script = [f"synth_xilinx -family xc7 -top {core.name} -flatten {' '.join(BARE)}"]
-    _check(core, _map(core, script, FAMILIES[0], tmp_path / "synth"), graph, tmp_path)
+    check(map_core(core, script, FAMILIES[0], tmp_path / "synth"), graph, tmp_path / "sim")
 
 
 #: A product of 17 bits in a register of 18.
@@ -201,7 +162,7 @@ def _wrong_cycles(text: str, files: dict[str, str], script: list[str], folder: P
         ports=", ".join(f".{name}({name})" for name in ("clk", *inputs)),
         drive=" ".join(f"{name} = $random;" for name in inputs),
     )
-    sources = {**files, "plain.v": text.replace("MODULE", "plain"), "cells.v": _cells(), "bench.v": bench}
+    sources = {**files, "plain.v": text.replace("MODULE", "plain"), "cells.v": cell_models(), "bench.v": bench}
     Sources(sources).write(folder / "sim")
     run(["iverilog", "-g2005", "-o", "sim", "-s", "bench", "../netlist.v", *sorted(sources)], folder / "sim")
     return int(run(["vvp", "-n", "sim"], folder / "sim").split()[0])
