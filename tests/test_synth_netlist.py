@@ -40,7 +40,7 @@ def test_a_netlist_equals_golden(family: Family, cycles: int, tmp_path: Path) ->
     assert any(cell in text for cell in ("amc_sum3 #", "amc_digit_add3 #") for text in core.sources.files.values())
     script = synthesis(family.yosys, core.name, (*BARE, *WITHOUT[family.yosys]))
     netlist = map_core(core, script, family, tmp_path / "synth")
-    assert ("DSP48E1 #" in netlist.sources.files["netlist.v"]) == (family.yosys == "xc7" and cycles > 1)
+    assert ("DSP48E1 #" in netlist.sources.files["netlist.v"]) == (family.yosys == "xc7")
     check(netlist, graph, tmp_path / "sim")
 
 
