@@ -33,6 +33,7 @@ GRAPHS = {
     "mtl": "b7db52a92232cb8f",
     "mtl_dynamic": "665f5a889a64e129",
     "oshea_resnet": "4c3a3cc901315cd3",
+    "pet_cgdnn": "92d381c95541370e",
 }
 #: gru_cnn_sparse07 in the shell, at the R of its project.toml: its Verilog, without the manifest.
 VERILOG = "a033dd40fa1355c5"
