@@ -21,7 +21,7 @@ from hw_amc.errors import ToolMissing
 from hw_amc.files import exclusive
 from hw_amc.flows.hls import HlsFlow
 from hw_amc.flows.rtl import RtlFlow
-from hw_amc.models import GruCnnSpec
+from hw_amc.models import MODELS, GruCnnSpec
 
 ROOT = Path(__file__).parents[1]
 SPEC = GruCnnSpec("small", 6, frame=(32, 2))
@@ -185,13 +185,18 @@ def test_a_second_run_on_the_same_model_is_refused(root: Path, capsys: pytest.Ca
         (["hls", "small", "--board", "pynq-z9"], 2, "did you mean pynq-z"),
         (["hls", "small", "--start", "synth"], 2, "the steps are graph, golden"),
         (["hls", "small", "--start", "csim", "--stop", "graph"], 2, "comes behind"),
-        (["hls", "gru_cnn_c100"], 7, "hw-amc train gru_cnn_c100"),
+        (["hls", "untrained"], 7, "hw-amc train untrained"),
         (["csim", "small", "--backend", "Vivado"], 7, "run `hw-amc hls small` first"),
     ],
 )
 def test_mistakes_are_one_line(
-    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(MODELS, "untrained", GruCnnSpec("untrained", 4))
     assert run(*arguments) == code
     said = capsys.readouterr().err.strip()
     assert message in said

@@ -7,6 +7,7 @@ import deployed
 import pytest
 
 from hw_amc.errors import ConfigError, DataError
+from hw_amc.models import MODELS, GruCnnSpec
 from hw_amc.workspace import Workspace, find_root, trained_models
 
 
@@ -43,9 +44,10 @@ def test_another_wire_format_is_noticed(workspace: Workspace) -> None:
         workspace.load_graph()
 
 
-def test_an_untrained_model_says_how_to_train_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="run `hw-amc train gru_cnn_c100`"):
-        Workspace.open("gru_cnn_c100", tmp_path).weights  # noqa: B018
+def test_an_untrained_model_says_how_to_train_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODELS, "untrained", GruCnnSpec("untrained", 4))
+    with pytest.raises(DataError, match="run `hw-amc train untrained`"):
+        Workspace.open("untrained", tmp_path).weights  # noqa: B018
 
 
 def test_unknown_models_suggest_near_names(tmp_path: Path) -> None:
