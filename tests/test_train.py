@@ -171,6 +171,7 @@ def test_a_killed_and_resumed_training_ends_in_the_same_weights(tiny: Tiny) -> N
         with pytest.raises(KeyboardInterrupt):
             train(folder, folder / "b", stop_after=stop_after)
     resumed = load_deployed(train(folder, folder / "b"))
+    assert (folder / "a" / "weights.h5").read_bytes() == (folder / "b" / "weights.h5").read_bytes()
     for a, b in zip(straight.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     counts = evaluate.count_weights(resumed)
