@@ -110,3 +110,14 @@ def test_section_follows_the_schema(tmp_path: Path) -> None:
     assert synth.section(found, core, larger, "hw-amc synth m")["percent"]["carry"] == 5.0
     report.merge(tmp_path, {"synth": {"b": section}}, network=graph.digest())
     assert report.load(tmp_path)["synth"]["b"]["lut"] == 2500
+
+
+def test_what_a_killed_yosys_leaves_goes_with_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(args: object, cwd: Path, env: dict[str, str], log: Path) -> str:
+        (Path(env["TMPDIR"]) / "yosys-abc-1").mkdir()
+        raise ToolFailed("yosys was ended by SIGTERM")
+
+    monkeypatch.setattr("hw_amc.synth.yosys.tools.run", killed)
+    with pytest.raises(ToolFailed):
+        synth.run_yosys(Sources({"a.v": "module a; endmodule\n"}), tmp_path, ["stat"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.v", "synth.ys"]

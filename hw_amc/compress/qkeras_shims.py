@@ -1,4 +1,4 @@
-"""QKeras under TensorFlow 2.14: three names that its QGRU expects have moved; and its cells get names without numbers."""
+"""QKeras under TensorFlow 2.14: three names that its QGRU expects have moved; cells get names without numbers."""
 
 from __future__ import annotations
 

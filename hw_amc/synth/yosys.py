@@ -23,6 +23,7 @@ from hw_amc import tools
 from hw_amc.config import BoardSettings
 from hw_amc.errors import ToolFailed
 from hw_amc.extras import missing
+from hw_amc.files import temporary_folder
 from hw_amc.parts import FAMILIES
 from hw_amc.rtl import RtlCore
 from hw_amc.rtl.blocks.base import Resources
@@ -168,7 +169,10 @@ def run_yosys(sources: Sources, folder: Path, script: Sequence[str], defines: Se
     verilog = sorted(name for name in sources.files if name.endswith(".v"))
     read = ["read_verilog", *(f"-D{name}" for name in defines), *verilog]
     (folder / "synth.ys").write_text("\n".join([" ".join(read), *script, ""]), encoding="utf-8")
-    tools.run([sys.executable, "-c", _RUNNER, "synth.ys"], folder, log=folder / "synth.log")
+    # Its ABC leaves a folder behind when it is killed.
+    with temporary_folder(folder, "yosys") as scratch:
+        environment = {"TMPDIR": str(scratch.absolute())}
+        tools.run([sys.executable, "-c", _RUNNER, "synth.ys"], folder, env=environment, log=folder / "synth.log")
 
 
 def _kept_apart(repeated: str | None, blocks_of: str | None) -> Iterator[str]:
