@@ -208,9 +208,8 @@ def walk(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
     while waiting:
         name, group = waiting.pop()
         yield name, group
-        for child, node in _children(group, name, path):
+        for child, node, place in _children(group, name, path):
             # Of groups that hold each other, each is seen once.
-            place = h5py.h5o.get_info(node).addr
             if place in seen:
                 continue
             seen.add(place)
@@ -222,7 +221,8 @@ def walk(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
                 raise DataError(f"{path}: {child[:80]!r} is no group or data set, or lies too deep")
 
 
-def _children(group: Any, name: str, path: Path) -> Iterator[tuple[str, Any]]:
+def _children(group: Any, name: str, path: Path) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the name, the object and the address of all that lies in a group."""
     try:
         keys = list(group)
     except ERRORS as error:
@@ -233,8 +233,9 @@ def _children(group: Any, name: str, path: Path) -> Iterator[tuple[str, Any]]:
             if group.links.get_info(key).type != h5py.h5l.TYPE_HARD:
                 raise DataError(f"{path}: {child[:80]!r} is a link, which is not followed; copy the data into the file")
             node = h5py.h5o.open(group, key)
+            place = h5py.h5o.get_info(node).addr
             if isinstance(node, h5py.h5d.DatasetID):
                 _require_stored(node, child[:80], path)
         except ERRORS as error:
             raise DataError(f"{path}: {child[:80]!r} cannot be read ({brief(error)}); fetch it again") from error
-        yield child, node
+        yield child, node, place
