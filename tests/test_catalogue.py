@@ -134,6 +134,13 @@ def test_every_network_has_a_recipe_that_fits_it(name: str) -> None:
     assert load_project(folder).input.normalise == recipe.data.normalise
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_card_names_the_recipe_that_lies_beside_it(name: str) -> None:
+    folder = ROOT / "hls_projects" / name
+    recipe = load_recipe_file(folder / "train.toml")
+    assert f"Recipe: `train.toml`, SHA-256 {recipe.digest}, " in (folder / "MODEL_CARD.md").read_text()
+
+
 def test_large_weights_are_not_committed() -> None:
     kept = [path for path in ROOT.glob("hls_projects/*/*") if path.suffix in (".h5", ".npz")]
     ignored = (ROOT / ".gitignore").read_text()
