@@ -50,14 +50,17 @@ module amc_frames #(
     wire begun = accept & (w_time == {TIME{1'b0}});
     wire [CREDIT-1:0] pending_next = pending + {{(CREDIT - 1) {1'b0}}, begun} - {{(CREDIT - 1) {1'b0}}, taken};
 
-    // Reader: a position for each context, 0 until it is used for the first time.
+    // Reader: a position for each context, 0 until it is used for the first time; that of the reader's context is told a
+    // cycle ahead, for no multiplexer to come before the position.
     reg [CONTEXTS-1:0] used;
+    reg r_used;
     (* ram_style = "distributed" *)
     reg [TIME:0] positions[0:CONTEXTS-1];
     reg [SLOT_BITS-1:0] phase;
     reg [CTX-1:0] r_ctx;
     wire slot = phase == {SLOT_BITS{1'b0}};
-    wire [TIME:0] r_position = used[r_ctx] ? positions[r_ctx] : {(TIME + 1) {1'b0}};
+    wire [CTX-1:0] r_ctx_next = phase != SLOT_END ? r_ctx : r_ctx == CTX_END ? {CTX{1'b0}} : r_ctx + 1'b1;
+    wire [TIME:0] r_position = r_used ? positions[r_ctx] : {(TIME + 1) {1'b0}};
     wire r_parity = r_position[TIME];
     wire [TIME-1:0] r_time = r_position[TIME-1:0];
     // Where the writer stands in this context.
@@ -85,6 +88,7 @@ module amc_frames #(
             w_parity <= 1'b0;
             pending <= {CREDIT{1'b0}};
             used <= {CONTEXTS{1'b0}};
+            r_used <= 1'b0;
             phase <= {SLOT_BITS{1'b0}};
             r_ctx <= {CTX{1'b0}};
         end else begin
@@ -94,8 +98,9 @@ module amc_frames #(
             w_parity <= w_parity_next;
             pending <= pending_next;
             if (valid) used[r_ctx] <= 1'b1;
+            r_used <= used[r_ctx_next] | (valid & (r_ctx_next == r_ctx));
             phase <= phase == SLOT_END ? {SLOT_BITS{1'b0}} : phase + 1'b1;
-            if (phase == SLOT_END) r_ctx <= r_ctx == CTX_END ? {CTX{1'b0}} : r_ctx + 1'b1;
+            r_ctx <= r_ctx_next;
         end
 
     // The buffer: block RAM, read through its output register. Each slice is as narrow as one block RAM of this depth,
