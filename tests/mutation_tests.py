@@ -15,8 +15,10 @@ def _of(file: str, *names: str) -> tuple[str, ...]:
 
 
 def _kernel(*networks: str) -> tuple[str, ...]:
-    """Small networks of the HLS core, by the names of tests/hls_networks.py."""
-    return _of("hls_layers", *(f"test_every_integer_of_every_layer_is_goldens[{name}]" for name in networks))
+    """Small networks of the HLS core, by the names of tests/hls_networks.py: their integers, then their hardware."""
+    tests = "test_every_integer_of_every_layer_is_goldens[{}]", "test_multipliers_are_shared[{}]"
+    names = [test.format(name) for test in tests for name in networks]
+    return _of("hls_layers", *names, *(f"test_the_ir_is_the_planned_hardware[{name}-clang++]" for name in networks))
 
 
 def _stream(*cases: str) -> tuple[str, ...]:
@@ -160,7 +162,7 @@ _OF_EMITTERS = (
 )
 _OF_FIRMWARE = (
     *_rows("hls/firmware/native", "*", _of("native_types") + _kernel("tables", "gates", "lstms") + _NATIVE),
-    *_rows("hls/firmware/bambu", "*", _of("hls_bambu", "test_the_processes_are_exact")),
+    *_rows("hls/firmware/bambu", "*", _of("bambu_types") + _of("hls_bambu", "test_the_processes_are_exact")),
     *_rows("hls/firmware", "hw_amc_concatenate.h", _kernel("branches", "both_ways")),
     *_rows("hls/firmware", "hw_amc_conv*.h", _kernel("over_time", "image", "wide") + _NATIVE),
     *_rows("hls/firmware", "hw_amc_window.h", _kernel("over_time", "image", "wide", "tables")),

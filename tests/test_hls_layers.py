@@ -52,19 +52,29 @@ def test_every_integer_of_every_layer_is_goldens(tmp_path: Path, name: str) -> N
     hls_project.require_equal(tmp_path, graph, frames, tensors, "native")
 
 
+def _require_equal_when_shared(folder: Path, name: str, graph: Graph, flavour: str) -> None:
+    frames = hls_project.frames_of(graph, 5)
+    tensors = hls_project.write(folder, graph, frames, "Vivado", settings_of(name))
+    hls_project.require_equal(folder, graph, frames, tensors, flavour)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_multipliers_are_shared(tmp_path: Path, name: str) -> None:
+    _require_equal_when_shared(tmp_path, name, NETWORKS[name](1), "native")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("fill", [None, *hls_networks.FILLS])
+@pytest.mark.parametrize("fill", hls_networks.FILLS)
 @pytest.mark.parametrize("flavour", ["native", "ap_fixed"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_shared_multipliers_and_weights_at_their_ends(
-    tmp_path: Path, name: str, flavour: str, fill: str | None
-) -> None:
-    graph = NETWORKS[name](1)
-    if fill is not None:
-        graph = hls_networks.filled(graph, fill)
-    frames = hls_project.frames_of(graph, 5)
-    tensors = hls_project.write(tmp_path, graph, frames, "Vivado", settings_of(name))
-    hls_project.require_equal(tmp_path, graph, frames, tensors, flavour)
+def test_shared_multipliers_and_weights_at_their_ends(tmp_path: Path, name: str, flavour: str, fill: str) -> None:
+    _require_equal_when_shared(tmp_path, name, hls_networks.filled(NETWORKS[name](1), fill), flavour)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_multipliers_are_shared_in_the_tools_types(tmp_path: Path, name: str) -> None:
+    _require_equal_when_shared(tmp_path, name, NETWORKS[name](1), "ap_fixed")
 
 
 @pytest.mark.slow
