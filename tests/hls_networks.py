@@ -254,7 +254,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "image": {"first": {"reuse_factor": 6}, "second": {"reuse_factor": 24}, "hidden": {"reuse_factor": 4}},
     "wide": {"conv": {"reuse_factor": 12}},
     "gates": {
-        "gru": {"reuse_factor": 15, "cells_reuse_factor": 2}, "lstm": {"reuse_factor": 5, "recurrent_reuse_factor": 6},
+        "gru": {"reuse_factor": 15, "cells_reuse_factor": 2},
+        "lstm": {"reuse_factor": 5, "recurrent_reuse_factor": 6, "cells_reuse_factor": 2},
         "half": {"strategy": "latency", "cells_reuse_factor": 2}, "other": {"reuse_factor": 8, "dsp_multipliers": 1},
     },
     "reset": {
