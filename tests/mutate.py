@@ -72,7 +72,9 @@ _COMPARED = {
 
 def _in_code(tree: ast.AST) -> Iterator[ast.AST]:
     """Nodes inside functions' bodies, without annotations and what makes `zip` strict."""
-    passed = [node.annotation for node in ast.walk(tree) if isinstance(node, ast.AnnAssign | ast.arg)]
+    passed: list[ast.expr | None] = [
+        node.annotation for node in ast.walk(tree) if isinstance(node, ast.AnnAssign | ast.arg)
+    ]
     passed += [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "strict"]
     passed_over = {inner for each in passed if each for inner in ast.walk(each)}
     for node in ast.walk(tree):
