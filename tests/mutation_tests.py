@@ -79,8 +79,9 @@ _NATIVE = _of("hls_csim", "test_native_equals_golden_on_adversarial_weights")
 _OTHERS = _of("hls_csim", "test_the_other_layers_are_exact_too")
 _BOTH = _of("hls_csim", "test_both_builds_equal_golden_in_every_layer")
 _TOOLS = _of("hls_branches", "test_joins_and_heads_equal_golden_in_every_layer")
-_FIRMWARE = _of("hls_layers", "test_every_integer_of_every_layer_is_goldens")
+_FIRMWARE = _of("hls_layers", "test_every_integer_of_every_layer_is_goldens", "test_multipliers_are_shared")
 _ESTIMATES = _of("hls_layers", "test_estimates_by_hand", "test_the_estimate_prices_every_layer")
+_PIECES, _PRICES = _of("hls_pieces"), _of("hls_costs")
 _FORMS = _of(
     "hls_layers",
     "test_windows_end_where_their_last_element_is",
@@ -188,14 +189,14 @@ _OF_FIRMWARE = (
 )
 #: What writes C++.
 _OF_HLS = (
-    *_rows("hls/estimate", "*.py", _of("estimate") + _ESTIMATES),
+    *_rows("hls/estimate", "*.py", _PRICES + _of("estimate") + _ESTIMATES),
     *_rows("hls", "strategies/*.py folding.py product.py", _of("hls_products") + _of("estimate") + _kernel("branches")),
-    *_rows("hls", "lanes.py", _kernel("gates", "lstms")),
+    *_rows("hls", "lanes.py", _PIECES + _kernel("gates", "lstms")),
     *_rows("hls", "depths.py", _of("hls_layers", "test_a_gate_of_the_whole_frame_keeps_the_frame") + _DEPTHS),
     *_rows("hls", "roms.py", _of("hls_layers", "test_a_changed_entry_of_a_table_is_named") + _kernel("gates")),
     *_rows("hls", "reports.py vendor.py", _of("hls_vendor")),
-    *_rows("hls/ops", "*.py", _FORMS + _ESTIMATES + _FIRMWARE),
-    *_rows("hls", "cpp.py network.py project.py streams.py", _FIRMWARE + _of("hls_project")),
+    *_rows("hls/ops", "*.py", _PIECES + _FORMS + _PRICES + _DEPTHS + _FIRMWARE + _OTHERS),
+    *_rows("hls", "cpp.py network.py project.py streams.py", _PIECES + _FIRMWARE + _DEPTHS + _of("hls_project")),
 )
 _OF_DRIVER = (
     *_rows("driver", "clock.py", _of("driver_clock")),
