@@ -142,6 +142,11 @@ def test_sums_at_their_ends(layer: Callable[[Node], Node], cycles: int, cache: P
     assert _equal(_chain(layer, _rounded), [HIGH] * T, cache, tmp_path, cycles)
 
 
+def test_outputs_behind_the_last_sample_are_exact(cache: Path, tmp_path: Path) -> None:
+    """Nothing is added to them, not an LSB: they are not rounded."""
+    assert _equal(_chain(_convolution), list(range(0, T << 8, 1 << 8)), cache, tmp_path)
+
+
 def test_a_convolution_needs_every_bit(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wide = linear_ops.format_for
 

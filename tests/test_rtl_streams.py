@@ -226,6 +226,17 @@ def test_streams_equal_golden(name: str, settings: Any, traffic: Any, cache: Pat
 
 
 @pytest.mark.cosim
+def test_a_head_of_one_element_gives_a_logit_a_cycle(cache: Path, tmp_path: Path) -> None:
+    """Each takes its place while the one before it leaves."""
+    net = Net(0)
+    mean = net(hls_networks.global_pool("mean", net.conv("conv", net.last, 3), largest=False))
+    graph = net.end("one", net.dense("hidden", net(hls_networks.quantize("mean_q", mean, ACT)), 1))
+    core, run = check(graph, RtlSettings(cycles_per_step=3), tmp_path, cache=cache, frames=3)
+    assert ".LANES(1)" in core.sources.files[f"{core.name}.v"]
+    assert {words[-1] - words[0] for words in np.reshape(run.word_cycles, (3, -1))} == {core.words_per_result - 1}
+
+
+@pytest.mark.cosim
 @pytest.mark.parametrize(("name", "fill"), [("tables", "largest"), ("over_time", "smallest"), ("both_ways", "largest")])
 def test_weights_at_their_ends(name: str, fill: str, cache: Path, tmp_path: Path) -> None:
     check(filled(ALL[name](0), fill), RtlSettings(), tmp_path, frames=4, cache=cache)
