@@ -1,4 +1,4 @@
-"""The longest path of small netlists, added up by hand from the delays that hw_amc/synth/paths.py states."""
+"""The longest path of small netlists, added up by hand from the delays that hw_amc/synth/delays.py states."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from hw_amc.errors import ToolFailed
+from hw_amc.synth.delays import SEVEN_SERIES, ULTRASCALE_PLUS
 from hw_amc.synth.paths import find_longest_path, load_longest_path
 
-OUTPUTS = {"O", "CO", "Q", "O5", "O6", "P", "DOA", "DOADO"}
+OUTPUTS = {"O", "CO", "Q", "O5", "O6", "P", "DOA", "DOADO", "DOUTADOUT"}
 
 
 def cell(kind: Any, parameters: Any = None, **wires: Any) -> Any:
@@ -65,6 +66,45 @@ def test_memories_multipliers_and_setup() -> None:
     dsp = cell("DSP48E1", {"PREG": "1", "AREG": "1", "BREG": "0", "MREG": "1"}, A=[10], B=[11], P=[50])
     cells = {"a": flop("x", 10), "b": flop("x", 11), "dsp": dsp, "end": flop(50, 51)}
     assert find_longest_path(cells).ns == pytest.approx(0.303 + 1.285)
+
+
+def test_cells_of_ultrascale_plus() -> None:
+    """A carry that comes from a carry cell is faster than one that comes from logic; a multiplier without registers."""
+
+    def ns(end: int, **cells: Any) -> float:
+        return find_longest_path({**cells, "end": flop(end, 99)}, ULTRASCALE_PLUS).ns
+
+    register = flop("x", 10)
+    first = cell("CARRY8", CI=10, DI=["0"] * 8, S=["0"] * 8, CO=list(range(20, 28)), O=list(range(30, 38)))
+    second = cell("CARRY8", CI=27, DI=["0"] * 8, S=["0"] * 8, CO=list(range(40, 48)), O=list(range(50, 58)))
+    assert ns(57, a=register, first=first, second=second) == pytest.approx(0.077 + 0.160 + 0.116 + 0.025)
+    half = cell(
+        "CARRY4", CI="0", CYINIT="0", DI=["0"] * 4, S=[10, "0", "0", "0"], CO=[20, 21, 22, 23], O=[30, 31, 32, 33]
+    )
+    assert ns(33, a=register, half=half) == pytest.approx(0.077 + 0.139 + 0.025)
+    dsp = cell("DSP48E2", {"AREG": "0"}, A=[10], B=["0"], C=["0"], P=[60])
+    assert ns(60, a=register, dsp=dsp) == pytest.approx(0.077 + 1.510 + 0.025)
+    dsp["parameters"]["PREG"] = "1"
+    with pytest.raises(ToolFailed, match="no delays are known for the registers of a DSP48E2"):
+        ns(60, a=register, dsp=dsp)
+    for registered, time in (("00000000", 1.003), ("00000001", 0.229)):
+        block = cell("RAMB18E2", {"DOA_REG": registered}, DOUTADOUT=[70])
+        assert ns(70, block=block) == pytest.approx(time + 0.025)
+    ram = cell("RAM64M8", ADDRH=[10] + ["0"] * 5, DOH=[80], DIA=["0"], WE="1", WCLK=1)
+    ram["port_directions"]["DOH"] = "output"
+    assert ns(80, a=register, ram=ram) == pytest.approx(0.312 + 0.025)
+
+
+@pytest.mark.parametrize("delays", [SEVEN_SERIES, ULTRASCALE_PLUS])
+def test_a_carry_cell_has_an_arc_from_each_bit_to_all_above_it(delays: Any) -> None:
+    for kind, outputs in delays.carry.items():
+        bits = int(kind.removeprefix("CARRY"))
+        for output, carry in outputs.items():
+            assert all(len(row) == bits for row in (carry.start, carry.chained, *carry.DI, *carry.S)), (kind, output)
+            for place in range(bits):
+                # A bit's DI goes into its carry, not into its own sum.
+                assert carry.S[place].count(None) == place
+                assert carry.DI[place].count(None) == place + (output == "O")
 
 
 #: a ^ b ^ c ^ m and the majority of a, b and c: the lower half of the table does not look at m (I3).

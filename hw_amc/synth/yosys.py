@@ -30,6 +30,7 @@ from hw_amc.rtl.blocks.base import Resources
 from hw_amc.rtl.core import block_of
 from hw_amc.rtl.shell.accelerator import SHELL_COST
 from hw_amc.sources import Sources
+from hw_amc.synth.delays import SEVEN_SERIES, ULTRASCALE_PLUS, Delays
 from hw_amc.synth.paths import load_longest_path
 
 Family = Literal["xc7", "xcup"]
@@ -59,6 +60,8 @@ DSPS = ("DSP48E1", "DSP48E2")
 #: CARRY8 of UltraScale+ counts as two of the 7-series' CARRY4.
 CARRIES = {"CARRY4": 1, "CARRY8": 2}
 
+_DELAYS: dict[Family, Delays] = {"xc7": SEVEN_SERIES, "xcup": ULTRASCALE_PLUS}
+
 #: The child process: each line of the script is one command.
 _RUNNER = """
 import sys
@@ -81,7 +84,7 @@ class Synthesis:
     bram36: float
     #: In CARRY4.
     carry: int
-    #: Longest path through cells alone; None where parts were kept apart, and for UltraScale+ (no delays are known).
+    #: Longest path through cells alone; None where parts were kept apart.
     arrival_ns: float | None
     cells: dict[str, int]
     #: Cells of each instance that was kept apart, by its name; empty where all was flattened.
@@ -136,7 +139,7 @@ def run(
         top=top,
         family=family,
         **count_resources(cells),
-        arrival_ns=_arrival_ns(folder, top) if family == "xc7" and not (repeated or blocks_of) else None,
+        arrival_ns=None if repeated or blocks_of else _arrival_ns(folder, top, family),
         cells=cells,
         blocks=_parse_blocks(statistics, folder / "netlist.json", top) if blocks_of else {},
     )
@@ -183,8 +186,8 @@ def _kept_apart(repeated: str | None, blocks_of: str | None) -> Iterator[str]:
         yield f"setattr -set keep_hierarchy 1 {blocks_of}/c:*"
 
 
-def _arrival_ns(folder: Path, top: str) -> float:
-    longest = load_longest_path(folder / "netlist.json", top)
+def _arrival_ns(folder: Path, top: str, family: Family) -> float:
+    longest = load_longest_path(folder / "netlist.json", top, _DELAYS[family])
     (folder / "longest_path.txt").write_text(longest.describe() + "\n", encoding="utf-8")
     return round(longest.ns, 3)
 
