@@ -135,6 +135,7 @@ _OF_BLOCKS = (
     *_rows("rtl/blocks", "amc_choose.v amc_taps.v", _stream("wide-7", "over_time-4")),
     *_rows("rtl/blocks", "amc_curve.v amc_gru_before.v", _stream("gates-13")),
     *_rows("rtl/blocks", "amc_repeat.v amc_table.v", _stream("selu-15", "branches-2")),
+    *_rows("rtl/blocks", "amc_retime.v", _of("rtl_retime") + _CORE),
     *_rows("rtl/blocks", "amc_reverse.v", _stream("shapes-8")),
     *_rows("rtl/blocks", "amc_round_saturate.v", _of("rtl_properties", "test_rounding_equals_arithmetic") + _CORE),
     *_rows("rtl/blocks", "amc_*.v", _ENDS + _SHORT + _CORE + _LAYERS + _CONTROL),

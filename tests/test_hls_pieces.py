@@ -1,11 +1,14 @@
-"""Small pieces of the HLS core by hand: types, lanes, places that errors name, which kernel means are given to."""
+"""Small pieces of the HLS core by hand: types, lanes, depths, places that errors name, kernels of means."""
 
 from __future__ import annotations
 
+import re
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import hls_networks
+import hls_project
 import numpy as np
 import pytest
 from hls_networks import NETWORKS, Net
@@ -14,9 +17,12 @@ from networks import gru_cnn_graph, reshape
 from hw_amc import graph as ir
 from hw_amc.config import LayerHls
 from hw_amc.graph import Node
-from hw_amc.hls import lanes, ops
+from hw_amc.hls import depths, lanes, ops
 from hw_amc.hls.cpp import integer_type
+from hw_amc.hls.estimate.logic import Context
 from hw_amc.hls.ops.reshape import MOST_VALUES, refuse_long
+from hw_amc.hls.streams import CoreStreams, network_name
+from hw_amc.parts import SEVEN_SERIES
 
 
 @pytest.mark.parametrize(
@@ -52,6 +58,27 @@ def test_elements_that_a_result_waits_for() -> None:
     """A convolution of 3 taps of 16 samples sees one ahead."""
     conv, layer = _layer("branches", "stem")
     assert conv.last_needed(layer, 0) == [*range(1, 16), 15]
+
+
+def test_streams_are_as_deep_as_their_readers_need(tmp_path: Path) -> None:
+    graph = NETWORKS["branches"](0)
+    hls_project.write(tmp_path, graph, hls_project.frames_of(graph, 3))
+    text = (tmp_path / "firmware" / f"{network_name(graph)}.cpp").read_text()
+    found = {name: int(depth) for name, depth in re.findall(r"STREAM variable=(\w+)_out depth=(\d+)", text)}
+    core = CoreStreams.of(graph)
+    wanted, readers = depths.of(graph, core), core.readers()
+    alone = {name: wanted[readers[name][0]] for name in found if len(readers[name]) == 1}
+    assert {name: found[name] for name in alone} == alone
+    assert max(alone.values()) > depths.LEAST
+
+
+def test_paths_through_cells_begin_with_a_gates_rounding_and_limits() -> None:
+    context = Context(SEVEN_SERIES, 8.0)
+    gru, layer = _layer("both_ways", "forward0")
+    assert gru.cell_path(layer, context)[:2] == context.adds(2, layer.node.gate_fmt.bits + 2)
+    lstm, layer = _layer("lstms", "wide")
+    bits = max(layer.node.gate_fmt.bits, layer.node.candidate_fmt.bits)
+    assert lstm.cell_path(layer, context)[:2] == context.adds(2, bits + 2)
 
 
 @pytest.mark.parametrize(

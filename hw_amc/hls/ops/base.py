@@ -128,14 +128,10 @@ class Operation(ABC):
         """Return a Keras layer's rounded arrays by the node's field."""
         return {}
 
-    def ahead(self, node: Any) -> int:
-        """Elements of the input behind its own window that a result waits for."""
-        return 0
-
     def last_needed(self, layer: LayerBuild, place: int) -> list[int]:
         """Of each element of the output, the last element of one input that it needs."""
-        own, count, ahead = layer.steps, elements(layer.sources[place]), self.ahead(layer.node)
-        return [min(-(-(k + 1) * count // own) - 1 + ahead, count - 1) for k in range(own)]
+        own, count = layer.steps, elements(layer.sources[place])
+        return [-(-(k + 1) * count // own) - 1 for k in range(own)]
 
     def tables(self, layer: LayerBuild) -> Mapping[str, Integers]:
         """Return the integers, (words,), of read-only memories beside the products', by the name of each."""

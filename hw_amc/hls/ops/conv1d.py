@@ -32,18 +32,20 @@ class Conv1d(Convolution):
     def members(self, layer: LayerBuild) -> list[str]:
         if not _is_plain(layer.node):
             return super().members(layer)
-        width, ahead = constant("width", len(layer.node.kernel)), constant("ahead", self.ahead(layer.node))
+        width, ahead = constant("width", len(layer.node.kernel)), constant("ahead", _ahead(layer.node))
         return [width, ahead, *LinearOperation.members(self, layer)]
-
-    def ahead(self, node: Any) -> int:
-        width = len(node.kernel)
-        return width - 1 - (width - 1) // 2
 
     def cost(self, layer: LayerBuild, context: Context) -> Cost:
         if not _is_plain(layer.node):
             return super().cost(layer, context)
-        return self.cost_of(layer, context, layer.steps, self.ahead(layer.node), len(layer.node.kernel))
+        return self.cost_of(layer, context, layer.steps, _ahead(layer.node), len(layer.node.kernel))
 
 
 def _is_plain(node: Any) -> bool:
     return not _WINDOWED & set(node.options)
+
+
+def _ahead(node: Any) -> int:
+    """Samples behind its own that a result waits for."""
+    width = len(node.kernel)
+    return width - 1 - (width - 1) // 2
