@@ -56,6 +56,7 @@ _CORE = _ODD + _of(
 )
 _CORE_MODEL = _of("rtl_core", "test_blocks_model_the_layers", "test_impossible_settings_list_the_legal_ones")
 _CONTROL = _of("rtl_control")
+_RESETS = _of("rtl_control", "test_resets_of_streams")
 _LAYERS = _of("rtl_layers")
 _BRANCHES = _of("rtl_branches", "test_branches_equal_golden") + _of("rtl_branches")
 _ONE_ELEMENT = _of("rtl_streams", "test_a_head_of_one_element_gives_a_logit_a_cycle")
@@ -132,11 +133,11 @@ _OF_BLOCKS = (
     *_rows("rtl/blocks", "amc_channels.v amc_frames.v amc_results.v", _SHORT + _CORE + _CONTROL),
     *_rows("rtl/blocks", "amc_conv_state.v", _ENDS + _SHORT + _CORE + _CONTROL + _LAYERS),
     *_rows("rtl/blocks", "amc_align.v amc_multiply.v", _stream("branches-2")),
-    *_rows("rtl/blocks", "amc_choose.v amc_taps.v", _stream("wide-7", "over_time-4")),
+    *_rows("rtl/blocks", "amc_choose.v amc_taps.v", _stream("wide-7", "over_time-4") + _RESETS),
     *_rows("rtl/blocks", "amc_curve.v amc_gru_before.v", _stream("gates-13")),
     *_rows("rtl/blocks", "amc_repeat.v amc_table.v", _stream("selu-15", "branches-2")),
     *_rows("rtl/blocks", "amc_retime.v", _of("rtl_retime") + _CORE),
-    *_rows("rtl/blocks", "amc_reverse.v", _stream("shapes-8")),
+    *_rows("rtl/blocks", "amc_reverse.v", _stream("shapes-8") + _RESETS),
     *_rows("rtl/blocks", "amc_round_saturate.v", _of("rtl_properties", "test_rounding_equals_arithmetic") + _CORE),
     *_rows("rtl/blocks", "amc_*.v", _ENDS + _SHORT + _CORE + _LAYERS + _CONTROL),
 )
