@@ -149,6 +149,7 @@ _OF_SHELL = (
     *_rows("rtl/shell", "lanes.py", _of("shell_lanes")),
     *_rows("rtl/shell", "accelerator.py", _of("shell") + _of("rtl_rates") + _of("shell_lanes") + _FAST),
     *_rows("rtl/shell", "register_file.py", _of("registers") + _PROVED + _of("shell_registers") + _FAST),
+    *_rows("rtl/shell", "limits.py", _of("limits")),
     *_rows("rtl/shell", "*", _of("shell") + _FAST),
 )
 #: What writes Verilog.
@@ -159,6 +160,9 @@ _OF_EMITTERS = (
     *_rows("rtl/blocks", "dense.py image.py join.py", _COSTS + _IMAGE_MODEL + _IMAGES + _STREAMS),
     *_rows("rtl/blocks", "add.py", _COSTS + _of("rtl_branches", "test_blocks_model_the_layers") + _BRANCHES),
     *_rows("rtl/blocks", "lstm.py", _COSTS + _LSTM),
+    *_rows(
+        "rtl/blocks", "results.py", _COSTS + _of("rtl_extremes", "test_a_mean_that_loses_one_bit_is_rounded") + _CORE
+    ),
     *_rows("rtl/blocks", "pool.py", _COSTS + _CORE_MODEL + _BRANCHES),
     *_rows("rtl/blocks", "*.py", _COSTS + _CORE_MODEL + _ENDS + _SHORT + _CORE),
     *_rows("rtl/lowering/streams", "*.py", _MODELS + _stream("rows-14", "image-6", "selu-15")[:3]),

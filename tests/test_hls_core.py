@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,35 @@ def test_a_table_that_is_missing_or_no_table_is_named(tmp_path: Path, table: str
         (folder / "other.dat").write_text(table)
     with pytest.raises(DataError, match=said):
         load_hls_core(folder, GRAPH)
+
+
+#: bambu's memories: a module that reads a table of its parameter, in one that hands its own parameter on, twice.
+NESTED = """
+module memory #(parameter MEMORY_INIT_file = "array.mem") (output [7:0] q);
+    reg [7:0] words [0:0];
+    initial $readmemb(MEMORY_INIT_file, words, 0, 0);
+    assign q = words[0];
+endmodule
+module bank #(parameter MEMORY_INIT_file = "array.mem") (output [7:0] q);
+    memory #(.MEMORY_INIT_file(MEMORY_INIT_file)) part (.q(q));
+endmodule
+module both (output [7:0] a, b);
+    bank #(.MEMORY_INIT_file("one.mem")) first (.q(a));
+    bank #(.MEMORY_INIT_file("two.mem")) second (.q(b));
+endmodule
+"""
+
+
+def test_tables_that_are_handed_on_stand_in_modules_of_their_own(tmp_path: Path) -> None:
+    folder = export(tmp_path, "localparam WIDTH = 1;\nboth both ();")
+    (folder / "hw_amc_core.v").write_text((folder / "hw_amc_core.v").read_text() + NESTED)
+    for name, word in (("array", "00000000"), ("one", "00000001"), ("two", "00000010")):
+        (folder / f"{name}.mem").write_text(f"{word}\n")
+    sources = load_hls_core(folder, GRAPH).sources.files
+    text = sources["hw_amc_core.v"]
+    for name, word in (("one", "01"), ("two", "10")):
+        assert f"bank__{name}" in text
+        (body,) = re.findall(rf"module memory__{name} .*?endmodule", text, re.DOTALL)
+        assert f"words[0] = 8'b000000{word};" in body
+    assert "array" not in re.sub(r'"array\.mem"', "", text)
+    compile_icarus(sources, tmp_path / "sim")

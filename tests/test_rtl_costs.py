@@ -19,6 +19,7 @@ from test_rtl_streams import ALL
 
 from hw_amc.config import RtlSettings
 from hw_amc.graph import Graph
+from hw_amc.graph.fixed import FixedFormat
 from hw_amc.rtl.blocks.base import (
     Resources,
     SlotTiming,
@@ -28,6 +29,7 @@ from hw_amc.rtl.blocks.base import (
     delay_cost,
     memory_cost,
 )
+from hw_amc.rtl.blocks.retime import RetimeBlock
 from hw_amc.rtl.schedule import build_schedule
 
 DATA = Path(__file__).parent / "data" / "rtl_costs.json"
@@ -84,6 +86,13 @@ def test_primitives_by_hand() -> None:
     assert [SlotTiming(contexts, 3).ctx_bits for contexts in (1, 2, 3, 4, 5)] == [1, 1, 2, 2, 3]
     assert SlotTiming(5, 3).round_cycles == 15
     assert [SlotTiming(5, 3, used).used_contexts for used in (None, 2)] == [5, 2]
+
+
+def test_a_retimer_by_hand() -> None:
+    """A place of 2 x 4 bits with both ends for each of 3 contexts, a bit that says whether it is full, counters."""
+    control = Resources(lut=3 + 20, ff=3 + 12)
+    cost = RetimeBlock("slow", 2, FixedFormat(4, 3)).cost(SlotTiming(3, 5))
+    assert cost == control + memory_cost(2 * 4 + 2, 3) + delay_cost(2 + 4, 1)
 
 
 def main() -> None:

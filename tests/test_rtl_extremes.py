@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hls_networks import Net
 from networks import Widths, global_pool, linear, quantize, random_gru, with_exact_format
-from rtl_bench import core_samples, simulate
+from rtl_bench import check, core_samples, simulate
 
 from hw_amc import graph as ir
 from hw_amc.config import RtlSettings
@@ -205,3 +206,10 @@ def test_a_head_at_its_ends(cache: Path, tmp_path: Path) -> None:
     head = with_exact_format(replace(head, kernel=kernel, bias=np.zeros_like(head.bias)), vector)
     graph = Graph("ends", (*graph.nodes, vector, head), ("head",), (("0", "1"),))
     assert _equal(graph, [LOW] * T, cache, tmp_path)
+
+
+def test_a_mean_that_loses_one_bit_is_rounded(cache: Path, tmp_path: Path) -> None:
+    net = Net(0)
+    mean = net(global_pool("mean", net.conv("conv", net.last, 3), largest=False))
+    head = net.end("halved", net(quantize("mean_q", mean, FixedFormat(mean.fmt.bits - 1, mean.fmt.frac - 1))))
+    check(head, RtlSettings(), tmp_path, frames=12, cache=cache)
