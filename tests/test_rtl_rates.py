@@ -52,6 +52,15 @@ def test_the_settings_own_row_and_lanes(rows_and_graph: Any) -> None:
         assert same == (single.cycles_per_step != 8)
 
 
+def test_contexts_that_a_row_cannot_have_are_as_many_as_it_can(rows_and_graph: Any) -> None:
+    rows, graph, cache = rows_and_graph
+    free = {row.cycles_per_step: row.contexts for row in rows}
+    for row in estimate_rates(graph, RtlSettings(contexts=9), _board(), cache=cache):
+        most = free.get(row.cycles_per_step, row.contexts)
+        assert row.contexts == (9 if most >= 9 else most)
+    assert {contexts >= 9 for contexts in free.values()} == {False, True}
+
+
 def test_the_automatic_gain_is_estimated(rows_and_graph: Any) -> None:
     rows, graph, cache = rows_and_graph
     settings = RtlSettings(cycles_per_step=8, automatic_gain=True, lanes=2)

@@ -54,9 +54,10 @@ def write_affine(writer: Writer, node: ir.Affine) -> None:
     of_place = np.empty(placed.where.size, np.int64)
     of_place[placed.where.ravel()] = channel.ravel()
     lanes = of_place.reshape(placed.vectors, placed.lanes)
-    if (lanes != lanes[0]).any():
+    channels = lanes[0]
+    if (lanes != channels).any():
         raise writer.refuse(node, "where channels run over time")
-    fields = {"shape": placed.node.shape, "kernel": node.kernel[lanes[0]], "bias": node.bias[lanes[0]]}
+    fields = {"shape": placed.node.shape, "kernel": node.kernel[channels], "bias": node.bias[channels]}
     plain = placed.is_plain and node.shape == placed.node.shape
     stream = writer.again(node, placed.node, **({} if plain else fields))
     writer.put(node, Placed(stream, placed.where))
