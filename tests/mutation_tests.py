@@ -157,7 +157,12 @@ _OF_EMITTERS = (
     *_rows("rtl/blocks", "matrix.py serial*.py", _MATRIX + _COSTS + _CORE),
     *_rows("rtl/blocks", "branch.py delay_lines.py frames.py gru_before.py", _COSTS + _STREAMS),
     *_rows("rtl/blocks", "lanes.py pair.py taps.py recurrent.py", _COSTS + _STREAMS),
-    *_rows("rtl/blocks", "dense.py image.py join.py", _COSTS + _IMAGE_MODEL + _IMAGES + _STREAMS),
+    *_rows(
+        "rtl/blocks",
+        "dense.py",
+        _of("rtl_streams", "test_weights_of_a_program_are_as_wide_as_the_widest") + _COSTS + _IMAGES,
+    ),
+    *_rows("rtl/blocks", "image.py join.py", _COSTS + _IMAGE_MODEL + _IMAGES + _STREAMS),
     *_rows("rtl/blocks", "add.py", _COSTS + _of("rtl_branches", "test_blocks_model_the_layers") + _BRANCHES),
     *_rows("rtl/blocks", "lstm.py", _COSTS + _LSTM),
     *_rows(

@@ -225,6 +225,17 @@ def test_streams_equal_golden(name: str, settings: Any, traffic: Any, cache: Pat
         assert run.word_cycles[0] - run.frame_cycles[0] == core.latency_cycles
 
 
+def test_weights_of_a_program_are_as_wide_as_the_widest(cache: Path) -> None:
+    """-1, 0 and 1 have two bits."""
+    net = Net(0)
+    mean = net(hls_networks.global_pool("mean", net.conv("conv", net.last, 3), largest=False))
+    graph = net.end("few", net.dense("hidden", net(hls_networks.quantize("mean_q", mean, ACT)), 4))
+    nodes = [replace(node, kernel=np.sign(node.kernel)) if isinstance(node, ir.Dense) else node for node in graph.nodes]
+    program = lower(replace(graph, nodes=tuple(nodes)), Options("few", cache=cache)).results
+    assert isinstance(program, DenseProgram)
+    assert program.widths["WEIGHT"] == 2
+
+
 @pytest.mark.cosim
 def test_a_head_of_one_element_gives_a_logit_a_cycle(cache: Path, tmp_path: Path) -> None:
     """Each takes its place while the one before it leaves."""
