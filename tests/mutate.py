@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import types
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
 def python_mutants(path: str, text: str) -> list[Mutant]:
     """All changes of a Python file: an operator, a comparison, a constant by one, a negation that is dropped."""
     found, lines = [], text.encode().splitlines(keepends=True)
+    same = Counter[tuple[int, str]]()
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))
@@ -111,7 +113,10 @@ def python_mutants(path: str, text: str) -> list[Mutant]:
             new = f"({ast.unparse(ast.fix_missing_locations(other))})"
             old = code[begin:end].decode()
             changed = (code[:begin] + new.encode() + code[end:]).decode()
-            found.append(Mutant(path, node.lineno, f"{' '.join(old.split())} -> {new}", changed))  # type: ignore[attr-defined]
+            change = f"{' '.join(old.split())} -> {new}"
+            same[node.lineno, change] += 1  # type: ignore[attr-defined]
+            place = same[node.lineno, change]  # type: ignore[attr-defined]
+            found.append(Mutant(path, node.lineno, change + (f" [{place}]" if place > 1 else ""), changed))  # type: ignore[attr-defined]
     return found
 
 

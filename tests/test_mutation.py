@@ -51,6 +51,12 @@ def test_python_is_changed_in_functions_alone() -> None:
     assert shifted == text.replace("x << 1", "(x >> 1)")
 
 
+def test_changes_of_the_same_text_on_a_line_have_names_of_their_own() -> None:
+    found = python_mutants("a.py", "def f() -> int:\n    return 1 + g(1)\n")
+    assert [mutant.key for mutant in found if "2" in mutant.text] == ["a.py:2: 1 -> (2)", "a.py:2: 1 -> (2) [2]"]
+    assert len({mutant.text for mutant in found}) == len(found) == 3
+
+
 def test_verilog_is_changed_outside_comments_and_parameters() -> None:
     text = "    parameter A = 1 + 2, // 1 + 1\n    assign y = !a && b[0];  // a + b\n"
     text += "    always @(posedge clk) q <= 1'b0;\n"
