@@ -6,11 +6,16 @@ says what is wrong and what mends it.
 
 from __future__ import annotations
 
+from hw_amc.text import plain
+
 
 class HwAmcError(Exception):
-    """Base of everything that a user can mend."""
+    """Base of everything that a user can mend; its message is one printable line, whatever names of others it holds."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(plain(message))
 
     def _render_traceback_(self) -> list[str]:
         """Show a notebook the one line alone, as the command line does; IPython asks for this."""
