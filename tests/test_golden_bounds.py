@@ -118,6 +118,15 @@ def test_a_carry_one_above_a_tie(gate_bits: int) -> None:
     assert 2 * int(state[0, 0]) >= gate * candidate >> gate_bits
 
 
+def test_the_1_of_an_lstms_gate_counts_where_its_weights_are_small() -> None:
+    """2^25 and an odd sum: the one of a hard sigmoid alone does not fit into float32 with it."""
+    source = ir.Input("input", (), (2, 2), FixedFormat(13, 12))
+    node = random_lstm(np.random.default_rng(0), "cells", source, 1, Widths(weight_bits=14, gate_bits=4))
+    still = replace(node, kernel=np.sign(node.kernel), recurrent=np.zeros_like(node.recurrent), bias=node.bias * 0)
+    assert still.acc_frac(source.fmt) == 25
+    assert still.exact_dtype([source]) == np.float64
+
+
 def test_a_product_just_below_2_to_the_25() -> None:
     """32767 x 1023 is odd and has 25 bits."""
     source = ir.Input("input", (), (4, 2), FixedFormat(16, 0))

@@ -31,6 +31,7 @@ from hw_amc.config import RtlSettings
 from hw_amc.errors import DataError, UnsupportedLayer
 from hw_amc.graph import Graph, Node, golden
 from hw_amc.graph.fixed import FixedFormat
+from hw_amc.graph.ops.windows import count_windows, window_pads
 
 narrow = st.builds(FixedFormat, st.integers(2, 12), st.integers(-8, 12), st.booleans())
 Q = FixedFormat(7, 5)
@@ -221,6 +222,37 @@ def test_a_table_has_an_entry_for_every_integer() -> None:
         table.verify([replace(source, fmt=FixedFormat(4, 2))])
     with pytest.raises(DataError, match="table has integers outside its format s5"):
         replace(table, fmt=FixedFormat(5, 5)).verify([source])
+
+
+def test_what_just_fits_is_taken() -> None:
+    """A factor of 1, a pool of one sample, a table of 12 bits."""
+    source = replace(INPUT, shape=(4, 2), fmt=Q)
+    unit = np.ones((1,), np.int32)
+    mean = ir.MeanPool("m", ("input",), (2, 2), Q, unit, FixedFormat(2, 1), (2,), (2,))
+    mean.narrowest(source).verify([source])
+    max_pool("p", source, 1).verify([source])
+    wide = replace(source, fmt=FixedFormat(12, 11))
+    ir.Table("t", ("input",), (4, 2), Q, np.zeros(1 << 12, np.int32)).verify([wide])
+    with pytest.raises(DataError, match="its input has 13 bits; quantise it to at most 12"):
+        ir.Table("t", ("input",), (4, 2), Q, np.zeros(1 << 13, np.int32)).verify(
+            [replace(wide, fmt=FixedFormat(13, 12))]
+        )
+
+
+def test_a_vector_has_no_margins() -> None:
+    source = replace(INPUT, shape=(4,), fmt=Q)
+    with pytest.raises(DataError, match="not margins for each of 0 axes"):
+        ir.Crop("n", ("input",), (4,), Q, ()).verify([source])
+
+
+@pytest.mark.parametrize(
+    ("size", "span", "stride", "pads"),
+    [(7, 3, 2, (1, 1)), (8, 3, 2, (0, 1)), (9, 3, 4, (1, 1)), (9, 2, 4, (0, 1)), (9, 1, 4, (0, 0)), (5, 3, 1, (1, 1))],
+)
+def test_places_outside_are_those_of_keras(size: int, span: int, stride: int, pads: tuple[int, int]) -> None:
+    """As many as give ceil(size / stride) windows, one more behind than in front."""
+    assert window_pads((size,), (span,), (stride,), same=True) == (pads,)
+    assert count_windows(size, span, stride, pads) == -(-size // stride)
 
 
 @pytest.mark.parametrize(("node", "message"), [

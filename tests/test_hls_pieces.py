@@ -72,6 +72,13 @@ def test_streams_are_as_deep_as_their_readers_need(tmp_path: Path) -> None:
     assert max(alone.values()) > depths.LEAST
 
 
+def test_what_waits_for_the_other_branch() -> None:
+    """Elements that have come in the 5th, 6th and 7th step; the other branch's come in the 1st, 6th and 9th."""
+    assert depths._most_waiting([5, 6, 7], [0, 1, 2], [1, 6, 9]) == 1
+    assert depths._most_waiting([5, 6, 7], [0, 1, 2], [1, 2, 3]) == 0
+    assert depths._most_waiting([1, 2, 3], [0, 1, 2], [7, 8, 9]) == 3
+
+
 def test_paths_through_cells_begin_with_a_gates_rounding_and_limits() -> None:
     context = Context(SEVEN_SERIES, 8.0)
     gru, layer = _layer("both_ways", "forward0")
