@@ -63,6 +63,7 @@ _ONE_ELEMENT = _of("rtl_streams", "test_a_head_of_one_element_gives_a_logit_a_cy
 _STREAMS = _of("rtl_streams", "test_blocks_model_the_stream", "test_streams_equal_golden")
 _MODELS = _of(
     "rtl_streams",
+    "test_sums_of_successive_vectors",
     "test_a_stream_has_the_graphs_integers",
     "test_a_frame_from_its_end_keeps_what_stands_outside",
     "test_hidden_layers_behind_a_vector_are_a_program_where_no_loop_is",

@@ -36,6 +36,7 @@ from hw_amc.rtl.blocks.join import JoinBlock
 from hw_amc.rtl.blocks.pair import PairBlock
 from hw_amc.rtl.lowering.network import lower
 from hw_amc.rtl.lowering.options import Options
+from hw_amc.rtl.lowering.streams.nodes import SumPool
 from hw_amc.rtl.lowering.streams.rewrite import as_streams
 
 
@@ -223,6 +224,14 @@ def test_streams_equal_golden(name: str, settings: Any, traffic: Any, cache: Pat
     core, run = check(ALL[name](0), settings, tmp_path, cache=cache, frames=6, **traffic)
     if not traffic:
         assert run.word_cycles[0] - run.frame_cycles[0] == core.latency_cycles
+
+
+def test_sums_of_successive_vectors() -> None:
+    source = ir.Input("x", (), (6, 2), FixedFormat(4, 0))
+    node = SumPool("sums", ("x",), (2, 2), FixedFormat(6, 0), 3)
+    node.verify([source])
+    vectors = np.array([[[1, 2], [3, 4], [5, 6], [7, 7], [-1, -2], [0, 1]]])
+    assert node.execute([source], [vectors]).tolist() == [[[9, 12], [6, 6]]]
 
 
 def test_weights_of_a_program_are_as_wide_as_the_widest(cache: Path) -> None:

@@ -58,8 +58,7 @@ def write_affine(writer: Writer, node: ir.Affine) -> None:
     if (lanes != channels).any():
         raise writer.refuse(node, "where channels run over time")
     fields = {"shape": placed.node.shape, "kernel": node.kernel[channels], "bias": node.bias[channels]}
-    plain = placed.is_plain and node.shape == placed.node.shape
-    stream = writer.again(node, placed.node, **({} if plain else fields))
+    stream = writer.again(node, placed.node, **fields)
     writer.put(node, Placed(stream, placed.where))
 
 
