@@ -211,7 +211,7 @@ _OF_HLS = (
     *_rows("hls/estimate", "*.py", _PRICES + _of("estimate") + _ESTIMATES),
     *_rows("hls", "strategies/*.py folding.py product.py", _of("hls_products") + _of("estimate") + _kernel("branches")),
     *_rows("hls", "lanes.py", _PIECES + _kernel("gates", "lstms")),
-    *_rows("hls", "depths.py", _of("hls_layers", "test_a_gate_of_the_whole_frame_keeps_the_frame") + _DEPTHS),
+    *_rows("hls", "depths.py", _PIECES + _of("hls_layers", "test_a_gate_of_the_whole_frame_keeps_the_frame") + _DEPTHS),
     *_rows("hls", "roms.py", _of("hls_layers", "test_a_changed_entry_of_a_table_is_named") + _kernel("gates")),
     *_rows("hls", "reports.py vendor.py", _of("hls_vendor")),
     *_rows("hls/ops", "*.py", _PIECES + _FORMS + _PRICES + _DEPTHS + _FIRMWARE + _OTHERS),
