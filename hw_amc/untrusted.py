@@ -325,6 +325,10 @@ def _parse_npy_header(text: str) -> tuple[str, str, tuple[int, ...]] | None:
     return found["descr"], found["order"], tuple(map(int, sizes))
 
 
+#: What zipfile and zlib raise on damaged archives; it is written down nowhere.
+ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, TypeError, RuntimeError, LookupError)
+
+
 def load_npz(path: Path, limit: int = NPZ_BYTES, texts: bool = False) -> dict[str, Any]:
     """Read all arrays of an .npz archive: numbers only, and texts where they are asked for, of bounded size.
 
@@ -347,17 +351,7 @@ def load_npz(path: Path, limit: int = NPZ_BYTES, texts: bool = False) -> dict[st
                 return dict(_arrays(archive, members, str(path), "biufcU" if texts else "biufc"))
         except DataError:
             raise
-        # What zipfile and zlib raise on damaged archives is not written down anywhere.
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            EOFError,
-            ValueError,
-            TypeError,
-            RuntimeError,
-            LookupError,
-        ) as error:
+        except ARCHIVE_ERRORS as error:
             raise DataError(f"{path} is not a whole .npz archive ({brief(error)})") from error
 
 

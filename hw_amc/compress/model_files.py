@@ -42,7 +42,7 @@ from hw_amc.errors import DataError, HwAmcError, let_interrupt_through
 from hw_amc.files import temporary_folder
 from hw_amc.hdf5 import ERRORS, SIGNATURE, open_dataset, open_hdf5, read_attribute
 from hw_amc.models import activations
-from hw_amc.untrusted import brief, open_regular, parse_json, read_bytes
+from hw_amc.untrusted import ARCHIVE_ERRORS, brief, open_regular, parse_json, read_bytes
 
 #: What a float model may name beside Keras' own.
 _OURS = {
@@ -153,14 +153,15 @@ def _stored(file: Any, layer: str, path: Path) -> list[Any]:
 
 
 def _load_keras(path: Path) -> Any:
-    try:
-        with zipfile.ZipFile(path) as archive, temporary_folder(Path(tempfile.gettempdir()), "keras") as folder:
-            found = parse_json(_member(archive, "config.json", JSON_BYTES, path), f"{path}: config.json")
-            weights = folder / "model.weights.h5"
-            weights.write_bytes(_member(archive, weights.name, WEIGHT_BYTES, path))
-            return _from_archive(found, weights, path)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataError(f"{path} is not a whole .keras file ({brief(error)}); save it again") from error
+    with temporary_folder(Path(tempfile.gettempdir()), "keras") as folder:
+        weights = folder / "model.weights.h5"
+        try:
+            with zipfile.ZipFile(path) as archive:
+                found = parse_json(_member(archive, "config.json", JSON_BYTES, path), f"{path}: config.json")
+                weights.write_bytes(_member(archive, weights.name, WEIGHT_BYTES, path))
+        except ARCHIVE_ERRORS as error:
+            raise DataError(f"{path} is not a whole .keras file ({brief(error)}); save it again") from error
+        return _from_archive(found, weights, path)
 
 
 def _from_archive(found: Any, weights: Path, path: Path) -> Any:
