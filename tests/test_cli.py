@@ -323,6 +323,7 @@ def test_nothing_is_replaced_without_asking(
                 output.printer.confirm_new(path, yes=False)
 
 
+@pytest.mark.train
 def test_restart_asks_before_training_is_thrown_away(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_pruning_phase_takes_all_steps_of_its_ramp(clock: Clock) -> None:
     assert Budget(1.0, clock.now).pace([stage("prune", phase, phase, ramp_steps=30)], 1, 0).whole == 0
 
 
+@pytest.mark.train
 def test_a_training_ends_in_its_time_and_says_how_many_steps_it_took(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,7 @@ def test_wrong_data_is_refused(tmp_path: Path, old: str, new: str, message: str)
         load_recipe_file(tmp_path / "train.toml")
 
 
+@pytest.mark.train
 def test_a_network_is_trained_and_measured_on_a_file(
     tmp_path: Path, air: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
