@@ -8,11 +8,14 @@ cannot set.
 from __future__ import annotations
 
 import json
+import lzma
 import math
 import os
 import re
 import stat
+import struct
 import sys
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -325,8 +328,11 @@ def _parse_npy_header(text: str) -> tuple[str, str, tuple[int, ...]] | None:
     return found["descr"], found["order"], tuple(map(int, sizes))
 
 
-#: What zipfile and zlib raise on damaged archives; it is written down nowhere.
-ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, TypeError, RuntimeError, LookupError)
+#: What the readers of archives raise on damaged ones; none of them says so anywhere.
+ARCHIVE_ERRORS = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError, ArithmeticError, TypeError, AttributeError),
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+)
 
 
 def load_npz(path: Path, limit: int = NPZ_BYTES, texts: bool = False) -> dict[str, Any]:
@@ -349,8 +355,6 @@ def load_npz(path: Path, limit: int = NPZ_BYTES, texts: bool = False) -> dict[st
                 if total > limit or len(members) > NPZ_ARRAYS:
                     raise DataError(f"{path} unpacks to {len(members)} arrays of {total:,} bytes; {limit:,} are most")
                 return dict(_arrays(archive, members, str(path), "biufcU" if texts else "biufc"))
-        except DataError:
-            raise
         except ARCHIVE_ERRORS as error:
             raise DataError(f"{path} is not a whole .npz archive ({brief(error)})") from error
 

@@ -103,20 +103,21 @@ def python_mutants(path: str, text: str) -> list[Mutant]:
     found, lines = [], text.encode().splitlines(keepends=True)
     same = Counter[tuple[int, str]]()
     starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
+    for each in lines:
+        starts.append(starts[-1] + len(each))
     code = text.encode()
     for node in dict.fromkeys(_in_code(ast.parse(text))):
         for other in _changes(node):
-            begin = starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
+            line: int = node.lineno  # type: ignore[attr-defined]
+            begin = starts[line - 1] + node.col_offset  # type: ignore[attr-defined]
             end = starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
             new = f"({ast.unparse(ast.fix_missing_locations(other))})"
             old = code[begin:end].decode()
             changed = (code[:begin] + new.encode() + code[end:]).decode()
             change = f"{' '.join(old.split())} -> {new}"
-            same[node.lineno, change] += 1  # type: ignore[attr-defined]
-            place = same[node.lineno, change]  # type: ignore[attr-defined]
-            found.append(Mutant(path, node.lineno, change + (f" [{place}]" if place > 1 else ""), changed))  # type: ignore[attr-defined]
+            same[line, change] += 1
+            place = f" [{same[line, change]}]" if same[line, change] > 1 else ""
+            found.append(Mutant(path, line, change + place, changed))
     return found
 
 

@@ -121,3 +121,16 @@ def test_what_a_killed_yosys_leaves_goes_with_its_run(tmp_path: Path, monkeypatc
     with pytest.raises(ToolFailed):
         synth.run_yosys(Sources({"a.v": "module a; endmodule\n"}), tmp_path, ["stat"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.v", "synth.ys"]
+
+
+def test_counts_are_kept_where_a_cell_has_no_known_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(path: Path, top: str, delays: object) -> None:
+        raise ToolFailed("no delays are known for the cell RAM32X1D")
+
+    monkeypatch.setattr("hw_amc.synth.yosys.load_longest_path", unknown)
+    project = Sources({"a.v": "module a (input clk, d, output reg q); always @(posedge clk) q <= d; endmodule\n"})
+    with pytest.warns(
+        UserWarning, match="the longest path of a is not known: no delays are known for the cell RAM32X1D"
+    ):
+        found = synth.run(project, "a", tmp_path)
+    assert (found.ff, found.arrival_ns) == (1, None)

@@ -252,13 +252,12 @@ def _lut6_2_depends(cell: dict[str, Any], output: str, pin: str) -> bool:
 
 
 def _dsp_launch(cell: dict[str, Any], known: Dsp) -> dict[str, int]:
-    registers = [name for name in ("PREG", "MREG", "AREG", "BREG", "CREG") if _parameter(cell, name)]
     if known.launch is None:
-        if registers:
+        if any(_parameter(cell, name) for name in ("PREG", "MREG", "AREG", "BREG", "CREG")):
             raise ToolFailed(f"no delays are known for the registers of a {cell['type']}; see hw_amc/synth/delays.py")
         return {}
-    places = {"PREG": 0, "MREG": 1}
-    return {"P": known.launch[min((places.get(name, 2) for name in registers), default=2)]}
+    result, product, inputs = known.launch
+    return {"P": result if _parameter(cell, "PREG") else product if _parameter(cell, "MREG") else inputs}
 
 
 def _parameter(cell: dict[str, Any], name: str) -> int:

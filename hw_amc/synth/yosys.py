@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -84,7 +85,7 @@ class Synthesis:
     bram36: float
     #: In CARRY4.
     carry: int
-    #: Longest path through cells alone; None where parts were kept apart.
+    #: Longest path through cells alone; None where parts were kept apart, or a cell's delays are not known.
     arrival_ns: float | None
     cells: dict[str, int]
     #: Cells of each instance that was kept apart, by its name; empty where all was flattened.
@@ -124,6 +125,11 @@ def run(
     ------
     ToolMissing, ToolFailed
         As `run_yosys`.
+
+    Warns
+    -----
+    UserWarning
+        The longest path is not known: a cell's delays are not, or there is a loop.
     """
     script = [
         f"hierarchy -top {top}",
@@ -186,8 +192,12 @@ def _kept_apart(repeated: str | None, blocks_of: str | None) -> Iterator[str]:
         yield f"setattr -set keep_hierarchy 1 {blocks_of}/c:*"
 
 
-def _arrival_ns(folder: Path, top: str, family: Family) -> float:
-    longest = load_longest_path(folder / "netlist.json", top, _DELAYS[family])
+def _arrival_ns(folder: Path, top: str, family: Family) -> float | None:
+    try:
+        longest = load_longest_path(folder / "netlist.json", top, _DELAYS[family])
+    except ToolFailed as error:  # what was counted in minutes is worth telling without it
+        warnings.warn(f"the longest path of {top} is not known: {error}", stacklevel=2)
+        return None
     (folder / "longest_path.txt").write_text(longest.describe() + "\n", encoding="utf-8")
     return round(longest.ns, 3)
 

@@ -5,12 +5,9 @@ Nothing is unpacked to the disk, and no name that stands in a file leads out of 
 
 from __future__ import annotations
 
-import lzma
 import mmap
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,7 +15,7 @@ from typing import Any, BinaryIO
 
 from hw_amc.errors import DataError
 from hw_amc.radio.files.sigmf_metadata import Metadata, parse
-from hw_amc.untrusted import JSON_BYTES, brief, load_json, open_regular, parse_json, require_regular
+from hw_amc.untrusted import ARCHIVE_ERRORS, JSON_BYTES, brief, load_json, open_regular, parse_json, require_regular
 
 META, DATA = ".sigmf-meta", ".sigmf-data"
 
@@ -27,12 +24,6 @@ ARCHIVES = {".sigmf": "r:", ".sigmf.gz": "r|gz", ".sigmf.xz": "r|xz", ".sigmf.zi
 
 #: Most bytes that a compressed archive may unpack to, which happens in memory; most files in any archive.
 UNPACKED_BYTES, _MEMBERS = 512 << 20, 10_000
-
-#: What the readers of archives raise on damaged ones; none of them says so anywhere.
-_DAMAGE = (
-    *(OSError, EOFError, ValueError, LookupError, RuntimeError, ArithmeticError, TypeError, AttributeError),
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-)
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ def find_recordings(path: Path) -> list[Recording]:
     with open_regular(path) as stream:
         try:
             files = dict(_zip_files(stream, path) if ending.endswith("zip") else _tar_files(stream, path, ending))
-        except _DAMAGE as error:
+        except ARCHIVE_ERRORS as error:
             raise DataError(f"{path} is no SigMF recording ({brief(error)}); record it again") from error
     return list(_recordings(path, files))
 
