@@ -133,11 +133,13 @@ def bounded(
         return f'hls::stream<{kind}> {own}("{own}", {written if depth is None else depth}, {keeps});'
 
     def process(found: re.Match[str]) -> str:
-        flushes = "".join(f" {each}.flush();" for each in found[2].split(", ") if each in streams)
+        # Who names a stream first writes it; a flush by its reader would race with that.
+        written = [each for each in found[2].split(", ") if each in streams]
+        streams.difference_update(written)
+        flushes = "".join(f" {each}.flush();" for each in written)
         return f"    threads.emplace_back([&] {{ for (int i = 0; i < FRAMES; i++) {{ {found[1]}{flushes} }} }});"
 
     text = (folder / "firmware" / f"{name}.cpp").read_text()
-    # What a process flushes: its outputs, which stand last; a read stream has nothing to flush.
     streams = {f"{layer}_out" for layer in held}
     text = re.sub(r" +HW_AMC_TRACE.*\n", "", _STREAM.sub(stream, text))
     text = _CALL.sub(process, text).replace("#pragma HLS DATAFLOW", "std::vector<std::thread> threads;")

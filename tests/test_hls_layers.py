@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,14 @@ def _require_equal_when_shared(folder: Path, name: str, graph: Graph, flavour: s
 @pytest.mark.parametrize("name", NETWORKS)
 def test_multipliers_are_shared(tmp_path: Path, name: str) -> None:
     _require_equal_when_shared(tmp_path, name, NETWORKS[name](1), "native")
+
+
+def test_a_network_that_is_loaded_leaves_the_tables_of_others_alone(tmp_path: Path) -> None:
+    """hls4ml's `compile` loads one into this process; here, another one whose layers have the same names."""
+    first, second = NETWORKS["gates"](0), NETWORKS["gates"](1)
+    hls_project.write(tmp_path / "first", first, hls_project.frames_of(first, 5), "Vivado", settings_of("gates"))
+    ctypes.CDLL(str(csim.build(tmp_path / "first", "native").library))
+    _require_equal_when_shared(tmp_path / "second", "gates", second, "native")
 
 
 @pytest.mark.slow

@@ -51,7 +51,8 @@ _LIBRARY = "csim.so"
 #: Folders of a project in which a compiler looks.
 _PARTS = ("firmware", "native")
 #: -fwrapv: partial sums may wrap; the final sum fits, as it does in hardware. Warnings come from the tools' headers.
-COMMON = ("-shared", "-fPIC", "-fwrapv", "-w")
+#: Tables in templates are no unique symbols: a process that has loaded another network's would use those of that one.
+COMMON = ("-shared", "-fPIC", "-fwrapv", "-w", "-fno-gnu-unique")
 FLAVOURS = {
     "ap_fixed": ("-O2", "-std=c++14", "-Ifirmware/ap_types"),
     "native": ("-O3", "-march=native", "-std=c++17", "-Inative"),
