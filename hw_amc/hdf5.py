@@ -107,7 +107,8 @@ def open_dataset(file: Any, name: str, path: Path) -> Any:
 
 
 def _require_stored(node: Any, name: str, path: Path) -> None:
-    """Require that a data set lies in its file and declares no more than it holds."""
+    """Require that a data set lies in its file, and declares no more than it holds, of numbers or texts."""
+    _require_plain(node.get_type(), name, path)
     if _is_variable(node.get_type()) and path.stat().st_size > _SMALL:
         _require_finite_heaps(node, path)
     created = node.get_create_plist()
@@ -136,12 +137,13 @@ def read_attribute(file: Any, name: str, path: Path, limit: int = ATTRIBUTE_BYTE
     Raises
     ------
     DataError
-        It is larger than 1 MiB, or cannot be read.
+        It is larger than 1 MiB, holds no numbers or texts, or cannot be read.
     """
     try:
         if name not in file.attrs:
             return None
         attribute = file.attrs.get_id(name)
+        _require_plain(attribute.get_type(), f"attribute {name}", path)
         numbers = attribute.get_space().get_simple_extent_npoints()
         if numbers * attribute.get_type().get_size() > limit:
             raise DataError(f"{path}: attribute {name} is too long")
@@ -150,6 +152,12 @@ def read_attribute(file: Any, name: str, path: Path, limit: int = ATTRIBUTE_BYTE
         return file.attrs[name]
     except ERRORS as error:
         raise DataError(f"{path}: attribute {name} cannot be read ({brief(error)})") from error
+
+
+def _require_plain(kind: Any, what: str, path: Path) -> None:
+    """Require numbers or texts: HDF5 2.0 itself may crash on lists and references that damage has made of them."""
+    if any(kind.detect_class(other) for other in (h5py.h5t.VLEN, h5py.h5t.REFERENCE)):
+        raise DataError(f"{path}: {what} holds lists or references, not numbers or texts; fetch or write it again")
 
 
 def _is_variable(kind: Any) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from hw_amc import hdf5
 from hw_amc.errors import DataError
-from hw_amc.hdf5 import open_hdf5, read_attribute
+from hw_amc.hdf5 import open_dataset, open_hdf5, read_attribute
 
 
 def write(path: Path, heads: str = "names") -> int:
@@ -59,3 +59,20 @@ def test_a_heap_without_end_is_refused(tmp_path: Path, size: int, small: bool, m
     path.write_bytes(data)
     with pytest.raises(DataError, match="a heap of its texts is damaged"), open_hdf5(path) as file:
         read_attribute(file, "names", path)
+
+
+@pytest.mark.parametrize("kind", ["list", "reference"])
+def test_lists_and_references_are_refused(tmp_path: Path, kind: str) -> None:
+    """HDF5 2.0 crashes on an attribute where damage has made a list of a text."""
+    path = tmp_path / "f.h5"
+    with h5py.File(path, "w") as file:
+        own = h5py.vlen_dtype(np.uint8) if kind == "list" else h5py.ref_dtype
+        value = np.empty(1, own)
+        value[0] = np.array([1, 2], np.uint8) if kind == "list" else file.ref
+        file.create_dataset("X", (1,), own)
+        file.attrs.create("names", value, (1,), own)
+    with open_hdf5(path) as file:
+        with pytest.raises(DataError, match="attribute names holds lists or references"):
+            read_attribute(file, "names", path)
+        with pytest.raises(DataError, match="X holds lists or references"):
+            open_dataset(file, "X", path)
