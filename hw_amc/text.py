@@ -22,7 +22,9 @@ def plain(text: object, limit: int = LIMIT) -> str:
     limit : int
         Characters at most.
     """
-    shown = "".join(letter if letter.isprintable() else _escaped(letter) for letter in str(text))
+    shown = str(text)
+    if not shown.isprintable():
+        shown = "".join(letter if letter.isprintable() else _escaped(letter) for letter in shown)
     if len(shown) <= limit:
         return shown
     end = (limit - len(_GAP)) // 3

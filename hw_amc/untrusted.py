@@ -42,6 +42,7 @@ DEPTH = 64
 
 #: Most digits of an integer in JSON: 64 bits have 19.
 _DIGITS = 20
+_MANY_DIGITS = re.compile(rf"\d{{{_DIGITS}}}")
 
 #: Most bytes of all arrays of an archive together, and most of them.
 NPZ_BYTES, NPZ_ARRAYS = 1 << 30, 100_000
@@ -160,7 +161,9 @@ def parse_json(text: str | bytes, name: str) -> Any:
     """
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        data = json.loads(decoded, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant)
+        # A hook costs a call for each number: only where one of them may be too long.
+        integer = _integer if _MANY_DIGITS.search(decoded) else None
+        data = json.loads(decoded, parse_int=integer, parse_float=_finite, parse_constant=_no_constant)
         require_plain(data)
     except (ValueError, RecursionError) as error:
         said = "it is nested too deeply" if isinstance(error, RecursionError) else brief(error)
@@ -235,21 +238,19 @@ def require_plain(data: Any) -> None:
             raise ValueError(f"it is nested deeper than {DEPTH} levels")
         below: list[Any] = []
         for item in level:
-            if isinstance(item, dict):
+            # JSON and TOML have these types themselves, none that is made of them.
+            kind = type(item)
+            if kind is str:
+                if not item.isascii():
+                    item.encode()  # a lone surrogate is a ValueError
+            elif kind is dict:
                 below.extend(item)
                 below.extend(item.values())
-            elif isinstance(item, list):
+            elif kind is list:
                 below.extend(item)
-            else:
-                _require_leaf(item)
+            elif kind is int and item.bit_length() > 64:
+                raise ValueError(f"an integer of {item.bit_length()} bits")
         level, depth = below, depth + 1
-
-
-def _require_leaf(item: Any) -> None:
-    if isinstance(item, str) and not item.isascii():
-        item.encode()  # a lone surrogate is a ValueError
-    elif isinstance(item, int) and item.bit_length() > 64:
-        raise ValueError(f"an integer of {item.bit_length()} bits")
 
 
 def is_plain_name(name: Any) -> bool:

@@ -51,6 +51,13 @@ def standard_name(name: str) -> str:
     return _KNOWN.get(_plain(name), name.strip())
 
 
+#: Class sets and the standard names of their heads: those of one head, then those of more, the smallest first.
+_SETS = [
+    (each, [{standard_name(name) for name in head.classes} for head in each.heads])
+    for each in sorted(CLASS_SETS.values(), key=lambda classes: len(classes) if len(classes.heads) > 1 else 0)
+]
+
+
 def class_places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     """Where each class of a file stands among a network's classes, -1 where it has none of that name."""
     known = [standard_name(name) for name in classes]
@@ -96,8 +103,7 @@ def label_columns(columns: Sequence[Sequence[str]], path: Path) -> list[tuple[tu
 
 def _fitting(names: list[set[str]]) -> Iterator[tuple[str, ...]]:
     """Classes of the first published set that has all names; of several labels, of the smallest such set."""
-    for each in sorted(CLASS_SETS.values(), key=lambda classes: len(classes) if len(classes.heads) > 1 else 0):
-        known = [{standard_name(name) for name in head.classes} for head in each.heads]
+    for each, known in _SETS:
         if len(known) == len(names) and all(a <= b for a, b in zip(names, known, strict=True)):
             yield from (head.classes for head in each.heads)
             return
