@@ -171,12 +171,23 @@ def _require_finite_heaps(node: Any, path: Path) -> None:
     Numbers of data sets in the root that lie in one piece are passed over.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as words:
-        start = 0
-        for first, end in [*_contiguous(node), (len(words), len(words))]:
-            while (heap := words.find(_HEAP, start, first)) >= 0:
-                _require_finite(words, heap, path)
-                start = heap + len(_HEAP)
-            start = max(start, end)
+        # A small file is searched whole first: where nothing looks like a damaged heap, no data set need be known.
+        if len(words) <= _SMALL and _are_finite(words, []):
+            return
+        if not _are_finite(words, _contiguous(node)):
+            raise DataError(f"{path}: a heap of its texts is damaged; fetch or generate it again")
+
+
+def _are_finite(words: mmap.mmap, passed: list[tuple[int, int]]) -> bool:
+    """Whether all that looks like a heap outside the places that are passed over comes to an end."""
+    start = 0
+    for first, end in [*passed, (len(words), len(words))]:
+        while (heap := words.find(_HEAP, start, first)) >= 0:
+            if not _is_finite(words, heap):
+                return False
+            start = heap + len(_HEAP)
+        start = max(start, end)
+    return True
 
 
 def _contiguous(node: Any) -> list[tuple[int, int]]:
@@ -191,7 +202,7 @@ def _contiguous(node: Any) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def _require_finite(words: mmap.mmap, heap: int, path: Path) -> None:
+def _is_finite(words: mmap.mmap, heap: int) -> bool:
     (size,) = struct.unpack_from("<Q", words, heap + len(_HEAP))
     place, end = heap + _HEAD, min(heap + size, len(words))
     while end - place >= _HEAD:
@@ -199,8 +210,9 @@ def _require_finite(words: mmap.mmap, heap: int, path: Path) -> None:
         # Object 0 is what is free, its head included; of all others the values follow, in units of 8 bytes.
         step = bytes_of if index == 0 else _HEAD + (bytes_of + 7) // 8 * 8
         if not 0 < step <= end - place:
-            raise DataError(f"{path}: a heap of its texts is damaged; fetch or generate it again")
+            return False
         place += step
+    return True
 
 
 def walk(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
