@@ -168,26 +168,16 @@ def _is_variable(kind: Any) -> bool:
 def _require_finite_heaps(node: Any, path: Path) -> None:
     """Require that every global heap of a file comes to an end: HDF5 2.0 walks for ever over an object of no size.
 
-    Numbers of data sets in the root that lie in one piece are passed over.
+    In a large file, numbers of data sets in the root that lie in one piece are passed over. In a small one nothing is: a
+    damaged data set may lie over a heap.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as words:
-        # A small file is searched whole first: where nothing looks like a damaged heap, no data set need be known.
-        if len(words) <= _SMALL and _are_finite(words, []):
-            return
-        if not _are_finite(words, _contiguous(node)):
-            raise DataError(f"{path}: a heap of its texts is damaged; fetch or generate it again")
-
-
-def _are_finite(words: mmap.mmap, passed: list[tuple[int, int]]) -> bool:
-    """Whether all that looks like a heap outside the places that are passed over comes to an end."""
-    start = 0
-    for first, end in [*passed, (len(words), len(words))]:
-        while (heap := words.find(_HEAP, start, first)) >= 0:
-            if not _is_finite(words, heap):
-                return False
-            start = heap + len(_HEAP)
-        start = max(start, end)
-    return True
+        passed, start = _contiguous(node) if len(words) > _SMALL else [], 0
+        for first, end in [*passed, (len(words), len(words))]:
+            while (heap := words.find(_HEAP, start, first)) >= 0:
+                _require_finite(words, heap, path)
+                start = heap + len(_HEAP)
+            start = max(start, end)
 
 
 def _contiguous(node: Any) -> list[tuple[int, int]]:
@@ -202,7 +192,7 @@ def _contiguous(node: Any) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def _is_finite(words: mmap.mmap, heap: int) -> bool:
+def _require_finite(words: mmap.mmap, heap: int, path: Path) -> None:
     (size,) = struct.unpack_from("<Q", words, heap + len(_HEAP))
     place, end = heap + _HEAD, min(heap + size, len(words))
     while end - place >= _HEAD:
@@ -210,9 +200,8 @@ def _is_finite(words: mmap.mmap, heap: int) -> bool:
         # Object 0 is what is free, its head included; of all others the values follow, in units of 8 bytes.
         step = bytes_of if index == 0 else _HEAD + (bytes_of + 7) // 8 * 8
         if not 0 < step <= end - place:
-            return False
+            raise DataError(f"{path}: a heap of its texts is damaged; fetch or generate it again")
         place += step
-    return True
 
 
 def walk(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
