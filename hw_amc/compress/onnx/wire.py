@@ -24,6 +24,8 @@ class Damaged(DataError):
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     """Read an integer at a place; return it and the place behind it."""
+    if at < len(data) and data[at] < 0x80:  # nearly all of them
+        return data[at], at + 1
     value = 0
     for number in range(_VARINT_BYTES):
         if at >= len(data):
