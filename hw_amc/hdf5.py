@@ -168,8 +168,8 @@ def _is_variable(kind: Any) -> bool:
 def _require_finite_heaps(node: Any, path: Path) -> None:
     """Require that every global heap of a file comes to an end: HDF5 2.0 walks for ever over an object of no size.
 
-    In a large file, numbers of data sets in the root that lie in one piece are passed over. In a small one nothing is: a
-    damaged data set may lie over a heap.
+    In a large file, numbers of data sets in the root that lie in one piece are passed over. In a small one nothing is:
+    a damaged data set may lie over a heap.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as words:
         passed, start = _contiguous(node) if len(words) > _SMALL else [], 0

@@ -19,7 +19,7 @@ from hw_amc.compress.build import signed, unsigned
 from hw_amc.compress.layers import qkeras
 from hw_amc.compress.means import QMeanPooling
 from hw_amc.compress.onnx.evaluate import quantised_constants
-from hw_amc.compress.onnx.execute import axes_of, limits, pool_of, width_of
+from hw_amc.compress.onnx.execute import axes_of, conv_of, limits, pool_of, width_of
 from hw_amc.compress.onnx.factors import Factors, exponent_of, with_range
 from hw_amc.compress.onnx.file import OnnxGraph, OnnxNode
 from hw_amc.compress.onnx.layout import ZERO, Reals, Tensor, require_all_samples
@@ -79,11 +79,11 @@ class Exact(Factors):
     def conv(self, node: OnnxNode) -> Tensor:
         """Take a convolution; groups become zeros of one kernel."""
         tensor = self.over_map(node, self.settled(node, self.take(node)))
-        axes, groups = len(tensor.shape) - 2, int(node.number("group", 1))
+        axes = len(tensor.shape) - 2
+        strides, dilations, groups = conv_of(node, axes)
         raw, scale = self._weights(node, 1)
         raw, scale = (np.moveaxis(_ungrouped(each, groups, fill), (0, 1), (-1, -2))
                       for each, fill in ((raw, 0.0), (scale, np.nan)))  # fmt: skip
-        strides, dilations = (node.integers(name, (1,) * axes) for name in ("strides", "dilations"))
         spans = [(taps - 1) * step + 1 for taps, step in zip(raw.shape[:axes], dilations, strict=True)]
         tensor, padding = self.padded(node, tensor, spans, strides)
         settings = {"strides": strides, "dilation_rate": dilations, "padding": padding}

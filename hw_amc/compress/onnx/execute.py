@@ -54,7 +54,7 @@ def run_node(node: OnnxNode, inputs: Sequence[Array | None]) -> Array:
             return np.asarray(OPERATIONS[node.op](node, *inputs))
     except (UnsupportedLayer, DataError):
         raise
-    except (ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+    except (ValueError, IndexError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
         raise DataError(f"{node.label} does not fit its inputs ({brief(error)}); export the network again") from error
 
 
@@ -129,10 +129,22 @@ def _slide(x: Array, window: Sequence[int]) -> Array:
     return np.asarray(slide(x, tuple(window), axis=tuple(range(2, x.ndim))))
 
 
+def conv_of(node: OnnxNode, axes: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Strides and dilations of a convolution along its axes, and its groups."""
+    strides, dilations = (node.integers(name, (1,) * axes) for name in ("strides", "dilations"))
+    groups = int(node.number("group", 1))
+    if {len(strides), len(dilations)} != {axes} or min((*strides, *dilations, groups)) < 1:
+        raise DataError(
+            f"{node.label}: strides {list(strides)[:8]}, dilations {list(dilations)[:8]} and {groups} groups fit no"
+            f" {axes} axes; export the network again"
+        )
+    return strides, dilations, groups
+
+
 @computes("Conv")
 def _conv(node: OnnxNode, x: Array, kernel: Array, bias: Array | None = None) -> Array:
-    axes, groups = x.ndim - 2, int(node.number("group", 1))
-    strides, dilations = (node.integers(name, (1,) * axes) for name in ("strides", "dilations"))
+    axes = x.ndim - 2
+    strides, dilations, groups = conv_of(node, axes)
     spans = [(taps - 1) * step + 1 for taps, step in zip(kernel.shape[2:], dilations, strict=True)]
     pads = pads_of(node, x.shape[2:], spans, strides)
     sizes = [size + sum(pad) for size, pad in zip(x.shape[2:], pads, strict=True)]

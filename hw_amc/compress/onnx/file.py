@@ -19,6 +19,8 @@ from hw_amc.untrusted import brief, read_bytes
 FILE_BYTES, NODES, LETTERS = 256 << 20, 5000, 300
 #: Most numbers of a tensor, and of all tensors of one frame.
 SIZE, FRAME_SIZE = 1 << 25, 1 << 25
+#: Most axes of a tensor.
+AXES = 8
 #: Newest set of operations whose meaning is known here.
 OPSET = 25
 
@@ -148,7 +150,7 @@ def _shape(found: dict[int, list[wire.Value]]) -> tuple[int, ...]:
 
 def require_size(shape: tuple[int, ...], what: str) -> None:
     """Require that a tensor is of a size that can be computed; DataError otherwise."""
-    if math.prod(shape) > SIZE:
+    if len(shape) > AXES or math.prod(shape) > SIZE:
         raise DataError(f"{what} is of shape {' x '.join(map(str, shape))}, larger than any network here has")
 
 

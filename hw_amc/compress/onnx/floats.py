@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tensorflow import keras
 
-from hw_amc.compress.onnx.execute import axes_of, norm_of, pool_of
+from hw_amc.compress.onnx.execute import axes_of, conv_of, norm_of, pool_of
 from hw_amc.compress.onnx.file import OnnxNode
 from hw_amc.compress.onnx.layout import Reals, Tensor, Walker, require_all_samples
 from hw_amc.compress.onnx.steps import Step
@@ -57,9 +57,9 @@ class Floats(Walker):
     def conv(self, node: OnnxNode) -> Tensor:
         """Take a convolution; Keras has groups, too."""
         tensor = self.over_map(node, self.take(node))
-        kernel, groups = self._constant(node, 1), int(node.number("group", 1))
+        kernel = self._constant(node, 1)
         axes, outputs, sizes = kernel.ndim - 2, kernel.shape[0], kernel.shape[2:]
-        strides, dilations = (node.integers(name, (1,) * axes) for name in ("strides", "dilations"))
+        strides, dilations, groups = conv_of(node, axes)
         spans = [(taps - 1) * step + 1 for taps, step in zip(sizes, dilations, strict=True)]
         tensor, padding = self.padded(node, tensor, spans, strides)
         kind, shape = K.Conv1D if axes == 1 else K.Conv2D, self.shape_of(node)
