@@ -109,7 +109,7 @@ def keep_frames(name: str, plan: Any, folder: Path, make: Callable[[], FrameSet]
             with open_regular(path) as stream:
                 read_npy_header(stream, str(path))
         wire, labels, snrs = (np.load(path, mmap_mode="r" if i == 0 else None) for i, path in enumerate(paths))
-    except (OSError, ValueError, EOFError, DataError) as error:
+    except (OSError, ValueError, EOFError, OverflowError, DataError) as error:
         raise DataError(f"a kept set in {folder} is damaged; delete {stem}-*.npy") from error
     shaped = wire.ndim == 3 and labels.ndim in (1, 2) and snrs.ndim == 1
     typed = (wire.dtype, labels.dtype, snrs.dtype) == (np.int16, np.uint8, np.int8)
